@@ -1,0 +1,35 @@
+"""Layer 0: the types that every other layer shares. No torch here."""
+
+from wan_core.schema.errors import (
+    Cancelled,
+    DownloadError,
+    GenerationFailed,
+    InvalidRequest,
+    MediaError,
+    OutOfMemory,
+    WanStudioError,
+    WeightsError,
+)
+from wan_core.schema.events import Emit, ProgressEvent, Stage
+from wan_core.schema.request import GenerationRequest, Knob, knobs
+from wan_core.schema.result import GenerationResult
+from wan_core.schema.settings import Settings
+
+__all__ = [
+    "Cancelled",
+    "DownloadError",
+    "Emit",
+    "GenerationFailed",
+    "GenerationRequest",
+    "GenerationResult",
+    "InvalidRequest",
+    "Knob",
+    "MediaError",
+    "OutOfMemory",
+    "ProgressEvent",
+    "Settings",
+    "Stage",
+    "WanStudioError",
+    "WeightsError",
+    "knobs",
+]

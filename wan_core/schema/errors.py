@@ -1,0 +1,60 @@
+"""Every error that a person can meet, in one tree.
+
+WanStudioError              what went wrong and what to do, in one sentence
+├── InvalidRequest          a field of a request is out of bounds
+├── WeightsError            a checkpoint is missing, damaged or of another model
+│   └── DownloadError       a checkpoint could not be fetched
+├── GenerationFailed        the model ran and its result cannot be used (NaN, black frames)
+├── OutOfMemory             the device could not hold the work
+├── MediaError              a video or an image could not be read or written
+└── Cancelled               the person stopped the job
+"""
+
+from __future__ import annotations
+
+
+class WanStudioError(Exception):
+    """Base of all expected failures; ``str(error)`` is one sentence fit for the page."""
+
+
+class InvalidRequest(WanStudioError):
+    """A request cannot be carried out as it stands.
+
+    Args:
+        field: name of the ``GenerationRequest`` field at fault.
+        problem: the value and why it is refused.
+        remedy: what to do instead.
+    """
+
+    def __init__(self, field: str, problem: str, remedy: str) -> None:
+        self.field = field
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{field}: {problem}. {remedy}")
+
+
+class WeightsError(WanStudioError):
+    """A checkpoint file is missing, damaged, or belongs to another model."""
+
+
+class DownloadError(WeightsError):
+    """A checkpoint file could not be downloaded; what has arrived is kept for the next try."""
+
+
+class GenerationFailed(WanStudioError):
+    """The model produced numbers that are no video (NaN, infinite, or constant frames)."""
+
+
+class OutOfMemory(WanStudioError):
+    """The device ran out of memory; the latents made so far are kept."""
+
+
+class MediaError(WanStudioError):
+    """A media file could not be read or written."""
+
+
+class Cancelled(WanStudioError):
+    """The job was stopped by its owner."""
+
+    def __init__(self) -> None:
+        super().__init__("Cancelled.")

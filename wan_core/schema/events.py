@@ -1,0 +1,40 @@
+"""What a running job tells the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Stage(StrEnum):
+    """The stages of a job, in order."""
+
+    DOWNLOAD = "download"
+    LOAD = "load"
+    ENCODE = "encode"
+    DENOISE = "denoise"
+    DECODE = "decode"
+    SAVE = "save"
+
+
+class ProgressEvent(BaseModel):
+    """One report of a running job.
+
+    ``step`` of ``total`` counts steps (denoise), frames (decode) or bytes (download, load);
+    ``seconds`` is the time spent in the stage so far; ``preview`` is a small animated WebP.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Stage
+    step: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    message: str = ""
+    preview: bytes | None = None
+
+
+Emit = Callable[[ProgressEvent], None]
+"""Receives every event; raises ``Cancelled`` when the job is to stop. The only place that does."""

@@ -1,0 +1,144 @@
+"""The one description of a video to be made, shared by form, CLI, API, history and file metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from wan_core.schema.errors import InvalidRequest
+
+SchedulerName = Literal["unipc", "dpm++", "euler", "lcm"]
+Task = Literal["t2v"]
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Knob:
+    """How a request field is shown: the UI, the CLI and the documentation read it from here."""
+
+    label: str
+    help: str
+    group: Literal["main", "sampling", "output"] = "main"
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+
+
+def _knob(default: Any, knob: Knob) -> Any:
+    return Field(default, ge=knob.low, le=knob.high, description=knob.help, json_schema_extra={"knob": knob})
+
+
+class GenerationRequest(BaseModel):
+    """Everything that decides a video; plain JSON.
+
+    ``None`` means "the model's own default"; ``wan_core.catalog.resolve_defaults`` fills it in.
+    Bounds here hold for every model; ``wan_core.catalog.validate`` adds each model's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_max_length=100_000)
+
+    task: Task = _knob("t2v", Knob("Task", "What the video is made from."))
+    model: str = _knob("demo", Knob("Model", "The model that makes the video; see `models` for the list."))
+    prompt: str = _knob("", Knob("Prompt", "What should be seen: subject, motion, place, light, style."))
+    negative_prompt: str | None = _knob(
+        None, Knob("Negative prompt", "What the video should keep away from.", "sampling")
+    )
+    width: int | None = _knob(
+        None, Knob("Width", "Picture width in pixels, a multiple of 16.", low=16, high=4096, step=16)
+    )
+    height: int | None = _knob(
+        None, Knob("Height", "Picture height in pixels, a multiple of 16.", low=16, high=4096, step=16)
+    )
+    num_frames: int | None = _knob(
+        None,
+        Knob("Frames", "Length in frames, 4n+1 (81 frames at 16 fps are 5 s).", low=1, high=1025, step=4),
+    )
+    num_inference_steps: int | None = _knob(
+        None,
+        Knob("Steps", "Denoising steps; more is slower and finer.", "sampling", low=1, high=200, step=1),
+    )
+    guidance_scale: float | None = _knob(
+        None,
+        Knob(
+            "Guidance scale",
+            "How strictly the prompt is followed; 1 switches guidance off and halves the time.",
+            "sampling",
+            low=1.0,
+            high=20.0,
+            step=0.1,
+        ),
+    )
+    shift: float | None = _knob(
+        None,
+        Knob(
+            "Flow shift",
+            "Where the steps are spent: higher settles motion and layout, lower spends more on detail.",
+            "sampling",
+            low=0.1,
+            high=30.0,
+            step=0.5,
+        ),
+    )
+    scheduler: SchedulerName = _knob(
+        "unipc", Knob("Sampler", "UniPC is the official one; LCM is for distilled weights.", "sampling")
+    )
+    seed: int = _knob(
+        -1,
+        Knob(
+            "Seed",
+            "The same seed and settings give the same video; -1 picks a new one.",
+            low=-1,
+            high=MAX_SEED,
+            step=1,
+        ),
+    )
+    fps: int | None = _knob(
+        None,
+        Knob("Frame rate", "Frames per second of the file; motion speed follows.", "output", 1, 60, 1),
+    )
+    crf: int = _knob(
+        18,
+        Knob("Quality (CRF)", "H.264 quality; lower is better and larger.", "output", low=0, high=40, step=1),
+    )
+    preview_every: int = _knob(
+        5,
+        Knob("Preview every", "Steps between previews; 0 shows none.", "output", low=0, high=100, step=1),
+    )
+    embed_metadata: bool = _knob(
+        True,
+        Knob("Settings in the file", "Store these settings in the video, to reuse them later.", "output"),
+    )
+
+    @field_validator("prompt", "negative_prompt", "model")
+    @classmethod
+    def _clean_text(cls, text: str | None) -> str | None:
+        if text is not None and ("\0" in text or any(0xD800 <= ord(c) <= 0xDFFF for c in text)):
+            raise ValueError("contains a NUL or an unpaired surrogate character; remove it")
+        return text
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> GenerationRequest:
+        """Build a request from untrusted values.
+
+        Raises:
+            InvalidRequest: naming the first field at fault, its value, and the remedy.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = str(first["loc"][0]) if first["loc"] else "request"
+            raise InvalidRequest(
+                field, f"{str(first['input'])[:80]!r} is refused", f"{first['msg']}."
+            ) from error
+
+
+def knobs() -> dict[str, Knob]:
+    """Name of each request field -> how it is shown, in the order of the form."""
+    return {
+        name: info.json_schema_extra["knob"]  # type: ignore[index]
+        for name, info in GenerationRequest.model_fields.items()
+    }
