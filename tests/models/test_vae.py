@@ -1,0 +1,136 @@
+"""The VAE against diffusers' independent implementation, the manifest, and itself in chunks."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKLWan
+
+from wan_core.models.vae.checkpoint import infer_config
+from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, VAEConfig
+from wan_core.models.vae.model import WanVAE
+
+TINY = VAEConfig(dim=8)
+MANIFEST = Path(__file__).parent.parent / "data" / "manifests" / "vae.json"
+
+
+def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in module.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        scale = 0.2 if name.endswith("bias") or parameter[0].numel() == 1 else parameter[0].numel() ** -0.5
+        parameter.data = noise * scale + (1.0 if "gamma" in name else 0.0)
+        assert parameter.count_nonzero() == parameter.numel()
+    return module.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def vae() -> WanVAE:
+    return randomised(WanVAE(TINY))
+
+
+@pytest.fixture(scope="module")
+def oracle(vae: WanVAE) -> AutoencoderKLWan:
+    """diffusers' VAE with the same weights, matched by order of definition within each part."""
+    model = AutoencoderKLWan(
+        base_dim=TINY.dim, z_dim=16, dim_mult=list(TINY.dim_mult), num_res_blocks=2, attn_scales=[]
+    ).eval()
+    ours, theirs = vae.state_dict(), model.state_dict()
+    renamed = {_diffusers_key(name): tensor for name, tensor in ours.items()}
+    assert renamed.keys() == theirs.keys()
+    model.load_state_dict(renamed)
+    return model.requires_grad_(False)
+
+
+def _diffusers_key(name: str) -> str:
+    """Official name -> diffusers name."""
+    parts = name.split(".")
+    if parts[0] in ("conv1", "conv2"):
+        return name.replace("conv1", "quant_conv").replace("conv2", "post_quant_conv")
+    side, rest = parts[0], ".".join(parts[1:])
+    rest = rest.replace("conv1.", "conv_in.", 1) if rest.startswith("conv1.") else rest
+    rest = rest.replace("head.0.", "norm_out.").replace("head.2.", "conv_out.")
+    rest = rest.replace("middle.0.", "mid_block.resnets.0.").replace("middle.2.", "mid_block.resnets.1.")
+    rest = rest.replace("middle.1.", "mid_block.attentions.0.").replace("downsamples.", "down_blocks.")
+    if rest.startswith("upsamples."):
+        index = int(parts[2])
+        stage, place = divmod(index, 4)
+        where = f"resnets.{place}" if place < 3 else "upsamplers.0"
+        rest = rest.replace(f"upsamples.{index}.", f"up_blocks.{stage}.{where}.")
+    for ours, theirs in (
+        ("residual.0.", "norm1."),
+        ("residual.2.", "conv1."),
+        ("residual.3.", "norm2."),
+        ("residual.6.", "conv2."),
+        ("shortcut.", "conv_shortcut."),
+    ):
+        rest = rest.replace(ours, theirs)
+    return f"{side}.{rest}"
+
+
+@pytest.mark.parametrize("frames", [1, 5, 9, 17])
+def test_encode_and_decode_agree_with_diffusers(vae, oracle, frames):
+    clip = torch.randn(1, 3, frames, 32, 48, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
+    mean = torch.tensor(LATENTS_MEAN).view(1, -1, 1, 1, 1)
+    std = torch.tensor(LATENTS_STD).view(1, -1, 1, 1, 1)
+    expected = oracle.encode(clip).latent_dist.mean
+    latents = vae.encode(clip)
+    assert latents.shape == (1, 16, (frames + 3) // 4, 4, 6)
+    torch.testing.assert_close(latents * std + mean, expected, atol=1e-5, rtol=1e-5)
+    expected_frames = oracle.decode(expected).sample
+    assert expected_frames.std() > 0.1
+    torch.testing.assert_close(vae.decode((expected - mean) / std), expected_frames, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_decode_stream_equals_whole(vae, chunk):
+    latents = torch.randn(2, 16, 5, 4, 6, generator=torch.Generator().manual_seed(2))
+    parts = list(vae.decode_stream(latents, chunk))
+    assert parts[0].shape[2] == 4 * chunk - 3
+    torch.testing.assert_close(torch.cat(parts, 2), vae.decode(latents), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cuts", [(17,), (1, 4, 4, 4, 4), (3, 3, 3, 3, 3, 2), (16, 1)])
+def test_encode_stream_equals_whole(vae, cuts):
+    clip = torch.randn(1, 3, 17, 32, 48, generator=torch.Generator().manual_seed(3)).clamp(-1, 1)
+    streamed = torch.cat(list(vae.encode_stream(clip.split(cuts, dim=2))), dim=2)
+    torch.testing.assert_close(streamed, vae.encode(clip), atol=1e-5, rtol=0)
+
+
+def test_frames_beyond_4n_plus_1_are_dropped(vae):
+    clip = torch.randn(1, 3, 8, 16, 16).clamp(-1, 1)
+    assert torch.equal(vae.encode(clip), vae.encode(clip[:, :, :5]))
+    streamed = torch.cat(list(vae.encode_stream([clip])), dim=2)
+    assert streamed.shape[2] == 2
+
+
+def test_strictly_causal(vae):
+    latents = torch.randn(1, 16, 4, 2, 2)
+    changed = latents.clone()
+    changed[:, :, 3] += 1
+    before, after = vae.decode(latents), vae.decode(changed)
+    assert torch.equal(before[:, :, :9], after[:, :, :9])
+    assert not torch.equal(before[:, :, 9:], after[:, :, 9:])
+
+
+def test_odd_sizes_are_refused(vae):
+    with pytest.raises(ValueError, match="33x32"):
+        vae.encode(torch.zeros(1, 3, 1, 32, 33))
+
+
+def test_official_checkpoint_loads_strictly_by_name_and_shape():
+    manifest = json.loads(MANIFEST.read_text())
+    config = infer_config(manifest)
+    assert config == VAEConfig()
+    with torch.device("meta"):
+        ours = {name: list(t.shape) for name, t in WanVAE(config).state_dict().items()}
+    assert ours == manifest
+
+
+def test_sizes_are_read_from_any_checkpoint():
+    config = VAEConfig(dim=8, dim_mult=(1, 3, 4, 4))
+    shapes = {name: tuple(t.shape) for name, t in WanVAE(config).state_dict().items()}
+    assert infer_config(shapes) == config
+    with pytest.raises(ValueError, match="not a Wan VAE"):
+        infer_config({"patch_embedding.weight": (1, 2)})
