@@ -1,0 +1,133 @@
+"""The parts of a Wan DiT. Attribute names are the official checkpoint keys."""
+
+# B batch, L tokens, S text rows, D width
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wan_core.models.dit.config import DiTConfig
+from wan_core.ops.attention import attention
+from wan_core.ops.norm import RMSNorm, modulated_layer_norm
+from wan_core.ops.patchify import Triple, patchify
+from wan_core.ops.rope import apply_rope
+
+
+@dataclass(frozen=True)
+class DiTContext:
+    """What every block reads besides the tokens; made by ``WanDiT.embed``.
+
+    Attributes:
+        grid: tokens along (time, height, width).
+        time: (B, D), float32; modulates the head.
+        modulation: (B, 6, D), float32; modulates the blocks.
+        text: (B, S, D) in the model's compute dtype.
+        text_bias: (S,) or None; see ``attention``.
+        rope: (L, head_dim / 2), complex64.
+    """
+
+    grid: Triple
+    time: Tensor
+    modulation: Tensor
+    text: Tensor
+    text_bias: Tensor | None
+    rope: Tensor
+
+
+class PatchEmbedding(nn.Conv3d):
+    """A convolution whose stride is its kernel, carried out as one matrix product (spec 1.1)."""
+
+    def __init__(self, in_dim: int, dim: int, patch_size: Triple) -> None:
+        super().__init__(in_dim, dim, patch_size, patch_size)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(B, in_dim, F, H, W) -> (B, L, D), in the dtype of the weight."""
+        patches = patchify(latents.to(self.weight.dtype), self.kernel_size)
+        return F.linear(patches, self.weight.flatten(1), self.bias)
+
+
+class Attention(nn.Module):
+    """The projections and norms that self and cross attention share (spec 1.5, 1.7)."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.q = nn.Linear(config.dim, config.dim)
+        self.k = nn.Linear(config.dim, config.dim)
+        self.v = nn.Linear(config.dim, config.dim)
+        self.o = nn.Linear(config.dim, config.dim)
+        self.norm_q = RMSNorm(config.dim, config.eps)
+        self.norm_k = RMSNorm(config.dim, config.eps)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """(B, L, D) -> (B, L, heads, head_dim)."""
+        return x.unflatten(2, (self.num_heads, -1))
+
+
+class SelfAttention(Attention):
+    """Attention among the tokens, with rotary positions."""
+
+    def forward(self, x: Tensor, rope: Tensor) -> Tensor:
+        """(B, L, D) in compute dtype -> the same."""
+        query = apply_rope(self.heads(self.norm_q(self.q(x))), rope)
+        key = apply_rope(self.heads(self.norm_k(self.k(x))), rope)
+        return self.o(attention(query.to(x.dtype), key.to(x.dtype), self.heads(self.v(x))))
+
+
+class CrossAttention(Attention):
+    """Attention from the tokens to the text, without positions or mask."""
+
+    def forward(self, x: Tensor, context: DiTContext) -> Tensor:
+        """(B, L, D) in compute dtype -> the same."""
+        query = self.heads(self.norm_q(self.q(x))).to(x.dtype)
+        key = self.heads(self.norm_k(self.k(context.text))).to(x.dtype)
+        value = self.heads(self.v(context.text))
+        return self.o(attention(query, key, value, context.text_bias))
+
+
+class Block(nn.Module):
+    """One transformer block on a float32 residual stream (spec 1.4)."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.self_attn = SelfAttention(config)
+        self.norm3 = nn.LayerNorm(config.dim, eps=config.eps)
+        self.cross_attn = CrossAttention(config)
+        self.ffn = nn.Sequential(
+            nn.Linear(config.dim, config.ffn_dim),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(config.ffn_dim, config.dim),
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) / config.dim**0.5)
+
+    def forward(self, tokens: Tensor, context: DiTContext) -> Tensor:
+        """(B, L, D), float32 -> the same."""
+        dtype = context.text.dtype
+        rows = self.modulation.float() + context.modulation
+        shift1, scale1, gate1, shift2, scale2, gate2 = rows.chunk(6, dim=1)
+        x = modulated_layer_norm(tokens, shift1, scale1, self.eps).to(dtype)
+        tokens = torch.addcmul(tokens, self.self_attn(x, context.rope).float(), gate1)
+        tokens = tokens + self.cross_attn(self.norm3(tokens).to(dtype), context)
+        x = modulated_layer_norm(tokens, shift2, scale2, self.eps).to(dtype)
+        return torch.addcmul(tokens, self.ffn(x).float(), gate2)
+
+
+class Head(nn.Module):
+    """Tokens to the velocity of their patches, in float32 (spec 1.9)."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        patch_volume = config.patch_size[0] * config.patch_size[1] * config.patch_size[2]
+        self.head = nn.Linear(config.dim, config.out_dim * patch_volume)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+
+    def forward(self, tokens: Tensor, time: Tensor) -> Tensor:
+        """(B, L, D) and (B, D), float32 -> (B, L, prod(patch) * out_dim), float32."""
+        shift, scale = (self.modulation.float() + time[:, None]).chunk(2, dim=1)
+        return self.head(modulated_layer_norm(tokens, shift, scale, self.eps))
