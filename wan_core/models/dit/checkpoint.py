@@ -62,7 +62,7 @@ def infer_config(shapes: Shapes, num_heads: int | None = None) -> DiTConfig:
         ) from error
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise WeightsError(
-            "The Wan transformer is damaged: a tensor has a shape that no model has. Download its files again."
+            "The Wan transformer is damaged: a tensor has an impossible shape. Download its files again."
         ) from error
 
 

@@ -98,5 +98,5 @@ def infer_config(shapes: Mapping[str, Sequence[int]]) -> UMT5Config:
         ) from error
     except (ValueError, IndexError) as error:
         raise WeightsError(
-            "The text encoder is damaged: a tensor has a shape that no model has. Download its file again."
+            "The text encoder is damaged: a tensor has an impossible shape. Download its file again."
         ) from error
