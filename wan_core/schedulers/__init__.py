@@ -1,0 +1,42 @@
+"""Samplers by the name that a request gives. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wan_core.schedulers.dpmpp import DPMPlusPlus
+from wan_core.schedulers.euler import Euler
+from wan_core.schedulers.flow import Scheduler
+from wan_core.schedulers.lcm import LCM
+from wan_core.schedulers.unipc import UniPC
+from wan_core.schema.request import SchedulerName
+
+if TYPE_CHECKING:
+    import torch
+
+SCHEDULERS: dict[SchedulerName, Callable[[int, float], Scheduler]] = {
+    "unipc": UniPC,
+    "dpm++": DPMPlusPlus,
+    "euler": Euler,
+    "lcm": LCM,
+}
+
+
+def make_scheduler(
+    name: SchedulerName,
+    num_inference_steps: int,
+    shift: float,
+    generator: torch.Generator | None = None,
+) -> Scheduler:
+    """A fresh run of a sampler.
+
+    Args:
+        name: a key of ``SCHEDULERS``.
+        num_inference_steps: model calls, at least 1.
+        shift: where the steps are spent; higher means more of them at high noise.
+        generator: draws the noise of samplers that add some (LCM).
+    """
+    if name == "lcm":
+        return LCM(num_inference_steps, shift, generator)
+    return SCHEDULERS[name](num_inference_steps, shift)

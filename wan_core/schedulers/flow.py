@@ -1,0 +1,70 @@
+"""What every sampler shares: the flow x = (1 - sigma) x0 + sigma noise, and its schedule (spec 6)."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NUM_TRAIN_TIMESTEPS = 1000
+
+
+def shifted_sigmas(start: float, num_inference_steps: int, shift: float) -> list[float]:
+    """Noise levels of a run: even steps from ``start`` to 0, moved by ``shift``; N+1 values, last 0."""
+    even = np.linspace(start, 0, num_inference_steps + 1)[:-1]
+    return [*(shift * even / (1 + (shift - 1) * even)).tolist(), 0.0]
+
+
+def log_snr(sigma: float) -> float:
+    """lambda = ln(1 - sigma) - ln(sigma); minus infinity at 1, infinity at 0."""
+    if sigma <= 0:
+        return math.inf
+    if sigma >= 1:
+        return -math.inf
+    return math.log1p(-sigma) - math.log(sigma)
+
+
+class Scheduler(ABC):
+    """One run of a sampler; it counts its own steps, so that equal timesteps do no harm.
+
+    Args:
+        sigmas: noise levels from the first to the last, which is 0.
+
+    Attributes:
+        sigmas: N+1 noise levels.
+        timesteps: N integers, 1000 * sigma truncated; what the model is told.
+        step_index: steps taken so far.
+    """
+
+    def __init__(self, sigmas: list[float]) -> None:
+        self.sigmas = sigmas
+        self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in sigmas[:-1]]
+        self.step_index = 0
+
+    def step(self, velocity: Tensor, latents: Tensor) -> Tensor:
+        """The latents at the next noise level.
+
+        Args:
+            velocity: what the model said about ``latents``, any dtype.
+            latents: the current latents, float32, of the same shape.
+
+        Returns:
+            Float32, of the same shape.
+
+        Raises:
+            IndexError: the run has no step left.
+        """
+        if self.step_index >= len(self.timesteps):
+            raise IndexError(f"all {len(self.timesteps)} steps of this run are done; make a new scheduler")
+        moved = self._advance(self.step_index, velocity.float(), latents.float())
+        self.step_index += 1
+        return moved
+
+    @abstractmethod
+    def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
+        """From ``sigmas[index]`` to ``sigmas[index + 1]``."""
