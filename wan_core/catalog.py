@@ -35,11 +35,17 @@ class WeightFiles:
     """Where one part's files lie inside the model's folder or repository.
 
     ``files`` must all be present; a name ending in ``.index.json`` names the shards beside it.
-    ``size`` is their total in bytes, as downloaded.
+    ``size`` is their total in bytes, as downloaded. ``sha256`` are the files' digests in the same
+    order; where one is empty, the download is checked against the digest that the hub states.
     """
 
     files: tuple[str, ...]
     size: int
+    sha256: tuple[str, ...] = ()
+
+    def digests(self) -> dict[str, str]:
+        """File name -> its SHA-256 in hexadecimal, empty where the catalog knows none."""
+        return dict(zip(self.files, self.sha256 or ("",) * len(self.files), strict=True))
 
 
 @dataclass(frozen=True)
@@ -94,10 +100,24 @@ _TOKENIZER = WeightFiles(
         "google/umt5-xxl/special_tokens_map.json",
         "google/umt5-xxl/spiece.model",
     ),
-    21_389_000,
+    16_837_417 + 61_728 + 6_623 + 4_548_313,
+    (
+        "6e197b4d3dbd71da14b4eb255f4fa91c9c1f2068b20a2de2472967ca3d22602b",
+        "",
+        "",
+        "e3909a67b780650b35cf529ac782ad2b6b26e6d1f849d3fbb6a872905f452458",
+    ),
 )
-_UMT5 = WeightFiles(("models_t5_umt5-xxl-enc-bf16.pth",), 11_361_920_418)
-_VAE = WeightFiles(("Wan2.1_VAE.pth",), 507_609_880)
+_UMT5 = WeightFiles(
+    ("models_t5_umt5-xxl-enc-bf16.pth",),
+    11_361_920_418,
+    ("7cace0da2b446bbbbc57d031ab6cf163a3d59b366da94e5afe36745b746fd81d",),
+)
+_VAE = WeightFiles(
+    ("Wan2.1_VAE.pth",),
+    507_609_880,
+    ("38071ab59bd94681c686fa51d75a1968f64e470262043be31f7a094e442fd981",),
+)
 
 _SIZES_480P = ((832, 480), (480, 832), (624, 624), (704, 544), (544, 704))
 _SIZES_720P = ((1280, 720), (720, 1280), (960, 960), (1088, 832), (832, 1088))
@@ -110,8 +130,8 @@ _ROWS = (
         repo="",
         revision="",
         licence="Apache-2.0",
-        dit=DiTConfig(dim=256, ffn_dim=768, num_heads=8, num_layers=5, text_dim=128),
-        vae=VAEConfig(dim=16),
+        dit=DiTConfig(dim=256, ffn_dim=512, num_heads=8, num_layers=5, text_dim=128, text_len=64),
+        vae=VAEConfig(dim=16, num_res_blocks=1),
         text_encoder=UMT5Config(
             vocab_size=512, dim=128, dim_attn=128, dim_ffn=256, num_heads=4, num_layers=2
         ),
@@ -140,13 +160,17 @@ _ROWS = (
         title="Wan2.1 T2V 1.3B",
         tasks=("t2v",),
         repo="Wan-AI/Wan2.1-T2V-1.3B",
-        revision="main",
+        revision="37ec512624d61f7aa208f7ea8140a131f93afc9a",
         licence="Apache-2.0",
         dit=DiTConfig(dim=1536, ffn_dim=8960, num_heads=12, num_layers=30),
         vae=VAEConfig(),
         text_encoder=UMT5Config(),
         weights={
-            Role.TRANSFORMER: WeightFiles(("diffusion_pytorch_model.safetensors",), 5_676_070_424),
+            Role.TRANSFORMER: WeightFiles(
+                ("diffusion_pytorch_model.safetensors",),
+                5_676_070_424,
+                ("96b6b242ca1c2f24e9d02cd6596066fab6d310e2d7538f33ae267cb18d957e8f",),
+            ),
             Role.TEXT_ENCODER: _UMT5,
             Role.VAE: _VAE,
         },
@@ -160,14 +184,14 @@ _ROWS = (
         title="Wan2.1 T2V 14B",
         tasks=("t2v",),
         repo="Wan-AI/Wan2.1-T2V-14B",
-        revision="main",
+        revision="a064a6c71f5be440641209c07bf2a5ce7a2ff5e4",
         licence="Apache-2.0",
         dit=DiTConfig(dim=5120, ffn_dim=13824, num_heads=40, num_layers=40),
         vae=VAEConfig(),
         text_encoder=UMT5Config(),
         weights={
             Role.TRANSFORMER: WeightFiles(
-                ("diffusion_pytorch_model.safetensors.index.json",), 57_153_966_336
+                ("diffusion_pytorch_model.safetensors.index.json",), 57_154_174_197
             ),
             Role.TEXT_ENCODER: _UMT5,
             Role.VAE: _VAE,

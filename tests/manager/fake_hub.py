@@ -1,0 +1,146 @@
+"""A Hugging Face hub on 127.0.0.1: what the client library asks of the real one, and its faults."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+COMMIT = "c0ffee" + "0" * 34
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    range: str
+    authorization: str
+
+
+@dataclass
+class FakeHub:
+    """Serves ``files`` of the repository ``org/Model``; its fields are the faults to play.
+
+    Attributes:
+        files: name -> content.
+        requests: what was asked, in order.
+        statuses: answers to give instead, first come first served: (method, status, headers).
+        drop_after: bytes after which a file's body is cut off, one entry per answer.
+        stall: bodies stop in the middle and stay silent.
+        ignores_ranges: answers 200 with the whole body to a Range request.
+        swaps: name -> other bytes of the same length to send in its place.
+        through_cdn: files are redirected to another address, as large files are.
+    """
+
+    files: dict[str, bytes]
+    requests: list[Request] = field(default_factory=list)
+    statuses: list[tuple[str, int, dict[str, str]]] = field(default_factory=list)
+    drop_after: list[int] = field(default_factory=list)
+    stall: bool = False
+    ignores_ranges: bool = False
+    swaps: dict[str, bytes] = field(default_factory=dict)
+    through_cdn: bool = False
+    etagless: bool = False
+    url: str = ""
+    woken: threading.Event = field(default_factory=threading.Event)
+
+    def asked(self, method: str, name: str) -> list[Request]:
+        return [r for r in self.requests if r.method == method and r.path.endswith(f"/{name}")]
+
+    def __enter__(self) -> FakeHub:
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.woken.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: ClassVar[FakeHub]
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        hub = self.hub
+        hub.requests.append(
+            Request(
+                self.command,
+                self.path,
+                self.headers.get("Range", ""),
+                self.headers.get("Authorization", ""),
+            )
+        )
+        for fault in hub.statuses:
+            if fault[0] == self.command:
+                hub.statuses.remove(fault)
+                return self._send(fault[1], fault[2])
+        name = self.path.removeprefix("/cdn/")
+        on_cdn = name != self.path
+        if not on_cdn:
+            start = "/org/Model/resolve/"
+            if not self.path.startswith(start):
+                return self._send(401, {"X-Error-Code": "RepoNotFound"})
+            name = self.path.removeprefix(start).partition("/")[2]
+        if name not in hub.files:
+            return self._send(404, {"X-Error-Code": "EntryNotFound"})
+        self._serve(name, on_cdn)
+        return None
+
+    def _serve(self, name: str, on_cdn: bool) -> None:
+        hub, body = self.hub, self.hub.files[name]
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
+        if hub.etagless:
+            headers = {}
+        if hub.through_cdn and not on_cdn:
+            linked = {
+                "X-Linked-Size": str(len(body)),
+                "X-Linked-ETag": headers["ETag"],
+                "Location": f"{hub.url}/cdn/{name}",
+            }
+            return self._send(302, {"X-Repo-Commit": COMMIT, **linked})
+        body = hub.swaps.get(name, body)
+        wanted = self.headers.get("Range", "")
+        status = 200
+        if wanted and not hub.ignores_ranges:
+            first = int(wanted.removeprefix("bytes=").rstrip("-"))
+            headers["Content-Range"] = f"bytes {first}-{len(body) - 1}/{len(body)}"
+            status, body = 206, body[first:]
+        self._send(status, headers, body)
+        return None
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        hub = self.hub
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD" or not body:
+            return
+        if hub.stall:
+            self.wfile.write(body[: len(body) // 2])
+            hub.woken.wait(20)
+            self.close_connection = True
+        elif hub.drop_after:
+            self.wfile.write(body[: hub.drop_after.pop(0)])
+            self.wfile.flush()
+            time.sleep(0.05)
+            self.close_connection = True
+        else:
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass

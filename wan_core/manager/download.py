@@ -1,0 +1,141 @@
+"""Fetches files of a Hugging Face repository, resumably. Imports no torch.
+
+The requests, the login and the meaning of the answers are huggingface_hub's; the loop that receives a
+file is ours, since the library's own (2.4) removes a partial file when a download ends early, and
+reports progress ten megabytes at a time.
+
+A file grows as ``<name>.<etag>.part`` beside its final place, is checked against its digest, flushed to
+the disk and then renamed: a file under its final name is always whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from wan_core.manager.download_errors import explain
+from wan_core.manager.transfer import HubRepo, Transfer
+from wan_core.schema import Emit, ProgressEvent, Stage
+
+__all__ = ["HubRepo", "download", "kept_bytes"]
+
+POLL_SECONDS = 0.4
+_SPEED_WINDOW_SECONDS = 10.0
+_LOCK_NAME = ".download.lock"
+
+
+def kept_bytes(path: Path) -> int:
+    """Bytes of ``path`` that are on the disk: its size, or that of an unfinished download of it."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(part.stat().st_size for part in path.parent.glob(f"{path.name}.*.part"))
+
+
+def download(repo: HubRepo, digests: Mapping[str, str], folder: Path, emit: Emit) -> None:
+    """Fetch files into ``folder``, keeping their paths; those that are there are left alone.
+
+    Args:
+        repo: where from.
+        digests: file name -> SHA-256 that the file must have; where it is empty, the hub's word counts.
+            An index of shards brings its shards along.
+        folder: made if need be.
+        emit: receives ``Stage.DOWNLOAD`` events; what it raises ends the download, and what has arrived
+            stays for the next try.
+
+    Raises:
+        DownloadError: one sentence with the repository, the file and the remedy.
+    """
+    started = time.monotonic()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, repo, next(iter(digests)), folder) from error
+    with _alone(folder, started, emit):
+        _run(Transfer(repo, digests, folder), started, emit)
+
+
+@contextmanager
+def _alone(folder: Path, started: float, emit: Emit) -> Iterator[None]:
+    """Holds the folder's lock; two processes never write the same partial file."""
+    lock = filelock.FileLock(folder / _LOCK_NAME)
+    while True:
+        try:
+            lock.acquire(timeout=POLL_SECONDS)
+            break
+        except filelock.Timeout:
+            emit(_event(started, "Waiting for another download into the same folder."))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(transfer: Transfer, started: float, emit: Emit) -> None:
+    """Receive in a thread of its own, so that a silent network cannot delay a cancellation."""
+    speed = _Speed()
+    pool = ThreadPoolExecutor(1, "download")
+    work = pool.submit(transfer.run)
+    try:
+        while not work.done():
+            emit(_progress(transfer, speed, started))
+            wait([work], timeout=POLL_SECONDS)
+    finally:
+        transfer.stop()
+        pool.shutdown(wait=False)
+    work.result()
+    emit(_progress(transfer, speed, started))
+
+
+class _Speed:
+    """Bytes per second over the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def add(self, received: int) -> float:
+        now = time.monotonic()
+        self._samples.append((now, received))
+        while now - self._samples[0][0] > _SPEED_WINDOW_SECONDS:
+            self._samples.popleft()
+        then, before = self._samples[0]
+        return (received - before) / (now - then) if now > then else 0.0
+
+
+def _progress(transfer: Transfer, speed: _Speed, started: float) -> ProgressEvent:
+    state = transfer.state()
+    rate = speed.add(state.received)
+    if not state.total:
+        return _event(started, state.doing)
+    message = f"{state.doing}: {_gigabytes(state.done)} of {_gigabytes(state.total)}"
+    if rate > 0:
+        left = round((state.total - state.done) / rate)
+        message += f", {rate / 1e6:.1f} MB/s, {_duration(left)} left"
+    return _event(started, message, state.done, state.total)
+
+
+def _event(started: float, message: str, step: int = 0, total: int = 0) -> ProgressEvent:
+    return ProgressEvent(
+        stage=Stage.DOWNLOAD,
+        step=step,
+        total=total,
+        seconds=time.monotonic() - started,
+        message=message,
+    )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
+
+
+def _duration(seconds: int) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

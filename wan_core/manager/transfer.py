@@ -1,0 +1,288 @@
+"""One run of a download, in a thread of its own: asks the hub, receives, checks, renames."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import httpx2  # the transport of huggingface_hub 2; its exceptions come through
+from huggingface_hub import constants, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.file_download import get_hf_file_metadata
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+from wan_core.manager.download_errors import explain, no_hub, not_enough_disk, wrong_bytes
+from wan_core.manager.shards import INDEX_SUFFIX, shard_names
+
+_READ_BYTES = 2**20
+DISK_RESERVE = 0.1
+"""Share of what is to be received that must stay free on the disk."""
+MAX_TRIES = 5
+"""Tries in a row that bring nothing new before a download gives up."""
+RETRY_SECONDS = 1.0
+"""Wait before the second try; it doubles with each further one."""
+
+_MAX_RETRY_SECONDS = 60.0
+_TIMEOUT_SECONDS = 10.0
+_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_UNREACHABLE = (httpx2.ConnectError, httpx2.ConnectTimeout, OfflineModeIsEnabled)
+
+Answer = TypeVar("Answer")
+
+
+class Stopped(Exception):
+    """The download was told to stop; ends the thread and is never seen outside this package."""
+
+
+@dataclass(frozen=True)
+class HubRepo:
+    """A repository at a commit. ``endpoint`` ``None`` is ``$HF_ENDPOINT``, else huggingface.co."""
+
+    repo: str
+    revision: str
+    endpoint: str | None = None
+
+    def url(self, name: str) -> str:
+        endpoint = self.endpoint or constants.ENDPOINT
+        return hf_hub_url(self.repo, name, revision=self.revision, endpoint=endpoint)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the hub describes it; ``etag`` is its SHA-256, or its git blob id if it is small.
+
+    ``sha256`` is what the catalog demands, empty where it knows none.
+    """
+
+    name: str
+    size: int
+    etag: str
+    sha256: str
+
+    @property
+    def part_name(self) -> str:
+        return f"{self.name}.{re.sub('[^0-9A-Za-z]', '', self.etag)[:16]}.part"
+
+
+@dataclass(frozen=True)
+class TransferState:
+    """``done`` of ``total`` bytes are on the disk, ``received`` of them in this run."""
+
+    doing: str
+    done: int
+    total: int
+    received: int
+
+
+class _Partial:
+    """The file that grows, and its running digest. Writes reach the disk's cache at once."""
+
+    def __init__(self, path: Path, file: RemoteFile) -> None:
+        self._file = file
+        self._out = path.open("ab", buffering=0)
+        self.size = 0
+        self._start_hashes()
+
+    def _start_hashes(self) -> None:
+        self._hashes = []
+        if self._file.sha256:
+            self._hashes.append((hashlib.sha256(), self._file.sha256))
+        if re.fullmatch("[0-9a-f]{64}", self._file.etag):
+            self._hashes.append((hashlib.sha256(), self._file.etag))
+        elif re.fullmatch("[0-9a-f]{40}", self._file.etag):
+            blob = hashlib.sha1(f"blob {self._file.size}\0".encode(), usedforsecurity=False)
+            self._hashes.append((blob, self._file.etag))
+
+    def count(self, data: bytes) -> None:
+        """Take bytes into account that are on the disk."""
+        self.size += len(data)
+        for running, _ in self._hashes:
+            running.update(data)
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._out.write(rest) :]
+        self.count(data)
+
+    def restart(self) -> None:
+        self._out.truncate(0)
+        self.size = 0
+        self._start_hashes()
+
+    def is_right(self) -> bool:
+        return self.size == self._file.size and all(run.hexdigest() == want for run, want in self._hashes)
+
+    def close(self, flush: bool = False) -> None:
+        if flush:
+            os.fsync(self._out.fileno())
+        self._out.close()
+
+
+class Transfer:
+    """Receives files into a folder; see ``wan_core.manager.download.download`` for the arguments."""
+
+    def __init__(self, repo: HubRepo, digests: Mapping[str, str], folder: Path) -> None:
+        self._repo = repo
+        self._digests = digests
+        self._folder = folder
+        self._stop = threading.Event()
+        self._guard = threading.Lock()
+        self._state = TransferState(f"Asking the hub about {repo.repo}", 0, 0, 0)
+
+    def state(self) -> TransferState:
+        return self._state
+
+    def stop(self) -> None:
+        """Once this returns, the thread writes nothing more, though it may still wait for the network."""
+        with self._guard:
+            self._stop.set()
+
+    def run(self) -> None:
+        """Receive everything.
+
+        Raises:
+            DownloadError: see ``download``.
+            Stopped: ``stop`` was called.
+        """
+        files = self._plan()
+        kept = sum(min(_size(self._folder / file.part_name), file.size) for file in files)
+        total = sum(file.size for file in files)
+        free = shutil.disk_usage(self._folder).free
+        if (total - kept) * (1 + DISK_RESERVE) > free:
+            raise not_enough_disk(self._repo.repo, total - kept, free, self._folder)
+        self._note(f"Downloading {self._repo.repo}", kept, total)
+        for file in files:
+            self._fetch(file)
+
+    def _plan(self) -> list[RemoteFile]:
+        """What is not yet there; an index is fetched at once, since it names its shards."""
+        files = []
+        for name, digest in self._digests.items():
+            wanted = [(name, digest)]
+            if name.endswith(INDEX_SUFFIX):
+                if not (self._folder / name).is_file():
+                    self._fetch(self._describe(name, digest))
+                parent = PurePosixPath(name).parent
+                wanted = [(str(parent / shard), "") for shard in shard_names(self._folder / name)]
+            missing = [pair for pair in wanted if not (self._folder / pair[0]).is_file()]
+            files += [self._describe(*pair) for pair in missing]
+        return files
+
+    def _describe(self, name: str, sha256: str) -> RemoteFile:
+        url = self._repo.url(name)
+        answer = self._retrying(name, lambda: get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS))
+        if answer.size is None or not answer.etag:
+            raise no_hub(self._repo, name)
+        return RemoteFile(name, answer.size, answer.etag, sha256)
+
+    def _fetch(self, file: RemoteFile) -> None:
+        """Receive one file, check it, and give it its name."""
+        target, path = self._folder / file.name, self._folder / file.part_name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for stale in set(target.parent.glob(f"{target.name}.*.part")) - {path}:
+                stale.unlink()
+            part = self._open(file, path)
+            try:
+                while part.size < file.size:
+                    self._retrying(file.name, lambda: self._receive(file, part))
+            finally:
+                part.close(flush=part.size == file.size)
+            if not part.is_right():
+                path.unlink()
+                raise wrong_bytes(self._repo, file.name)
+            os.replace(path, target)
+        except OSError as error:
+            raise explain(error, self._repo, file.name, self._folder) from error
+
+    def _open(self, file: RemoteFile, path: Path) -> _Partial:
+        """The partial file with what an earlier run left in it taken into account."""
+        part = _Partial(path, file)
+        if _size(path) > file.size:
+            part.restart()
+        with path.open("rb") as kept:
+            while data := kept.read(_READ_BYTES):
+                self._check_stop()
+                part.count(data)
+        return part
+
+    def _receive(self, file: RemoteFile, part: _Partial) -> None:
+        """One request, from where the partial file ends to the end of the file."""
+        headers = build_hf_headers() | {"Accept-Encoding": "identity"}
+        if part.size:
+            headers["Range"] = f"bytes={part.size}-"
+        client = get_session()
+        with client.stream(
+            "GET", self._repo.url(file.name), headers=headers, timeout=_TIMEOUT_SECONDS
+        ) as response:
+            if response.is_error:
+                response.read()
+            hf_raise_for_status(response)
+            if part.size and response.status_code == 200:  # the server knows no ranges
+                self._note(self._state.doing, self._state.done - part.size, self._state.total)
+                part.restart()
+            for chunk in response.iter_bytes():
+                with self._guard:
+                    self._check_stop()
+                    part.write(chunk)
+                self._note(f"Downloading {file.name}", received=len(chunk))
+                if part.size > file.size:
+                    raise wrong_bytes(self._repo, file.name)
+        if part.size < file.size:
+            raise httpx2.RemoteProtocolError("the answer ended early")
+
+    def _retrying(self, name: str, attempt: Callable[[], Answer]) -> Answer:
+        """Repeat what fails for a passing reason, as long as it brings something now and then."""
+        tries, received = 0, self._state.received
+        while True:
+            self._check_stop()
+            try:
+                return attempt()
+            except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled) as error:
+                if self._state.received > received:
+                    tries, received = 0, self._state.received
+                tries += 1
+                delay = self._delay(error, tries)
+                if delay is None:
+                    raise explain(error, self._repo, name, self._folder) from error
+            if self._stop.wait(delay):
+                raise Stopped
+
+    def _delay(self, error: Exception, tries: int) -> float | None:
+        """Seconds to wait before another try; ``None`` where none would help."""
+        if tries >= MAX_TRIES:
+            return None
+        if isinstance(error, HfHubHTTPError):
+            if error.response.status_code not in _TRANSIENT_STATUS:
+                return None
+            asked = error.response.headers.get("Retry-After", "")
+            if asked.isdigit():
+                return float(asked) if int(asked) <= _MAX_RETRY_SECONDS else None
+        elif isinstance(error, _UNREACHABLE) and not self._state.received:
+            return None
+        return RETRY_SECONDS * 2 ** (tries - 1)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _note(self, doing: str, done: int | None = None, total: int | None = None, received: int = 0) -> None:
+        old = self._state
+        self._state = TransferState(
+            doing,
+            old.done + received if done is None else done,
+            old.total if total is None else total,
+            old.received + received,
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
