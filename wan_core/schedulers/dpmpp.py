@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wan_core.schedulers.flow import Scheduler, log_snr, shifted_sigmas
+from wan_core.schedulers.base import Scheduler, log_snr, shifted_sigmas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wan_core.schedulers.flow import Scheduler, shifted_sigmas
+from wan_core.schedulers.base import Scheduler, shifted_sigmas
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from wan_core.schedulers.dpmpp import multistep, step_order
-from wan_core.schedulers.flow import Scheduler, log_snr, shifted_sigmas
+from wan_core.schedulers.base import Scheduler, log_snr, shifted_sigmas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

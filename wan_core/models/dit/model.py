@@ -130,6 +130,7 @@ class WanDiT(nn.Module):
 def timestep_sinusoid(timestep: Tensor, width: int) -> Tensor:
     """(B,) -> (B, width), float32: cosines, then sines, computed in float64 (spec 1.2)."""
     half = width // 2
-    exponents = torch.arange(half, dtype=torch.float64, device=timestep.device) / half
-    angles = torch.outer(timestep.double(), 10000.0**-exponents)
-    return torch.cat([angles.cos(), angles.sin()], dim=1).float()
+    device = torch.device("cpu") if timestep.device.type == "mps" else timestep.device  # mps has no float64
+    exponents = torch.arange(half, dtype=torch.float64, device=device) / half
+    angles = torch.outer(timestep.to(device, torch.float64), 10000.0**-exponents)
+    return torch.cat([angles.cos(), angles.sin()], dim=1).float().to(timestep.device)
