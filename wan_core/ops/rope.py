@@ -16,7 +16,7 @@ def rope_bands(head_dim: int) -> tuple[int, int, int]:
     return head_dim - 2 * spatial, spatial, spatial
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def rope_table(grid: tuple[int, int, int], head_dim: int, device: torch.device) -> Tensor:
     """Unit complex numbers by which the adjacent pairs of a head turn at each token.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wan_core.schedulers.base import Scheduler
 from wan_core.schedulers.dpmpp import DPMPlusPlus
 from wan_core.schedulers.euler import Euler
-from wan_core.schedulers.base import Scheduler
 from wan_core.schedulers.lcm import LCM
 from wan_core.schedulers.unipc import UniPC
 from wan_core.schema.request import SchedulerName

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wan_core.schedulers.dpmpp import multistep, step_order
 from wan_core.schedulers.base import Scheduler, log_snr, shifted_sigmas
+from wan_core.schedulers.dpmpp import multistep, step_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
