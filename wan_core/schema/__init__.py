@@ -7,6 +7,7 @@ from wan_core.schema.errors import (
     InvalidRequest,
     MediaError,
     OutOfMemory,
+    StoreError,
     WanStudioError,
     WeightsError,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ProgressEvent",
     "Settings",
     "Stage",
+    "StoreError",
     "WanStudioError",
     "WeightsError",
     "knobs",

@@ -7,6 +7,7 @@ WanStudioError              what went wrong and what to do, in one sentence
 ├── GenerationFailed        the model ran and its result cannot be used (NaN, black frames)
 ├── OutOfMemory             the device could not hold the work
 ├── MediaError              a video or an image could not be read or written
+├── StoreError              the job store or its home folder cannot be used
 └── Cancelled               the person stopped the job
 """
 
@@ -51,6 +52,10 @@ class OutOfMemory(WanStudioError):
 
 class MediaError(WanStudioError):
     """A media file could not be read or written."""
+
+
+class StoreError(WanStudioError):
+    """The job store cannot be opened, is of a newer version, or another studio is using its folder."""
 
 
 class Cancelled(WanStudioError):

@@ -1,0 +1,78 @@
+"""An engine without torch for the worker's tests; the prompt is its script.
+
+``python -m tests.jobs.fake_engine SETTINGS`` is a worker with it. A prompt is a list of words:
+``steps=N``, ``sleep=S`` (seconds per step), ``die=SIGNAL`` or ``die-once=SIGNAL`` (at step 2), ``fail``,
+``bug``, ``deaf`` (never looks whether it was cancelled).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from wan_core.jobs.worker import serve
+from wan_core.schema import (
+    Emit,
+    GenerationFailed,
+    GenerationRequest,
+    GenerationResult,
+    ProgressEvent,
+    Settings,
+    Stage,
+)
+
+
+def fake_run(settings: Settings) -> Callable[[GenerationRequest, Emit, str], GenerationResult]:
+    """A ``run`` that follows its prompt and writes its video into ``settings.outputs_dir``."""
+
+    def run(request: GenerationRequest, emit: Emit, job_id: str) -> GenerationResult:
+        words = dict(word.partition("=")[::2] for word in request.prompt.split())
+        steps, sleep = int(words.get("steps", 3)), float(words.get("sleep", 0))
+        for step in range(1, steps + 1):
+            time.sleep(sleep)
+            if step == 2:
+                _perform(words, settings, job_id)
+            if "deaf" not in words:
+                emit(
+                    ProgressEvent(
+                        stage=Stage.DENOISE,
+                        step=step,
+                        total=steps,
+                        seconds=step * sleep,
+                        preview=b"preview %d" % step,
+                    )
+                )
+        settings.outputs_dir.mkdir(parents=True, exist_ok=True)
+        video, thumbnail = (settings.outputs_dir / f"{job_id}{end}" for end in (".mp4", ".webp"))
+        video.write_bytes(b"video")
+        thumbnail.write_bytes(b"thumbnail")
+        seconds = {"load": 100.0, "denoise": 8.0, "decode": 2.0}
+        return GenerationResult(
+            video=video, thumbnail=thumbnail, request=request, seconds=seconds, peak_bytes=7
+        )
+
+    return run
+
+
+def _perform(words: dict[str, str], settings: Settings, job_id: str) -> None:
+    if "fail" in words:
+        raise GenerationFailed("The video is one colour; try another seed.")
+    if "bug" in words:
+        raise ZeroDivisionError("a secret path")
+    name = words.get("die") or words.get("die-once")
+    died_before = settings.home / f"died-{job_id}"
+    if name is None or ("die-once" in words and died_before.exists()):
+        return
+    died_before.touch()
+    os.kill(os.getpid(), signal.Signals[name])
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    chosen = Settings.model_validate_json(sys.argv[1])
+    status = {"device": "Fake", "memory_used": 1, "memory_total": 2, "components": {"vae": 3}}
+    serve(chosen, lambda: (fake_run(chosen), lambda: status))

@@ -1,0 +1,83 @@
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.conftest import request
+from wan_core.jobs.database import MIGRATIONS, Database
+from wan_core.jobs.job import JobStatus
+from wan_core.jobs.store import JobStore
+from wan_core.schema import GenerationRequest, Settings, StoreError
+
+
+def test_a_store_outlives_its_process(settings: Settings) -> None:
+    first = JobStore(settings.store_path)
+    job_id = first.submit(request())
+    first.close()
+    second = JobStore(settings.store_path)
+    assert second.get(job_id).status is JobStatus.QUEUED
+    assert second._database.connection().execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    second.close()
+
+
+def test_a_newer_store_is_refused_and_left_alone(settings: Settings) -> None:
+    with sqlite3.connect(settings.store_path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    with pytest.raises(StoreError, match=r"newer Wan Studio .schema 999, this one knows"):
+        JobStore(settings.store_path)
+    with sqlite3.connect(settings.store_path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 999
+    assert not list(settings.home.glob("*.bad"))
+
+
+@pytest.mark.parametrize("content", [b"this is no database, and never was" * 100, None])
+def test_a_damaged_store_is_kept_aside_and_a_fresh_one_started(
+    settings: Settings, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = JobStore(settings.store_path)
+    for _ in range(50):
+        store.submit(request("x" * 1000))
+    store._database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    damaged = content or settings.store_path.read_bytes()[:30_000]
+    settings.store_path.write_bytes(damaged)
+    with caplog.at_level(logging.ERROR):
+        fresh = JobStore(settings.store_path)
+    assert fresh.list() == []
+    assert fresh.submit(request())
+    assert (settings.home / "jobs.sqlite3.bad").read_bytes() == damaged
+    assert "jobs.sqlite3.bad" in caplog.text
+    fresh.close()
+
+
+def test_an_earlier_bad_copy_is_not_overwritten(settings: Settings) -> None:
+    for number in range(2):
+        settings.store_path.write_bytes(b"rubbish %d " % number * 500)
+        JobStore(settings.store_path).close()
+    kept = {path.name: path.read_bytes()[:9] for path in settings.home.glob("*.bad")}
+    assert kept == {"jobs.sqlite3.bad": b"rubbish 0", "jobs.sqlite3.2.bad": b"rubbish 1"}
+
+
+def test_a_home_that_cannot_be_written_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cannot be opened .* check that its folder is writable"):
+        JobStore(tmp_path / "file" / "jobs.sqlite3")
+
+
+def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x.sqlite3")
+    with pytest.raises(KeyError), database.transaction() as connection:
+        connection.execute("UPDATE worker SET message = 'half'")
+        raise KeyError
+    assert database.connection().execute("SELECT message FROM worker").fetchone()[0] == ""
+    assert database.connection().execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    database.close()
+
+
+@pytest.mark.parametrize("text", ['{"prompt": "kept", "model": "demo", "gone": 1, "crf": 9999}', "{broken"])
+def test_a_request_of_another_version_is_read_as_far_as_it_goes(store: JobStore, text: str) -> None:
+    job_id = store.submit(request())
+    store._database.connection().execute("UPDATE jobs SET request = ?", (text,))
+    read = store.get(job_id).request
+    assert read == GenerationRequest(prompt="kept" if "kept" in text else "")

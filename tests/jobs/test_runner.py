@@ -1,0 +1,116 @@
+import pickle
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from tests.jobs.conftest import request, wait_for
+from tests.jobs.fake_engine import fake_run
+from wan_core.jobs.executors import InlineExecutor
+from wan_core.jobs.job import JobStatus
+from wan_core.jobs.runner import Reporter, run_job
+from wan_core.jobs.store import JobStore
+from wan_core.schema import Cancelled, ProgressEvent, Settings, Stage
+
+
+def test_a_job_ends_as_its_run_does(store: JobStore, settings: Settings) -> None:
+    done, failed, broken = (store.submit(request(prompt)) for prompt in ("steps=3", "fail", "bug"))
+    run = fake_run(settings)
+    assert [run_job(store, store.claim(), run) for _ in range(3)] == [True, True, False]
+    assert store.get(done).result.video.read_bytes() == b"video"
+    assert store.get(failed).error == "The video is one colour; try another seed."
+    error = store.get(broken).error
+    assert "ZeroDivisionError" in error and broken in error and "secret" not in error
+
+
+def test_cancelling_stops_a_run_at_its_next_event(store: JobStore) -> None:
+    job_id = store.submit(request())
+    steps: list[int] = []
+
+    def run(request, emit, job_id):
+        for step in range(10):
+            steps.append(step)
+            if step == 4:
+                store.cancel(job_id)
+            emit(ProgressEvent(stage=Stage.DENOISE, step=step, total=10))
+
+    assert run_job(store, store.claim(), run)
+    assert steps == [0, 1, 2, 3, 4]
+    assert store.get(job_id).status is JobStatus.CANCELLED
+
+
+def test_a_flood_of_events_is_thinned_but_news_always_pass(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = store.submit(request())
+    store.claim()
+    written: list[tuple[Stage, int]] = []
+    monkeypatch.setattr(store, "report", lambda _, event: written.append((event.stage, event.step)))
+    emit = Reporter(store, job_id)
+    for step in range(1001):
+        emit(ProgressEvent(stage=Stage.DOWNLOAD, step=step, total=1000))
+    emit(ProgressEvent(stage=Stage.DENOISE, step=1, total=9))
+    emit(ProgressEvent(stage=Stage.DENOISE, step=2, total=9, preview=b"p"))
+    assert written[0] == (Stage.DOWNLOAD, 0)
+    assert written[-3:] == [(Stage.DOWNLOAD, 1000), (Stage.DENOISE, 1), (Stage.DENOISE, 2)]
+    assert len(written) < 30
+
+
+def test_a_full_disk_costs_reports_but_not_the_job(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = store.submit(request())
+    store.claim()
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(store, "report", refuse)
+    Reporter(store, job_id)(ProgressEvent(stage=Stage.DENOISE, step=1, total=2))
+
+
+def test_a_pickled_reporter_reports_and_cancels(store: JobStore) -> None:
+    job_id = store.submit(request())
+    store.claim()
+    emit = pickle.loads(pickle.dumps(Reporter(store, job_id)))
+    emit(ProgressEvent(stage=Stage.DENOISE, step=3, total=5))
+    assert store.get(job_id).step == 3
+    store.cancel(job_id)
+    with pytest.raises(Cancelled):
+        emit(ProgressEvent(stage=Stage.DENOISE, step=4, total=5))
+
+
+def test_the_inline_executor_runs_its_queue_and_unloads_when_idle(settings: Settings) -> None:
+    unloaded: list[JobStatus] = []
+    executor = InlineExecutor(
+        settings, fake_run(settings), lambda: unloaded.append(executor.store.get(last).status)
+    )
+    first, last = executor.submit(request("steps=1")), executor.submit(request("steps=5 sleep=0.02"))
+    executor.unload()
+    executor.start()
+    wait_for(lambda: unloaded)
+    assert unloaded == [JobStatus.DONE]
+    assert executor.store.get(first).status is JobStatus.DONE
+    executor.stop()
+
+
+def test_stopping_inline_puts_the_running_job_back(settings: Settings) -> None:
+    executor = InlineExecutor(settings, fake_run(settings))
+    executor.start()
+    job_id = executor.submit(request("steps=1000 sleep=0.01"))
+    wait_for(lambda: executor.store.get(job_id).step)
+    executor.stop()
+    job = executor.store.get(job_id)
+    assert (job.status, job.attempts) == (JobStatus.QUEUED, 0)
+    executor.start()
+    wait_for(lambda: executor.store.get(job_id).status is JobStatus.RUNNING)
+    assert executor.cancel(job_id)
+    wait_for(lambda: executor.store.get(job_id).status is JobStatus.CANCELLED)
+    executor.stop()
+
+
+def test_no_torch_on_the_side_of_the_web_process() -> None:
+    code = (
+        "import sys, wan_core.jobs.store, wan_core.jobs.supervisor, wan_core.jobs.executors, "
+        "wan_core.jobs.worker; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,173 @@
+"""The SQLite file under the job store: opening, checking, migrating, one connection per thread."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wan_core.schema.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+# MIGRATIONS[n] leads from schema version n to n + 1; rows are only ever added.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE jobs (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+            model TEXT NOT NULL,
+            request TEXT NOT NULL,
+            work REAL NOT NULL,
+            work_seconds REAL,
+            created REAL NOT NULL,
+            started REAL,
+            finished REAL,
+            updated REAL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            cancel_requested REAL,
+            stage TEXT,
+            step INTEGER NOT NULL DEFAULT 0,
+            total INTEGER NOT NULL DEFAULT 0,
+            seconds REAL NOT NULL DEFAULT 0,
+            message TEXT NOT NULL DEFAULT '',
+            preview_version INTEGER NOT NULL DEFAULT 0,
+            result TEXT,
+            error TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE INDEX jobs_by_status ON jobs (status, sequence)",
+        "CREATE INDEX jobs_by_model ON jobs (model, status, sequence)",
+        """
+        CREATE TABLE worker (
+            only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+            state TEXT NOT NULL DEFAULT 'stopped',
+            pid INTEGER,
+            heartbeat REAL NOT NULL DEFAULT 0,
+            device TEXT NOT NULL DEFAULT '',
+            memory_used INTEGER NOT NULL DEFAULT 0,
+            memory_total INTEGER NOT NULL DEFAULT 0,
+            components TEXT NOT NULL DEFAULT '{}',
+            message TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "INSERT INTO worker (only_row) VALUES (1)",
+    ),
+)
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that can be held by a weak reference (the base class cannot)."""
+
+
+class Database:
+    """A WAL database with the schema above, shared by threads and processes.
+
+    A damaged file is set aside as ``<name>.bad`` and a fresh one started; the log says so.
+    WAL with ``synchronous=NORMAL``: a killed process loses nothing, a power cut at most the last moments.
+
+    Raises:
+        StoreError: the file was written by a newer version, or cannot be opened or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._check_and_migrate()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside(str(error))
+                self._check_and_migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"The job store {path} cannot be opened ({error}); check that its folder is writable "
+                "and the disk is not full."
+            ) from error
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection; a forked child gets its own, as SQLite demands."""
+        local = self._local
+        if getattr(local, "pid", None) != os.getpid():
+            connection = sqlite3.connect(
+                self.path,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=_Connection,
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            local.connection, local.pid = connection, os.getpid()
+            self._connections.add(connection)
+        return local.connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of it happens, or nothing."""
+        connection = self.connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close every thread's connection; the next use opens a new one."""
+        for connection in list(self._connections):
+            connection.close()
+        self._local = threading.local()
+
+    def _check_and_migrate(self) -> None:
+        connection = self.connection()
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"The job store {self.path} was written by a newer Wan Studio (schema {version}, this one "
+                f"knows {len(MIGRATIONS)}); update Wan Studio, or choose another home folder."
+            )
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            damage = sqlite3.DatabaseError(verdict)
+            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damage
+        with self.transaction():
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for statement in (s for migration in MIGRATIONS[version:] for s in migration):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _set_aside(self, reason: str) -> None:
+        self.close()
+        bad = self.path.with_name(self.path.name + ".bad")
+        number = 1
+        while bad.exists():
+            number += 1
+            bad = self.path.with_name(f"{self.path.name}.{number}.bad")
+        for suffix in ("", "-wal", "-shm"):
+            part = self.path.with_name(self.path.name + suffix)
+            if part.exists():
+                part.rename(bad.with_name(bad.name + suffix))
+        log.error("The job store was damaged (%s); it is kept as %s and a new one is started.", reason, bad)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _DAMAGED

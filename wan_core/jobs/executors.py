@@ -1,0 +1,158 @@
+"""The one seam between a job and the GPU. Imports no torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from wan_core.jobs.job import WorkerState, WorkerStatus
+from wan_core.jobs.lock import HomeLock
+from wan_core.jobs.runner import Run, run_job
+from wan_core.jobs.store import JobStore
+from wan_core.jobs.supervisor import DEFAULT_TIMING, Supervisor, Timing, worker_command
+from wan_core.schema import GenerationRequest, Settings
+
+_POLL_SECONDS = 0.1
+
+
+class Executor(Protocol):
+    """Runs the jobs of a store; the page, the CLI and the API know nothing else.
+
+    ``store`` can be read at any time, also before ``start`` and after ``stop``.
+    """
+
+    store: JobStore
+
+    def start(self) -> None:
+        """Take the home folder and begin to run jobs, those of an earlier studio first.
+
+        Raises:
+            StoreError: another studio is using the folder.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop running jobs and let go of the folder; the running job waits for the next start."""
+        ...
+
+    def submit(self, request: GenerationRequest) -> str:
+        """Queue a request; returns its job's id.
+
+        Raises:
+            InvalidRequest: the request does not fit its model.
+        """
+        ...
+
+    def cancel(self, job_id: str) -> bool:
+        """Cancel a job, at once or within a step; returns whether there was anything to cancel."""
+        ...
+
+    def unload(self) -> None:
+        """Free the memory that models hold, as soon as nothing is running or queued."""
+        ...
+
+
+class ProcessExecutor:
+    """Runs jobs in a supervised worker process; the default.
+
+    Args:
+        settings: folders and device; handed to the worker.
+        command: another worker to start, for tests.
+        timing: of the supervisor.
+    """
+
+    def __init__(
+        self, settings: Settings, command: Sequence[str] | None = None, timing: Timing = DEFAULT_TIMING
+    ) -> None:
+        self.store = JobStore(settings.store_path)
+        self._lock = HomeLock(settings.home)
+        self._command = command or worker_command(settings.model_dump_json())
+        self._timing = timing
+        self._supervisor: Supervisor | None = None
+
+    def start(self) -> None:
+        self._lock.acquire()
+        self.store.abandon_running("the studio was ended while the job ran")
+        self._supervisor = Supervisor(self.store, self._command, self._lock.fd, self._timing)
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.stop()
+            self._supervisor = None
+        self._lock.release()
+
+    def submit(self, request: GenerationRequest) -> str:
+        return self.store.submit(request)
+
+    def cancel(self, job_id: str) -> bool:
+        return self.store.cancel(job_id)
+
+    def unload(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.unload()
+
+
+class InlineExecutor:
+    """Runs jobs in a thread of this process: for tests, the CLI, and Spaces that fork for the GPU.
+
+    Args:
+        settings: folders.
+        run: makes one video.
+        unload: frees the models' memory; called between jobs, from the thread that runs them.
+    """
+
+    def __init__(self, settings: Settings, run: Run, unload: Callable[[], None] = lambda: None) -> None:
+        self.store = JobStore(settings.store_path)
+        self._lock = HomeLock(settings.home)
+        self._run = run
+        self._unload = unload
+        self._unload_wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._lock.acquire()
+        self.store.abandon_running("the studio was ended while the job ran")
+        self.store.beat(WorkerStatus(WorkerState.IDLE, message="Jobs run inside the web process."))
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._stopping.set()
+            self.store.release_running()  # the job sees at its next event that it no longer runs
+            self._wake.set()
+            self._thread.join()
+            self._thread = None
+            self.store.beat(WorkerStatus())
+        self._lock.release()
+
+    def submit(self, request: GenerationRequest) -> str:
+        job_id = self.store.submit(request)
+        self._wake.set()
+        return job_id
+
+    def cancel(self, job_id: str) -> bool:
+        return self.store.cancel(job_id)
+
+    def unload(self) -> None:
+        self._unload_wanted.set()
+        self._wake.set()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            job = self.store.claim()
+            if job is not None and self._stopping.is_set():
+                self.store.release_running()
+            elif job is not None:
+                run_job(self.store, job, self._run)
+            elif self._unload_wanted.is_set():
+                self._unload_wanted.clear()
+                self._unload()
+            else:
+                self._wake.wait(_POLL_SECONDS)
+                self._wake.clear()

@@ -1,0 +1,103 @@
+"""What the job store hands out: a job, and how the worker is doing. Plain frozen values, no torch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from wan_core.schema import GenerationRequest, GenerationResult, Stage
+
+
+class JobStatus(StrEnum):
+    """Where a job stands: queued -> running -> done, failed or cancelled."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class WorkerState(StrEnum):
+    """What the worker is doing; STOPPED also covers the wait before a crashed one is replaced."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    IDLE = "idle"
+    LOADING = "loading"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of the store, as it was when it was read.
+
+    Times (``created``, ``started``, ``finished``, ``updated``) are Unix seconds; ``started`` and
+    ``attempts`` count the latest run. ``stage``, ``step``, ``total``, ``seconds`` and ``message`` are
+    the latest ``ProgressEvent``, written at ``updated``. ``preview`` is an animated WebP whose content
+    changes whenever ``preview_version`` does. ``result`` is set on done jobs, ``error`` on failed ones.
+    """
+
+    id: str
+    sequence: int
+    status: JobStatus
+    request: GenerationRequest
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    updated: float | None = None
+    attempts: int = 0
+    cancel_requested: bool = False
+    stage: Stage | None = None
+    step: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    message: str = ""
+    preview: Path | None = None
+    preview_version: int = 0
+    result: GenerationResult | None = None
+    error: str = ""
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Mean seconds per step, frame or byte of the current stage; None before the first one."""
+        return self.seconds / self.step if self.step else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the current stage ends, counting down between reports; None when unknown."""
+        if self.status is not JobStatus.RUNNING or not self.step or self.updated is None:
+            return None
+        remaining = (self.total - self.step) * self.seconds / self.step
+        return max(remaining - (time.time() - self.updated), 0.0)
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds since the latest start, until the end if there is one; None while queued."""
+        if self.started is None:
+            return None
+        return (self.finished or time.time()) - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """The latest sign of life of the worker.
+
+    ``heartbeat`` is Unix seconds; ``memory_used``, ``memory_total`` and the values of ``components``
+    (what is loaded, by name) are bytes. ``message`` says why a worker is stopped.
+    """
+
+    state: WorkerState = WorkerState.STOPPED
+    pid: int | None = None
+    heartbeat: float = 0.0
+    device: str = ""
+    memory_used: int = 0
+    memory_total: int = 0
+    components: dict[str, int] = field(default_factory=dict)
+    message: str = ""

@@ -1,0 +1,90 @@
+"""Rows of the store -> frozen values.
+
+A history outlives the versions that wrote it, so reading is lenient: what cannot be read takes its default.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
+from wan_core.schema import GenerationRequest, GenerationResult, Stage
+
+log = logging.getLogger(__name__)
+
+
+def job_from_row(row: sqlite3.Row, preview_path: Callable[[str], Path]) -> Job:
+    """The job in a row of ``jobs``."""
+    return Job(
+        id=row["id"],
+        sequence=row["sequence"],
+        status=JobStatus(row["status"]),
+        request=_request(_json_object(row["request"])),
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        updated=row["updated"],
+        attempts=row["attempts"],
+        cancel_requested=row["cancel_requested"] is not None,
+        stage=Stage(row["stage"]) if row["stage"] else None,
+        step=row["step"],
+        total=row["total"],
+        seconds=row["seconds"],
+        message=row["message"],
+        preview=preview_path(row["id"]) if row["preview_version"] else None,
+        preview_version=row["preview_version"],
+        result=_result(row["result"]) if row["result"] else None,
+        error=row["error"],
+    )
+
+
+def worker_from_row(row: sqlite3.Row) -> WorkerStatus:
+    """The status in the one row of ``worker``."""
+    return WorkerStatus(
+        state=WorkerState(row["state"]),
+        pid=row["pid"],
+        heartbeat=row["heartbeat"],
+        device=row["device"],
+        memory_used=row["memory_used"],
+        memory_total=row["memory_total"],
+        components=_json_object(row["components"]),
+        message=row["message"],
+    )
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        log.warning("A row of the job store holds no readable JSON: %.80r", text)
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _request(values: dict[str, Any]) -> GenerationRequest:
+    """The request in ``values``; fields that this version does not know or accept fall to their defaults."""
+    values = {name: value for name, value in values.items() if name in GenerationRequest.model_fields}
+    try:
+        return GenerationRequest.model_validate(values)
+    except ValidationError as error:
+        refused = {problem["loc"][0] for problem in error.errors(include_url=False) if problem["loc"]}
+        return GenerationRequest.model_validate({n: v for n, v in values.items() if n not in refused})
+
+
+def _result(text: str) -> GenerationResult | None:
+    values = _json_object(text)
+    request = values.get("request")
+    known = {name: value for name, value in values.items() if name in GenerationResult.model_fields}
+    known["request"] = _request(request if isinstance(request, dict) else {})
+    try:
+        return GenerationResult.model_validate(known)
+    except ValidationError as error:
+        log.warning("A result in the job store cannot be read: %s", error)
+        return None

@@ -1,0 +1,87 @@
+"""Running the jobs of a store, one after the other: what the worker and the inline executor share."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+
+from wan_core.jobs.job import Job
+from wan_core.jobs.store import JobStore
+from wan_core.schema import (
+    Cancelled,
+    Emit,
+    GenerationRequest,
+    GenerationResult,
+    ProgressEvent,
+    Stage,
+    WanStudioError,
+)
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[GenerationRequest, Emit, str], GenerationResult]
+"""``run(request, emit, job_id)``: makes one video; the engine's ``generate``."""
+
+REPORT_SECONDS = 0.2
+
+
+class Reporter:
+    """The ``emit`` of one job: checks for cancellation at every event, writes what is worth reading.
+
+    Events of one stage closer together than ``REPORT_SECONDS`` are left out, unless they carry a
+    preview or complete the stage. A full disk costs reports, not the job. It can be pickled, so an
+    engine that runs in a forked process reports straight to the store.
+    """
+
+    def __init__(self, store: JobStore, job_id: str) -> None:
+        self._store = store
+        self._job_id = job_id
+        self._stage: Stage | None = None
+        self._written = 0.0
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Report one event.
+
+        Raises:
+            Cancelled: the job is to stop.
+        """
+        if self._store.is_cancelled(self._job_id):
+            raise Cancelled
+        now = time.monotonic()
+        is_news = event.stage is not self._stage or event.preview is not None or event.step == event.total
+        if not is_news and now - self._written < REPORT_SECONDS:
+            return
+        self._stage, self._written = event.stage, now
+        try:
+            self._store.report(self._job_id, event)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("Progress of job %s could not be written: %s", self._job_id, error)
+
+
+def run_job(store: JobStore, job: Job, run: Run) -> bool:
+    """Run a claimed job and write down how it ended; only the store itself may raise.
+
+    Returns whether the process is still trustworthy: after an unexpected error (say of CUDA) it may not
+    be, and whoever can start a fresh one should.
+    """
+    log.info("Job %s starts (attempt %d).", job.id, job.attempts)
+    try:
+        result = run(job.request, Reporter(store, job.id), job.id)
+    except Cancelled:
+        store.confirm_cancel(job.id)
+    except WanStudioError as error:
+        log.warning("Job %s failed: %s", job.id, error)
+        store.fail(job.id, str(error))
+    except Exception as error:
+        log.exception("Job %s failed unexpectedly.", job.id)
+        store.fail(
+            job.id,
+            f"The job stopped on an unexpected {type(error).__name__}; the log has the details "
+            f"under job {job.id}.",
+        )
+        return False
+    else:
+        store.finish(job.id, result)
+    return True

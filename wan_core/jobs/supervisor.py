@@ -1,0 +1,179 @@
+"""Keeps one worker process alive for a job store, from a thread of the web process. Imports no torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wan_core.jobs.job import WorkerState, WorkerStatus
+from wan_core.jobs.store import JobStore
+
+log = logging.getLogger(__name__)
+
+_CODE_FOLDER = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """All in seconds.
+
+    ``poll``: how often the worker is looked at. ``cancel_grace``: a running job that has not stopped
+    this long after its cancellation (one step of a large model may take longer) loses its worker: the
+    person gets the queue back, at the price of loading the models again. ``stop_grace``: how long the
+    worker may take to end before it is killed. ``first_backoff`` to ``longest_backoff``: the wait before
+    a dead worker is replaced, doubling from death to death until one has lived for ``healthy``.
+    """
+
+    poll: float = 0.2
+    cancel_grace: float = 20.0
+    stop_grace: float = 3.0
+    first_backoff: float = 0.25
+    longest_backoff: float = 30.0
+    healthy: float = 60.0
+
+
+DEFAULT_TIMING = Timing()
+
+
+class Supervisor:
+    """Starts the worker, replaces it when it dies, ends it when asked to.
+
+    Args:
+        store: where jobs and the worker's status are written.
+        command: starts a worker; its standard input is a pipe that closes when it is to end.
+        lock_fd: the home's lock, handed down so that it lasts as long as the worker does.
+        timing: see ``Timing``.
+    """
+
+    def __init__(
+        self, store: JobStore, command: Sequence[str], lock_fd: int, timing: Timing = DEFAULT_TIMING
+    ) -> None:
+        self._store = store
+        self._command = command
+        self._lock_fd = lock_fd
+        self._timing = timing
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._deaths = 0
+        self._next_start = 0.0
+        self._unloaded = False
+        self._unload_wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Start watching; a worker is started at once, so that it is warm when the first job comes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the worker and wait for it; a running job goes back to the queue."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def unload(self) -> None:
+        """End the worker as soon as nothing is running or queued; the next job starts a new one."""
+        self._unload_wanted.set()
+        self._wake.set()
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._look()
+            except (sqlite3.Error, OSError) as error:  # a full disk, say; the next look may do better
+                log.warning("The worker could not be looked after: %s", error)
+            self._wake.wait(self._timing.poll)
+            self._wake.clear()
+        try:
+            self._end_worker("")
+        except sqlite3.Error as error:
+            log.warning("The running job could not be put back; the next start will do so: %s", error)
+
+    def _look(self) -> None:
+        if self._process is None:
+            self._start_if_due()
+        elif (code := self._process.poll()) is not None:
+            self._bury(code)
+        elif self._unload_wanted.is_set():
+            if not self._store.has_queued() and not self._store.has_running():
+                self._unload_wanted.clear()
+                self._unloaded = True
+                self._end_worker("The models are unloaded; the next job loads them again.")
+        elif (job_id := self._store.ignored_cancel(self._timing.cancel_grace)) is not None:
+            log.warning("Job %s did not stop when cancelled; its worker is ended.", job_id)
+            self._end_worker("The worker is replaced, because it did not stop when cancelled.")
+
+    def _start_if_due(self) -> None:
+        self._unload_wanted.clear()  # nothing is loaded
+        if self._unloaded and not self._store.has_queued():
+            return
+        if time.monotonic() < self._next_start:
+            return
+        path = os.pathsep.join(filter(None, (str(_CODE_FOLDER), os.environ.get("PYTHONPATH"))))
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            pass_fds=(self._lock_fd,) if os.name == "posix" else (),
+        )
+        self._unloaded = False
+        self._started = time.monotonic()
+        self._store.beat(WorkerStatus(WorkerState.STARTING, self._process.pid))
+
+    def _bury(self, code: int) -> None:
+        """The worker ended by itself: settle its job, and plan for another worker."""
+        self._forget_process()
+        if code == 0 and not self._store.has_running():  # its own choice, see ``worker.serve``
+            self._store.beat(WorkerStatus(message="The worker starts afresh after an unexpected error."))
+            return
+        reason = describe_exit(code)
+        log.error("%s.", reason.capitalize())
+        if time.monotonic() - self._started > self._timing.healthy:
+            self._deaths = 0
+        wait = min(self._timing.first_backoff * 2**self._deaths, self._timing.longest_backoff)
+        self._deaths += 1
+        self._next_start = time.monotonic() + wait
+        self._store.abandon_running(reason)
+        self._store.beat(WorkerStatus(message=f"Replacing the worker: {reason}."))
+
+    def _end_worker(self, message: str) -> None:
+        """End the worker because we want to; its job, if any, is cancelled or back in the queue."""
+        if self._process is not None:
+            process = self._process
+            self._forget_process()
+            try:
+                process.wait(self._timing.stop_grace)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._store.release_running()
+        self._store.beat(WorkerStatus(message=message))
+
+    def _forget_process(self) -> None:
+        self._process.stdin.close()
+        self._process = None
+
+
+def describe_exit(code: int) -> str:
+    """A return code of ``subprocess`` as half a sentence: what happened to the worker."""
+    if code >= 0:
+        return f"the worker ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if name == "SIGKILL":
+        return "the worker was killed (SIGKILL), most likely because the machine ran out of memory"
+    return f"the worker crashed ({name})"
+
+
+def worker_command(settings_json: str) -> tuple[str, ...]:
+    """The command of the real worker."""
+    return sys.executable, "-m", "wan_core.jobs.worker", settings_json
