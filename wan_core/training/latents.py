@@ -1,0 +1,68 @@
+"""Latents of drawn clips, encoded once and kept, for the DiT to learn from."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from wan_core.models.vae.model import WanVAE
+from wan_core.training.captions import caption
+from wan_core.training.world import Scene, draw, random_scene
+
+log = logging.getLogger(__name__)
+
+CLIPS_PER_LENGTH = {17: 8000, 9: 1000, 13: 1000, 21: 1000, 25: 1000}  # frames -> clips
+_WITHOUT_PROMPT = 0.1  # share of examples that teach guidance its empty prompt
+
+
+def training_scene(frames: int, index: int) -> Scene:
+    """The scene behind clip ``index`` of that length; fixed for ever."""
+    return random_scene(random.Random(f"dit {frames} {index}"))
+
+
+@torch.no_grad()
+def write_latents(vae: WanVAE, file: Path, batch: int = 20) -> None:
+    """Encode every training clip; one tensor (clips, 16, t, 8, 8), float16, per length."""
+    tensors = {}
+    for frames, count in CLIPS_PER_LENGTH.items():
+        parts = []
+        for start in range(0, count, batch):
+            scenes = [training_scene(frames, i) for i in range(start, min(start + batch, count))]
+            clips = torch.stack([draw(scene, frames) for scene in scenes])
+            with torch.autocast("cpu", torch.bfloat16):
+                parts.append(vae.encode(clips).half())
+        tensors[str(frames)] = torch.cat(parts).contiguous()
+        log.info("encoded %d clips of %d frames", count, frames)
+    save_file(tensors, file)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Latents (B, 16, t, 8, 8), float32, and a sentence for each."""
+
+    latents: Tensor
+    prompts: list[str]
+
+
+class LatentSet:
+    """The kept latents; ``batch`` is a function of the step alone."""
+
+    def __init__(self, file: Path) -> None:
+        self._tensors = {int(frames): t for frames, t in load_file(file).items()}
+
+    def batch(self, step: int, size: int) -> Batch:
+        """``size`` clips of one length, longer sets more often, each with a fresh sentence."""
+        rng = random.Random(f"batch {step}")
+        lengths = list(self._tensors)
+        (frames,) = rng.choices(lengths, [len(self._tensors[n]) for n in lengths])
+        picks = [rng.randrange(len(self._tensors[frames])) for _ in range(size)]
+        prompts = [
+            "" if rng.random() < _WITHOUT_PROMPT else caption(training_scene(frames, i), rng) for i in picks
+        ]
+        return Batch(self._tensors[frames][picks].float(), prompts)
