@@ -179,4 +179,5 @@ def test_poster_and_preview(tmp_path: Path) -> None:
         assert (poster.format, poster.size) == ("WEBP", (64, 48))
     (tmp_path / "p.webp").write_bytes(animated_webp(clip(3), 250))
     with Image.open(tmp_path / "p.webp") as preview:
+        preview.seek(1)
         assert (preview.n_frames, preview.info["duration"], preview.info["loop"]) == (3, 250, 0)

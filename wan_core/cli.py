@@ -1,0 +1,224 @@
+"""``python -m wan_core generate | decode | models | worker | train``.
+
+The options of ``generate`` are the fields of the request. Torch is imported only by the commands that
+need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+from wan_core.catalog import MODELS, find_model
+from wan_core.manager.weights import WeightStore, model_parts
+from wan_core.schema import (
+    GenerationRequest,
+    GenerationResult,
+    InvalidRequest,
+    Knob,
+    ProgressEvent,
+    Settings,
+    Stage,
+    WanStudioError,
+    knobs,
+)
+from wan_core.schema.settings import Precision
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+_BAR_WIDTH = 28
+_BYTE_STAGES = (Stage.DOWNLOAD, Stage.LOAD)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; returns the exit code: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
+    if argv[:1] and argv[0] in _DELEGATES:
+        return _DELEGATES[argv[0]](argv[1:])
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        return options.run(options)
+    except InvalidRequest as error:
+        return _complain(error, EXIT_BAD_INPUT)
+    except WanStudioError as error:
+        return _complain(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        return _complain("Interrupted.", EXIT_INTERRUPTED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wan_core", description="Make videos with Wan models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    generate = _command(commands, "generate", "make a video from a prompt", _generate)
+    for name, knob in knobs().items():
+        _add_field(generate, name, knob)
+    _add_output(generate)
+
+    decode = _command(commands, "decode", "make the video of latents that an earlier job saved", _decode)
+    decode.add_argument("latents", type=Path, help="a file of the latents folder")
+    _add_output(decode)
+
+    models = _command(commands, "models", "list the models, or download one", _models)
+    models.add_argument("action", nargs="?", choices=("list", "download"), default="list")
+    models.add_argument("model", nargs="?", metavar="model", help="which model to download")
+
+    for name, text in _DELEGATE_HELP.items():
+        commands.add_parser(name, help=text)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction, name: str, text: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=run)
+    group = parser.add_argument_group("machine")
+    group.add_argument("--home", type=Path, help="folder of models and outputs (default: ~/.wan-studio)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    group.add_argument("--precision", default="auto", choices=get_args(Precision))
+    group.add_argument("--offline", action="store_true", help="never use the network")
+    return parser
+
+
+def _add_field(parser: argparse.ArgumentParser, name: str, knob: Knob) -> None:
+    """One option per request field; what is not given stays out of the request."""
+    info = GenerationRequest.model_fields[name]
+    bounds = f" [{knob.low:g}..{knob.high:g}]" if knob.low is not None and knob.high is not None else ""
+    default = "the model's own" if info.default is None else info.default
+    text = f"{knob.help}{bounds} (default: {default or 'none'})".replace("%", "%%")
+    kind: dict[str, Any] = {"metavar": name.rsplit("_", 1)[-1].upper()}
+    if info.annotation is bool:
+        kind = {"action": argparse.BooleanOptionalAction}
+    option = f"--{name.replace('_', '-')}"
+    parser.add_argument(option, dest=name, default=argparse.SUPPRESS, help=text, **kind)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    text = "the video's file, replaced if it exists (default: a new one in the outputs folder)"
+    parser.add_argument("--output", type=Path, metavar="FILE.mp4", help=text)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    values = {"device": options.device, "precision": options.precision, "offline": options.offline}
+    if options.home:
+        values["home"] = options.home
+    return Settings(**values)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    values = {name: value for name, value in vars(options).items() if name in knobs()}
+    request = GenerationRequest.parse(values)
+    from wan_core.catalog import validate
+
+    validate(request)
+    return _run(options, lambda engine, emit, job, output: engine.generate(request, emit, job, output))
+
+
+def _decode(options: argparse.Namespace) -> int:
+    latents = options.latents
+    return _run(options, lambda engine, emit, job, output: engine.decode(latents, emit, job, output))
+
+
+def _run(options: argparse.Namespace, work: Callable[..., GenerationResult]) -> int:
+    output = options.output
+    if output is not None and output.suffix.lower() != ".mp4":
+        raise InvalidRequest("output", f"{output.name!r} is no MP4 file name", "End it with .mp4.")
+    from wan_core.engine import Engine
+
+    progress = TerminalProgress()
+    try:
+        result = work(Engine(_settings(options)), progress, secrets.token_hex(6), output)
+    finally:
+        progress.close()
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
+    sys.stderr.write(f"seed {result.request.seed}; {stages}; peak {result.peak_bytes / 2**30:.2f} GiB\n")
+    sys.stdout.write(f"{result.video}\n")
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    store = WeightStore(_settings(options))
+    if options.action == "download":
+        if options.model is None:
+            raise InvalidRequest("model", "no model is named", f"Choose one of {', '.join(MODELS)}.")
+        progress = TerminalProgress()
+        try:
+            folder = store.fetch(find_model(options.model), progress)
+        finally:
+            progress.close()
+        sys.stdout.write(f"{folder}\n")
+        return 0
+    for spec in MODELS.values():
+        missing = store.missing(spec)
+        found = {store.locate(spec, part) for part in model_parts(spec)} - {None}
+        places = ", ".join(sorted(str(path) for path in found)) or "not on this machine"
+        size = f"{spec.download_bytes / 1e9:.1f} GB" if spec.download_bytes else "built in"
+        state = f"{sum(missing.values()) / 1e9:.1f} GB to download" if missing else "ready"
+        sys.stdout.write(f"{spec.id:<18} {spec.title:<18} {size:>9}  {state:<22} {places}\n")
+    return 0
+
+
+def _worker(argv: list[str]) -> int:
+    from wan_core.jobs.worker import main as worker_main
+
+    return worker_main(argv)
+
+
+def _train(argv: list[str]) -> int:
+    from wan_core.training.cli import main as train_main
+
+    return train_main(argv)
+
+
+_DELEGATES: dict[str, Callable[[list[str]], int]] = {"worker": _worker, "train": _train}
+_DELEGATE_HELP = {
+    "worker": "run the jobs of the store (the app starts this)",
+    "train": "train the demo model",
+}
+
+
+class TerminalProgress:
+    """Progress on standard error: a bar that moves on a terminal, a line per stage elsewhere."""
+
+    def __init__(self) -> None:
+        self._moving = sys.stderr.isatty()
+        self._stage: Stage | None = None
+        self._open = False
+
+    def __call__(self, event: ProgressEvent) -> None:
+        if self._moving:
+            if event.stage is not self._stage:
+                self.close()
+            sys.stderr.write(f"\r{progress_line(event)}\x1b[K")
+            sys.stderr.flush()
+            self._open = True
+        elif event.stage is not self._stage or (event.message and event.stage is not Stage.DOWNLOAD):
+            sys.stderr.write(f"{event.stage} {event.message}".rstrip() + "\n")
+        self._stage = event.stage
+
+    def close(self) -> None:
+        """Leave the bar's line."""
+        if self._open:
+            sys.stderr.write("\n")
+            self._open = False
+
+
+def progress_line(event: ProgressEvent) -> str:
+    """``denoise  ███████·······  5/10  3.2 s``, in MB where a stage counts bytes."""
+    share = event.step / event.total if event.total else 0.0
+    full = round(share * _BAR_WIDTH)
+    unit, divisor = (" MB", 1_000_000) if event.stage in _BYTE_STAGES else ("", 1)
+    counts = f"{event.step // divisor}/{event.total // divisor}{unit}"
+    bar = "█" * full + "·" * (_BAR_WIDTH - full)
+    return f"{event.stage:<8} {bar} {counts:>9} {event.seconds:6.1f} s  {event.message}".rstrip()
+
+
+def _complain(problem: object, code: int) -> int:
+    sys.stderr.write(f"{problem}\n")
+    return code

@@ -1,0 +1,189 @@
+"""One request, from text to file."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wan_core.catalog import ModelSpec, find_model, resolve, validate
+from wan_core.manager.devices import PeakMemory
+from wan_core.manager.model_manager import ModelManager
+from wan_core.media.metadata import request_metadata
+from wan_core.media.write import new_video_path, require_writable, write_poster, write_video
+from wan_core.pipelines.generation import decode_latents, generate_latents
+from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
+from wan_core.pipelines.prompt_encoding import PromptCache
+from wan_core.schema import (
+    Emit,
+    GenerationRequest,
+    GenerationResult,
+    OutOfMemory,
+    ProgressEvent,
+    Settings,
+    Stage,
+)
+
+LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
+
+
+class StageClock:
+    """An ``Emit`` that fills in each event's seconds and passes it on.
+
+    The time after an event belongs to its stage, until the next event.
+    """
+
+    def __init__(self, emit: Emit, peak: PeakMemory) -> None:
+        self.seconds: dict[str, float] = {}
+        self._emit = emit
+        self._peak = peak
+        self._stage: Stage | None = None
+        self._since = time.perf_counter()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        self.stop()
+        self._stage = event.stage
+        self._peak.sample()
+        self._emit(event.model_copy(update={"seconds": self.seconds.get(event.stage, 0.0)}))
+
+    def stop(self) -> None:
+        """Book the time until now."""
+        now = time.perf_counter()
+        if self._stage is not None:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._since = now
+
+
+@dataclass
+class _Job:
+    """What one run carries from stage to stage."""
+
+    spec: ModelSpec
+    request: GenerationRequest
+    target: Path
+    clock: StageClock
+    peak: PeakMemory
+    poster: list[np.ndarray] = field(default_factory=list)
+
+
+class Engine:
+    """Runs requests one at a time and keeps models and prompt embeddings between them.
+
+    Args:
+        settings: folders, device and precision.
+        manager: where parts are borrowed; None makes one from the settings.
+    """
+
+    def __init__(self, settings: Settings, manager: ModelManager | None = None) -> None:
+        self.settings = settings
+        self.manager = manager or ModelManager(settings)
+        self._prompts = PromptCache()
+
+    def generate(
+        self, request: GenerationRequest, emit: Emit, job_id: str, output: Path | None = None
+    ) -> GenerationResult:
+        """Make the video of a request.
+
+        The latents are saved in ``settings.latents_dir/<job_id>.safetensors`` before they are decoded,
+        so a failure after that costs no denoising: see ``decode``.
+
+        Args:
+            request: open fields are filled in with the model's defaults, seed -1 with a new seed.
+            emit: told every step; raises ``Cancelled`` to stop the job within one step.
+            job_id: names the files.
+            output: the video's file, replaced if it exists; None is a new one in ``outputs_dir``.
+
+        Raises:
+            InvalidRequest: the request does not fit the model.
+            WeightsError: a checkpoint is missing, damaged or cannot be downloaded.
+            GenerationFailed: the result is no video (NaN, or one colour).
+            OutOfMemory: the device is too small; what it held is freed.
+            MediaError: a file could not be written.
+            Cancelled: ``emit`` said so.
+        """
+        validate(request)
+        request = resolve(request)
+        job = self._start(request, emit, job_id, output)
+
+        def work() -> GenerationResult:
+            latents = generate_latents(self.manager, job.spec, request, self._prompts, job.clock)
+            save_latents(latents, self.latents_path(job_id), request)
+            prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+            return self._finish(job, latents)
+
+        return self._with_memory_advice(work)
+
+    def decode(
+        self, latents_file: Path, emit: Emit, job_id: str, output: Path | None = None
+    ) -> GenerationResult:
+        """Make the video of latents that an earlier job saved; as ``generate`` from there on."""
+        latents, request = load_latents(latents_file)
+        job = self._start(request, emit, job_id, output)
+        return self._with_memory_advice(lambda: self._finish(job, latents))
+
+    def latents_path(self, job_id: str) -> Path:
+        """Where a job's latents are kept."""
+        return self.settings.latents_dir / f"{Path(job_id).name}.safetensors"
+
+    def unload(self) -> None:
+        """Drop all models."""
+        self.manager.unload()
+
+    def _start(self, request: GenerationRequest, emit: Emit, job_id: str, output: Path | None) -> _Job:
+        target = output or new_video_path(self.settings.outputs_dir, job_id)
+        require_writable(target.parent)
+        peak = PeakMemory(self.manager.device)
+        return _Job(find_model(request.model), request, target, StageClock(emit, peak), peak)
+
+    def _finish(self, job: _Job, latents: Tensor) -> GenerationResult:
+        """Decode, write the video and its poster."""
+        request, target = job.request, job.target
+        thumbnail = target.with_suffix(".webp")
+        metadata = request_metadata(request) if request.embed_metadata else {}
+        with closing(self._frames(job, latents)) as frames:
+            write_video(frames, target, request.fps, request.crf, metadata)
+        write_poster(job.poster[0], thumbnail)
+        job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
+        job.clock.stop()
+        return GenerationResult(
+            video=target,
+            thumbnail=thumbnail,
+            request=request,
+            seconds=job.clock.seconds,
+            peak_bytes=job.peak.bytes,
+        )
+
+    def _frames(self, job: _Job, latents: Tensor) -> Iterator[np.ndarray]:
+        """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""
+        middle, done = job.request.num_frames // 2, 0
+        with closing(decode_latents(self.manager, job.spec, latents, job.clock)) as chunks:
+            for chunk in chunks:
+                if done <= middle < done + len(chunk):
+                    job.poster.append(chunk[middle - done].copy())
+                done += len(chunk)
+                yield chunk
+        job.clock(ProgressEvent(stage=Stage.SAVE, step=0, total=1))
+
+    def _with_memory_advice(self, work: Callable[[], GenerationResult]) -> GenerationResult:
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # their locals hold tensors
+        self.unload()
+        raise OutOfMemory(
+            f"The {self.manager.device.type} ran out of memory; choose a smaller size, fewer frames or "
+            "precision bf16, or close other programs that use it."
+        )
+
+
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,212 @@
+"""Holds the parts of models, lends them to stages, and swaps them when another needs the room."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wan_core.catalog import ModelSpec, Role
+from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
+from wan_core.manager.loading import load_text_encoder, load_transformer, load_vae
+from wan_core.manager.shards import expand
+from wan_core.manager.weights import Part, WeightStore
+from wan_core.schema import Emit, OutOfMemory, ProgressEvent, Settings, Stage
+
+_log = logging.getLogger(__name__)
+
+_LOADERS: dict[Role, Callable[..., nn.Module]] = {
+    Role.TRANSFORMER: load_transformer,
+    Role.TEXT_ENCODER: load_text_encoder,
+    Role.VAE: load_vae,
+}
+
+_SIZES: dict[Role, Callable[[ModelSpec], object]] = {
+    Role.TRANSFORMER: lambda spec: spec.dit,
+    Role.TEXT_ENCODER: lambda spec: spec.text_encoder,
+    Role.VAE: lambda spec: spec.vae,
+}
+
+_GIB = 2**30
+
+Key = tuple[Role, Path, tuple[str, ...]]
+"""The files are the identity: models that share a text encoder share the loaded one."""
+
+
+@dataclass
+class _Component:
+    """A loaded part. ``host`` keeps its tensors in RAM while copies of them are on the device."""
+
+    role: Role
+    module: nn.Module
+    bytes: int
+    borrowers: int = 0
+    host: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def on_device(self) -> bool:
+        return bool(self.host)
+
+    def place(self, device: torch.device) -> None:
+        """Copy the tensors to the device; all of them or none."""
+        tensors = dict(_named_tensors(self.module))
+        copies = {name: tensor.data.to(device, non_blocking=True) for name, tensor in tensors.items()}
+        self.host = {name: tensor.data for name, tensor in tensors.items()}
+        for name, tensor in tensors.items():
+            tensor.data = copies[name]
+
+    def withdraw(self) -> None:
+        """Drop the device's copies. Nothing is copied back: weights do not change."""
+        for name, tensor in _named_tensors(self.module):
+            tensor.data = self.host[name]
+        self.host = {}
+
+
+class ModelManager:
+    """Loads parts when they are first needed and keeps them while there is room.
+
+    On a GPU a part is swapped between RAM and the device; where RAM is short it is dropped, and read
+    again from disk when needed. The longest unused part goes first; a borrowed one never goes. A text
+    encoder that does not fit on the GPU runs on the CPU.
+
+    Args:
+        settings: device, precision and folders.
+        store: where files come from.
+        budget: bytes that weights may take; None asks the machine each time.
+    """
+
+    def __init__(
+        self, settings: Settings, store: WeightStore | None = None, budget: Budget | None = None
+    ) -> None:
+        self.device = choose_device(settings.device)
+        self._dtypes = choose_dtypes(self.device, settings.precision)
+        self._store = store or WeightStore(settings)
+        self._fixed_budget = budget
+        self._components: OrderedDict[Key, _Component] = OrderedDict()  # the longest unused first
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def use(self, spec: ModelSpec, role: Role, emit: Emit) -> Iterator[nn.Module]:
+        """Lend a part for the length of a block: loaded, in evaluation mode, on its device.
+
+        Raises:
+            WeightsError: its files are missing, damaged or of another model.
+            OutOfMemory: it does not fit on the device even alone.
+        """
+        with self._lock:
+            component = self._ready(spec, role, emit)
+            component.borrowers += 1
+        try:
+            yield component.module
+        finally:
+            component.borrowers -= 1
+
+    def folder(self, spec: ModelSpec, part: Part, emit: Emit) -> Path:
+        """The folder that a part's files are relative to, or the tokenizer's own folder.
+
+        What is missing of the model is downloaded first.
+        """
+        if self._store.locate(spec, part) is None:
+            self._store.fetch(spec, emit)
+        root = self._store.require(spec, part)
+        return (root / spec.tokenizer.files[0]).parent if part == "tokenizer" else root
+
+    def dtype(self, role: Role) -> torch.dtype | None:
+        """The precision that a part is lent in; None is its file's."""
+        return self._dtypes[role]
+
+    def loaded(self) -> dict[Role, int]:
+        """The parts in memory -> their bytes."""
+        with self._lock:
+            sizes: dict[Role, int] = {}
+            for component in self._components.values():
+                sizes[component.role] = sizes.get(component.role, 0) + component.bytes
+            return sizes
+
+    def unload(self) -> None:
+        """Drop every part that is not borrowed, and give its memory back."""
+        with self._lock:
+            for key in self._idle():
+                self._drop(key)
+            gc.collect()
+            release_cached(self.device)
+
+    def _ready(self, spec: ModelSpec, role: Role, emit: Emit) -> _Component:
+        files = spec.weights[role].files
+        key = (role, self.folder(spec, role, emit), files)
+        if key not in self._components:
+            self._components[key] = self._load(spec, key, emit)
+        self._components.move_to_end(key)
+        component = self._components[key]
+        if self.device.type != "cpu" and not component.on_device:
+            self._place(spec, component)
+        return component
+
+    def _load(self, spec: ModelSpec, key: Key, emit: Emit) -> _Component:
+        role, folder, files = key
+        message = f"{spec.title}: {role.replace('_', ' ')}"
+
+        def report(done: int, total: int) -> None:
+            emit(ProgressEvent(stage=Stage.LOAD, step=done, total=total, message=message))
+
+        size = sum((folder / name).stat().st_size for name in expand(folder, files))
+        report(0, size)
+        self._make_host_room(size)
+        module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report)
+        component = _Component(role, module, sum(tensor.nbytes for _, tensor in _named_tensors(module)))
+        _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, component.bytes / _GIB)
+        return component
+
+    def _place(self, spec: ModelSpec, component: _Component) -> None:
+        budget = self._budget()
+        for key in self._idle():
+            other = self._components[key]
+            if self._device_bytes() + component.bytes <= budget.device:
+                break
+            if other.on_device:
+                other.withdraw()
+                release_cached(self.device)
+        room = max(budget.largest - self._device_bytes(), 0)
+        if component.bytes > room:
+            if component.role is Role.TEXT_ENCODER:
+                _log.info("The text encoder of %s runs on the CPU: it is larger than the device", spec.id)
+                return
+            raise OutOfMemory(
+                f"The {component.role} of {spec.title} needs {component.bytes / _GIB:.1f} GiB and the device "
+                f"has room for {room / _GIB:.1f} GiB; choose a smaller model or precision bf16."
+            )
+        component.place(self.device)
+
+    def _make_host_room(self, size: int) -> None:
+        limit = self._budget().host
+        for key in self._idle():
+            if sum(component.bytes for component in self._components.values()) + size <= limit:
+                return
+            self._drop(key)
+
+    def _idle(self) -> list[Key]:
+        return [key for key, component in self._components.items() if not component.borrowers]
+
+    def _drop(self, key: Key) -> None:
+        component = self._components.pop(key)
+        _log.info("Dropped %s", component.role)
+
+    def _device_bytes(self) -> int:
+        return sum(component.bytes for component in self._components.values() if component.on_device)
+
+    def _budget(self) -> Budget:
+        return self._fixed_budget or plan_budget(self.device)
+
+
+def _named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers, each tensor once."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()

@@ -1,0 +1,31 @@
+"""What the stages need from whoever holds the weights. They borrow parts and never own them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from torch import nn
+
+from wan_core.catalog import ModelSpec, Role
+from wan_core.schema import Emit
+
+
+class ComponentSource(Protocol):
+    """Lends the parts of a model; ``wan_core.manager.ModelManager`` is the real one."""
+
+    def use(self, spec: ModelSpec, role: Role, emit: Emit) -> AbstractContextManager[nn.Module]:
+        """Lend a part, loaded and on the device where it is to run, for the length of a block."""
+
+    def folder(self, spec: ModelSpec, part: Role | Literal["tokenizer"], emit: Emit) -> Path:
+        """The folder that the part's files are relative to, downloaded if need be."""
+
+    def dtype(self, role: Role) -> torch.dtype | None:
+        """The precision that a part is lent in; None is the precision of its file."""
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a lent part runs: the device of its weights."""
+    return next(module.parameters()).device

@@ -1,0 +1,72 @@
+"""Small moving previews straight from latents: a linear map from latent channels to colour."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wan_core.media.write import animated_webp
+from wan_core.models.vae.config import TEMPORAL_STRIDE
+from wan_core.schema import WeightsError
+
+PREVIEW_SIDE = 256  # pixels; previews are enlarged by a whole factor to at least this long side
+TABLE_FILE = "latent_rgb.json"  # beside a VAE's weights: {"factors": C rows of (r, g, b), "bias": (r, g, b)}
+
+
+@dataclass(frozen=True)
+class LatentRGB:
+    """rgb = latents · factors + bias, in [-1, 1]; one row of ``factors`` per latent channel."""
+
+    factors: tuple[tuple[float, float, float], ...]
+    bias: tuple[float, float, float]
+
+    @classmethod
+    def read(cls, path: Path) -> LatentRGB:
+        """The table in a ``latent_rgb.json``.
+
+        Raises:
+            WeightsError: the file is no such table.
+        """
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+            rows = tuple(tuple(float(value) for value in row) for row in (*table["factors"], table["bias"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{path.name} is no table of preview colours; remove it.") from error
+        if not rows or any(len(row) != 3 for row in rows):
+            raise WeightsError(f"{path.name} is no table of preview colours; remove it.")
+        return cls(rows[:-1], rows[-1])
+
+
+# A fit of the official VAE's decoder, per normalised latent channel; the values in common use.
+OFFICIAL_LATENT_RGB = LatentRGB(
+    factors=(
+        (-0.1299, -0.1692, 0.2932), (0.0671, 0.0406, 0.0442), (0.3568, 0.2548, 0.1747),
+        (0.0372, 0.2344, 0.1420), (0.0313, 0.0189, -0.0328), (0.0296, -0.0956, -0.0665),
+        (-0.3477, -0.4059, -0.2925), (0.0166, 0.1902, 0.1975), (-0.0412, 0.0267, -0.1364),
+        (-0.1293, 0.0740, 0.1636), (0.0680, 0.3019, 0.1128), (0.0032, 0.0581, 0.0639),
+        (-0.1251, 0.0927, 0.1699), (0.0060, -0.0633, 0.0005), (0.3477, 0.2275, 0.2950),
+        (0.1984, 0.0913, 0.1861),
+    ),
+    bias=(-0.1835, -0.0868, -0.3360),
+)  # fmt: skip
+
+
+@torch.inference_mode()
+def latents_to_rgb(latents: Tensor, table: LatentRGB) -> np.ndarray:
+    """Latents (1, C, F, H, W) -> small pictures (F, H, W, 3) uint8."""
+    factors = latents.new_tensor(table.factors)
+    rgb = torch.einsum("cfhw,cr->fhwr", latents[0], factors) + latents.new_tensor(table.bias)
+    return ((rgb.clamp(-1, 1) + 1) / 2 * 255).nan_to_num().to(torch.uint8).cpu().numpy()
+
+
+def preview_webp(latents: Tensor, table: LatentRGB, fps: int) -> bytes:
+    """Latents (1, C, F, H, W) -> a looping WebP that moves as fast as the clip of ``fps`` will."""
+    pictures = latents_to_rgb(latents, table)
+    factor = -(-PREVIEW_SIDE // max(pictures.shape[1:3]))
+    enlarged = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+    return animated_webp(enlarged, round(1000 * TEMPORAL_STRIDE / fps))

@@ -1,0 +1,107 @@
+"""Prompts to embeddings, and the memory of embeddings made before.
+
+Shape legend: L tokens of one prompt (at most 512), D width of the text encoder.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wan_core.catalog import ModelSpec, Role
+from wan_core.models.umt5.config import TEXT_LEN
+from wan_core.models.umt5.tokenizer import PromptTokenizer
+from wan_core.pipelines.components import ComponentSource, device_of
+from wan_core.schema import Emit, GenerationFailed, GenerationRequest, ProgressEvent, Stage
+
+CACHED_PROMPTS = 64  # of at most 4 MiB each
+
+
+@dataclass(frozen=True)
+class PromptEmbeds:
+    """Embeddings (1, L, D) of the prompt, and of the negative prompt unless guidance is off."""
+
+    positive: Tensor
+    negative: Tensor | None
+
+    def to(self, device: torch.device) -> PromptEmbeds:
+        """The same on another device."""
+        negative = None if self.negative is None else self.negative.to(device)
+        return PromptEmbeds(self.positive.to(device), negative)
+
+
+class PromptCache:
+    """The last embeddings, on the CPU, by (text, encoder, precision)."""
+
+    def __init__(self, capacity: int = CACHED_PROMPTS) -> None:
+        self._capacity = capacity
+        self._kept: OrderedDict[Hashable, Tensor] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    def get(self, key: Hashable) -> Tensor:
+        """The embeddings under ``key``, which must be there."""
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def put(self, key: Hashable, embeds: Tensor) -> None:
+        """Keep embeddings; the longest unused ones make room."""
+        self._kept[key] = embeds
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+
+
+def encode_prompts(
+    source: ComponentSource, spec: ModelSpec, request: GenerationRequest, cache: PromptCache, emit: Emit
+) -> PromptEmbeds:
+    """Embeddings of a resolved request's prompts.
+
+    The encoder is borrowed only when one of them is not cached; with guidance off the negative prompt
+    is not encoded at all.
+
+    Raises:
+        GenerationFailed: an embedding has NaN.
+    """
+    guided = request.guidance_scale != 1
+    texts = [request.prompt, request.negative_prompt] if guided else [request.prompt]
+    encoder_id = (spec.text_encoder, spec.weights[Role.TEXT_ENCODER], spec.folder)
+    keys = [(text, encoder_id, source.dtype(Role.TEXT_ENCODER)) for text in texts]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
+    if missing:
+        tokenizer = PromptTokenizer(source.folder(spec, "tokenizer", emit))
+        message = _overlong(tokenizer, request.prompt)
+        with source.use(spec, Role.TEXT_ENCODER, emit) as encoder:
+            for done, (key, text) in enumerate(missing.items()):
+                emit(ProgressEvent(stage=Stage.ENCODE, step=done, total=len(missing), message=message))
+                cache.put(key, encode_prompt(encoder, tokenizer, text))
+    emit(ProgressEvent(stage=Stage.ENCODE, step=len(missing), total=len(missing)))
+    embeds = [cache.get(key) for key in keys]
+    return PromptEmbeds(embeds[0], embeds[1] if guided else None)
+
+
+@torch.inference_mode()
+def encode_prompt(encoder: nn.Module, tokenizer: Callable, text: str) -> Tensor:
+    """One prompt to embeddings (1, L, D) on the CPU, in the encoder's precision.
+
+    It runs at its own length; padding to 512 and cutting again gives the same rows (spec 4).
+    """
+    ids, mask = tokenizer(text)
+    device = device_of(encoder)
+    embeds = encoder(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state.cpu()
+    if not embeds.isfinite().all():
+        raise GenerationFailed("The text encoder produced NaN; try precision bf16 or fp32.")
+    return embeds
+
+
+def _overlong(tokenizer: PromptTokenizer, prompt: str) -> str:
+    """What to tell when the end of the prompt will not be seen by the model."""
+    count = tokenizer.count(prompt)
+    if count <= TEXT_LEN:
+        return ""
+    return f"The prompt has {count} tokens; the model sees the first {TEXT_LEN}."
