@@ -1,0 +1,26 @@
+// What the page does in the browser itself: Ctrl+Enter, and looking again after a pause.
+(() => {
+  const narrow = window.matchMedia("(max-width: 760px)");
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.getElementById("generate")?.click();
+  }, true);
+
+  // The timer sleeps while nothing runs; another page may have started something since.
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) document.getElementById("look-again")?.click();
+  });
+
+  // On a phone the panel lies below the form: bring it into view when there is something to see.
+  document.addEventListener("click", (event) => {
+    if (!narrow.matches || !event.target.closest("#generate, #history button[data-job]:not(.cancel)")) return;
+    setTimeout(() => {
+      if (!document.querySelector("#notice .alert")) {
+        document.getElementById("panel")?.scrollIntoView({ behavior: "smooth", block: "start" });
+      }
+    }, 400);
+  });
+})();

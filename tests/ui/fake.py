@@ -1,0 +1,72 @@
+"""An engine that draws instead of dreaming: it reports and writes files as the real one does, without torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from wan_core.catalog import resolve
+from wan_core.media.metadata import request_metadata
+from wan_core.media.write import animated_webp, new_video_path, write_poster, write_video
+from wan_core.schema import (
+    Emit,
+    GenerationFailed,
+    GenerationRequest,
+    GenerationResult,
+    ProgressEvent,
+    Settings,
+    Stage,
+)
+
+FAILING_PROMPT = "nothing but NaN"
+
+
+def draw(request: GenerationRequest) -> np.ndarray:
+    """A disc that crosses the picture: frames (T, H, W, 3), uint8."""
+    height, width, count = request.height, request.width, request.num_frames
+    y, x = np.mgrid[0:height, 0:width]
+    frames = np.empty((count, height, width, 3), np.uint8)
+    for number in range(count):
+        centre = width * (0.15 + 0.7 * number / max(count - 1, 1))
+        inside = (x - centre) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 5) ** 2
+        frames[number] = np.where(inside[..., None], (220, 60, 50), (150, 200, 235))
+    return frames
+
+
+def fake_run(settings: Settings, seconds_per_step: float) -> Callable[..., GenerationResult]:
+    """A ``run`` for ``InlineExecutor``."""
+
+    def run(request: GenerationRequest, emit: Emit, job_id: str) -> GenerationResult:
+        request = resolve(request)
+        frames = draw(request)
+        emit(ProgressEvent(stage=Stage.LOAD, step=1, total=1))
+        start, total = time.time(), request.num_inference_steps
+        for step in range(1, total + 1):
+            time.sleep(seconds_per_step)
+            preview = animated_webp(frames[::2, ::4, ::4], 250) if step % request.preview_every == 0 else None
+            emit(
+                ProgressEvent(
+                    stage=Stage.DENOISE,
+                    step=step,
+                    total=total,
+                    seconds=time.time() - start,
+                    preview=preview,
+                )
+            )
+        if request.prompt == FAILING_PROMPT:
+            raise GenerationFailed("The video came out as NaN; try another seed.")
+        settings.outputs_dir.mkdir(parents=True, exist_ok=True)
+        video = new_video_path(settings.outputs_dir, job_id)
+        write_video([frames], video, request.fps, request.crf, request_metadata(request))
+        write_poster(frames[len(frames) // 2], video.with_suffix(".webp"))
+        return GenerationResult(
+            video=video,
+            thumbnail=video.with_suffix(".webp"),
+            request=request,
+            seconds={"denoise": time.time() - start},
+            peak_bytes=1,
+        )
+
+    return run

@@ -1,0 +1,26 @@
+"""What every part of the page is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ui.strings import ENGLISH, Texts
+from wan_core.jobs.executors import Executor
+from wan_core.jobs.store import JobStore
+from wan_core.manager.weights import WeightStore
+from wan_core.schema import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """The services behind the page, none of which imports torch, and the language it speaks."""
+
+    executor: Executor
+    weights: WeightStore
+    settings: Settings
+    model: str = "demo"
+    texts: Texts = ENGLISH
+
+    @property
+    def store(self) -> JobStore:
+        return self.executor.store

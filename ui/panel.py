@@ -1,0 +1,198 @@
+"""The right-hand panel: live preview, progress, the finished video and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ui import units
+from ui.context import Context
+from ui.links import link
+from ui.strings import Texts
+from wan_core.catalog import MODELS, resolve
+from wan_core.jobs.job import Job, JobStatus
+from wan_core.schema import GenerationRequest, Stage
+
+_SMALL = 256
+"""Pictures whose longer side is below this are enlarged with hard pixels."""
+
+_CONFIRM = "(_, ...rest) => [confirm({question!r}), ...rest]"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The components of the panel; ``reuse`` and ``delete`` get their listeners from the studio."""
+
+    stage: gr.HTML
+    status: gr.HTML
+    reuse: gr.Button
+    download: gr.DownloadButton
+    delete: gr.Button
+    confirmed: gr.Checkbox
+    confirm_js: str
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.stage, self.status, self.reuse, self.download, self.delete]
+
+
+def build(texts: Texts) -> Panel:
+    """Lay the panel out inside the current column."""
+    stage = gr.HTML(elem_id="stage")
+    status = gr.HTML(elem_id="status")
+    with gr.Row(elem_id="actions"):
+        reuse = gr.Button(texts.reuse, size="sm", interactive=False, elem_id="reuse", min_width=100)
+        download = gr.DownloadButton(
+            texts.download, size="sm", interactive=False, elem_id="download", min_width=100
+        )
+        delete = gr.Button(texts.delete, size="sm", interactive=False, elem_id="delete", min_width=100)
+    return Panel(
+        stage,
+        status,
+        reuse,
+        download,
+        delete,
+        gr.Checkbox(visible=False),
+        _CONFIRM.format(question=texts.confirm_delete),
+    )
+
+
+def updates(job: Job | None, context: Context) -> list[Any]:
+    """The values of ``Panel.outputs`` that show a job."""
+    texts = context.texts
+    video = job.result.video if job and job.result and job.result.video.is_file() else None
+    settled = job is not None and job.status.is_final
+    return [
+        stage_html(job, texts),
+        status_html(job, context),
+        gr.update(interactive=job is not None),
+        gr.update(interactive=video is not None, value=video and str(video)),
+        gr.update(interactive=settled),
+    ]
+
+
+def _size(request: GenerationRequest) -> tuple[int, int]:
+    if request.width and request.height:
+        return request.width, request.height
+    request = resolve(request) if request.model in MODELS else request
+    return request.width or 16, request.height or 9
+
+
+def stage_html(job: Job | None, texts: Texts) -> str:
+    """The picture: the video if there is one, else the looping preview, else a quiet placeholder."""
+    if job is None:
+        return (
+            f'<div class="stage empty"><p class="big">{escape(texts.nothing_yet)}</p>'
+            f"<p>{escape(texts.nothing_yet_hint)}</p></div>"
+        )
+    width, height = _size(job.request)
+    style = f"aspect-ratio:{width}/{height};--ratio:{width / height:.4f}"
+    crisp = " crisp" if max(width, height) < _SMALL else ""
+    prompt = escape(job.request.prompt[:300], quote=True)
+    if job.result and (source := link(job.result.video)):
+        content = f'<video src="{source}" title="{prompt}" controls loop autoplay muted playsinline></video>'
+    elif job.status is JobStatus.RUNNING and (source := link(job.preview)):
+        content = f'<img class="preview" src="{source}" alt="{prompt}">'
+    else:
+        running = " pulse" if job.status is JobStatus.RUNNING else ""
+        notice = texts.file_gone if job.status is JobStatus.DONE else ""
+        content = f'<div class="blank{running}"><p>{escape(notice)}</p></div>'
+    return f'<div class="stage{crisp}" style="{style}" data-job="{job.id}">{content}</div>'
+
+
+def status_html(job: Job | None, context: Context) -> str:
+    """What the job is doing, or what has become of it."""
+    if job is None:
+        return ""
+    texts = context.texts
+    body = _BODIES[job.status](job, context)
+    prompt = escape(job.request.prompt)
+    return (
+        f'<div class="status {job.status}" data-status="{job.status}">{body}'
+        f'<p class="prompt">{prompt}</p><p class="facts">{_facts(job, texts)}</p></div>'
+    )
+
+
+def _queued(job: Job, context: Context) -> str:
+    before = sum(other.sequence < job.sequence for other in context.store.queue())
+    texts = context.texts
+    text = texts.waiting_behind.format(count=before) if before else texts.waiting
+    note = f'<p class="pace">{escape(job.message)}</p>' if job.message else ""
+    return f'<p class="phase" role="status">{escape(text)}</p>{note}'
+
+
+def _running(job: Job, context: Context) -> str:
+    texts = context.texts
+    phase = texts.stages.get(job.stage or "", texts.starting)
+    if job.cancel_requested:
+        phase = texts.stopping
+    share = min(job.step / job.total, 1.0) if job.total else 0.0
+    return (
+        f'<div class="phase" role="status"><span>{escape(phase)}</span>'
+        f'<span class="count">{escape(_count(job, texts))}</span></div>'
+        f'<div class="bar" role="progressbar" aria-valuenow="{share:.0%}">'
+        f'<div style="width:{share:.1%}"></div></div>'
+        f'<p class="pace">{escape(_pace(job, texts))}</p>'
+    )
+
+
+def _count(job: Job, texts: Texts) -> str:
+    if not job.total:
+        return ""
+    if job.stage in (Stage.DOWNLOAD, Stage.LOAD):
+        return texts.step_of.format(step=units.in_bytes(job.step), total=units.in_bytes(job.total))
+    return texts.step_of.format(step=job.step, total=job.total)
+
+
+def _pace(job: Job, texts: Texts) -> str:
+    if job.message:
+        return job.message
+    parts = []
+    if job.stage is Stage.DENOISE and job.seconds_per_step:
+        parts.append(texts.per_step.format(seconds=units.in_seconds(job.seconds_per_step)))
+    if job.seconds_left and job.step < job.total:
+        parts.append(texts.time_left.format(time=units.in_time(job.seconds_left)))
+    return " · ".join(parts)
+
+
+def _done(job: Job, context: Context) -> str:
+    return ""
+
+
+def _failed(job: Job, context: Context) -> str:
+    return (
+        f'<div class="alert" role="alert"><b>{escape(context.texts.failed)}.</b> '
+        f"{escape(job.error or '')}</div>"
+    )
+
+
+def _cancelled(job: Job, context: Context) -> str:
+    return f'<p class="phase">{escape(context.texts.cancelled)}</p>'
+
+
+_BODIES = {
+    JobStatus.QUEUED: _queued,
+    JobStatus.RUNNING: _running,
+    JobStatus.DONE: _done,
+    JobStatus.FAILED: _failed,
+    JobStatus.CANCELLED: _cancelled,
+}
+
+
+def _facts(job: Job, texts: Texts) -> str:
+    """Model, size, length, steps and the seed that was really used."""
+    request = job.result.request if job.result else job.request
+    model = MODELS.get(request.model)
+    parts = [model.title if model else request.model]
+    if request.width and request.height:
+        parts.append(f"{request.width}×{request.height}")
+    if request.num_frames and request.fps:
+        parts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
+    if request.seed != -1:
+        parts.append(texts.seed.format(seed=request.seed))
+    if job.result and job.result.seconds:
+        parts.append(texts.took.format(time=units.in_time(sum(job.result.seconds.values()))))
+    return " · ".join(escape(part) for part in parts)

@@ -1,0 +1,78 @@
+"""Opening the page to a browser, and to nobody else unless asked to."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from dataclasses import dataclass
+
+import gradio as gr
+
+from ui import theme
+from wan_core.schema import Settings
+
+USER = "wan"
+"""The name to log in with when the password was made here."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where the page listens and who may see it. ``port`` None is the first free one from 7860."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    share: bool = False
+    login: tuple[str, str] | None = None
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines can reach the page."""
+        return self.share or not _is_loopback(self.host)
+
+
+def secured(access: Access) -> Access:
+    """The same access; with a login and a fresh password if it is exposed and has none."""
+    if access.login or not access.is_exposed:
+        return access
+    return Access(access.host, access.port, access.share, (USER, secrets.token_urlsafe(12)))
+
+
+def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
+    """Serve the page from threads of this process and return its address.
+
+    Raises:
+        OSError: the wanted port is taken.
+    """
+    served = [settings.outputs_dir, settings.previews_dir]
+    for folder in served:
+        folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.home / "cache"))
+    gr.set_static_paths(served)
+    _, local, shared = blocks.launch(
+        server_name=access.host,
+        server_port=access.port,
+        share=access.share,
+        auth=access.login,
+        prevent_thread_lock=True,
+        show_error=False,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        strict_cors=True,
+        max_file_size="200mb",
+        state_session_capacity=200,
+        quiet=True,
+        **theme.look(),
+    )
+    return shared or local
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

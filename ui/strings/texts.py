@@ -1,0 +1,89 @@
+"""The sentences of the page, as a type: a language that forgets one does not construct."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Every text that the page shows besides the request's own labels.
+
+    Names in braces are filled in with ``str.format``.
+    """
+
+    title: str
+    tab_text_to_video: str
+    tab_history: str
+
+    model_absent: str
+    model_starting: str
+    model_idle: str
+    model_ready: str
+    model_loading: str
+    model_busy: str
+    memory: str
+    queue_empty: str
+    queue_running: str
+    queue_waiting: str
+    unload: str
+
+    prompt_placeholder: str
+    examples: str
+    resolution: str
+    aspect: str
+    duration: str
+    quality: str
+    quality_draft: str
+    quality_balanced: str
+    quality_best: str
+    dice: str
+    reuse_seed: str
+    generate: str
+    stop: str
+    sampling: str
+    output: str
+    reset_negative: str
+    videos: str
+    videos_help: str
+    demo_world: str
+
+    clip: str
+    videos_count: str
+    takes: str
+    takes_unknown: str
+    to_download: str
+    beyond_training: str
+
+    nothing_yet: str
+    nothing_yet_hint: str
+    waiting: str
+    waiting_behind: str
+    starting: str
+    queued_notice: str
+    stages: dict[str, str]
+    step_of: str
+    per_step: str
+    time_left: str
+    stopping: str
+    cancelled: str
+    failed: str
+    took: str
+    seed: str
+    file_gone: str
+    reuse: str
+    download: str
+    delete: str
+    confirm_delete: str
+
+    statuses: dict[str, str]
+    queue_title: str
+    history_title: str
+    history_empty: str
+    queue_nothing: str
+    cancel_job: str
+    show_more: str
+
+    just_now: str
+    minutes_ago: str
+    hours_ago: str

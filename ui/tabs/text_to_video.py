@@ -1,0 +1,247 @@
+"""Text to Video: the form, the pre-flight line, Generate and Stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ui import choices, form, preflight
+from ui.context import Context
+from ui.examples import prompts_for
+from ui.strings import Texts
+from wan_core.catalog import ModelSpec, find_model
+from wan_core.schema import GenerationRequest, InvalidRequest, knobs
+
+TASK = "t2v"
+
+_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+_DEMO = "demo"
+_PICK_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (button) trigger('pick', { prompt: button.title });
+});
+"""
+
+
+@dataclass
+class TextToVideo:
+    """The tab's components: ``controls`` by name, in the order of the page."""
+
+    context: Context
+    controls: dict[str, gr.components.Component] = field(default_factory=dict)
+    world: gr.HTML | None = None
+    examples: gr.HTML | None = None
+    preflight: gr.HTML | None = None
+    notice: gr.HTML | None = None
+    generate: gr.Button | None = None
+    stop: gr.Button | None = None
+    reuse_seed: gr.Button | None = None
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """All controls; a handler gets their values in this order, see ``values``."""
+        return list(self.controls.values())
+
+    @property
+    def model_outputs(self) -> list[gr.components.Component]:
+        """What ``model_updates`` updates."""
+        return [*self.controls.values(), self.world, self.examples]
+
+    def values(self, arguments: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(self.controls, arguments, strict=True))
+
+    def model_updates(self, spec: ModelSpec, values: form.Values) -> list[Any]:
+        """Show ``values`` in a form that offers what ``spec`` can do; controls not named stay."""
+        updates = form.updates_for(spec, values, self.context.texts)
+        return [
+            *(updates.get(name, gr.skip()) for name in self.controls),
+            gr.update(visible=spec.id == _DEMO),
+            examples_html(spec, self.context.texts),
+        ]
+
+    def restore(self, request: GenerationRequest) -> list[Any]:
+        """The updates of ``model_outputs`` and ``notice`` that put a request back into the form."""
+        try:
+            return [*self.model_updates(find_model(request.model), form.values_of(request)), ""]
+        except InvalidRequest as error:
+            unchanged = [gr.skip()] * len(self.model_outputs)
+            return [*unchanged, preflight.error_html(form.sentence(error))]
+
+
+def examples_html(spec: ModelSpec, texts: Texts) -> str:
+    """The example prompts as buttons; one click fills the prompt."""
+    buttons = "".join(
+        f'<button type="button" title="{escape(prompt, quote=True)}">{escape(prompt)}</button>'
+        for prompt in prompts_for(spec)
+    )
+    return f'<p class="caption">{escape(texts.examples)}</p><div class="chips">{buttons}</div>'
+
+
+def build(context: Context) -> TextToVideo:
+    """Lay the tab out and connect what concerns nothing outside it."""
+    tab = TextToVideo(context)
+    spec = find_model(context.model)
+    values = {**form.values_of(GenerationRequest(model=spec.id)), **form.default_values(spec)}
+    _build_main(tab, spec, values)
+    _build_actions(tab)
+    _build_sampling(tab, values)
+    _build_output(tab, values)
+    _connect(tab)
+    return tab
+
+
+def _build_main(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> None:
+    texts, controls = tab.context.texts, tab.controls
+    controls["prompt"] = gr.Textbox(
+        label=knobs()["prompt"].label,
+        placeholder=texts.prompt_placeholder,
+        lines=3,
+        max_lines=8,
+        elem_id="field-prompt",
+        autofocus=True,
+    )
+    tab.world = gr.HTML(
+        f'<p class="note">{escape(texts.demo_world)}</p>', visible=spec.id == _DEMO, elem_id="world"
+    )
+    tab.examples = gr.HTML(examples_html(spec, texts), js_on_load=_PICK_JS, elem_id="examples")
+    controls["model"] = gr.Dropdown(
+        form.model_choices(TASK), value=spec.id, label=knobs()["model"].label, elem_id="field-model"
+    )
+    _build_choices(tab, spec, values)
+    with gr.Row(elem_id="seed-row", equal_height=True):
+        controls["seed"] = gr.Number(
+            values["seed"],
+            label=knobs()["seed"].label,
+            info=knobs()["seed"].help,
+            precision=0,
+            elem_id="field-seed",
+            scale=4,
+        )
+        dice = gr.Button("🎲", elem_id="dice", scale=0, min_width=44, elem_classes="icon")
+        tab.reuse_seed = gr.Button("↺", elem_id="reuse-seed", scale=0, min_width=44, elem_classes="icon")
+    dice.click(None, None, controls["seed"], js="() => -1", **_QUIET)
+
+
+def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> None:
+    """Resolution, aspect ratio, duration, quality."""
+    texts, controls = tab.context.texts, tab.controls
+    table = choices.sizes_by_choice(spec)
+    several = len(spec.sizes) > 1
+    with gr.Row():
+        controls["resolution"] = gr.Radio(
+            list(table),
+            value=values["resolution"],
+            label=texts.resolution,
+            visible=several,
+            elem_id="field-resolution",
+        )
+        controls["aspect"] = gr.Radio(
+            list(table[values["resolution"]]),
+            value=values["aspect"],
+            label=texts.aspect,
+            visible=several,
+            elem_id="field-aspect",
+        )
+    low, high = form.clip_range(spec)
+    controls["num_frames"] = gr.Slider(
+        low,
+        high,
+        value=values["num_frames"],
+        step=knobs()["num_frames"].step,
+        label=texts.duration,
+        buttons=[],
+        elem_id="field-num_frames",
+    )
+    controls["quality"] = gr.Radio(
+        form.quality_choices(spec, texts),
+        value=values["quality"],
+        label=texts.quality,
+        elem_id="field-quality",
+    )
+
+
+def _build_actions(tab: TextToVideo) -> None:
+    texts = tab.context.texts
+    tab.preflight = gr.HTML(elem_id="preflight")
+    with gr.Row(elem_id="go"):
+        tab.generate = gr.Button(texts.generate, variant="primary", elem_id="generate", scale=3)
+        tab.stop = gr.Button(
+            texts.stop, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=80
+        )
+    tab.notice = gr.HTML(elem_id="notice")
+
+
+def _build_sampling(tab: TextToVideo, values: dict[str, Any]) -> None:
+    texts, controls = tab.context.texts, tab.controls
+    with gr.Accordion(texts.sampling, open=False, elem_id="sampling"):
+        for name in form.fields("sampling"):
+            controls[name] = form.control(name, values[name])
+            if name == "negative_prompt":
+                reset = gr.Button(texts.reset_negative, size="sm", elem_id="reset-negative")
+        controls["videos"] = gr.Slider(
+            1,
+            form.MAX_VIDEOS,
+            value=1,
+            step=1,
+            label=texts.videos,
+            info=texts.videos_help,
+            buttons=[],
+            elem_id="field-videos",
+        )
+
+    def own_negative(model: str) -> str:
+        return find_model(model).defaults.negative_prompt
+
+    reset.click(own_negative, controls["model"], controls["negative_prompt"], **_QUIET)
+
+
+def _build_output(tab: TextToVideo, values: dict[str, Any]) -> None:
+    with gr.Accordion(tab.context.texts.output, open=False, elem_id="output"):
+        for name in form.fields("output"):
+            tab.controls[name] = form.control(name, values[name])
+
+
+def _connect(tab: TextToVideo) -> None:
+    controls, context = tab.controls, tab.context
+
+    def choose_model(model: str) -> list[Any]:
+        spec = find_model(model)
+        return tab.model_updates(spec, form.default_values(spec))
+
+    def choose_resolution(model: str, resolution: str, aspect: str) -> Any:
+        sizes = choices.sizes_by_choice(find_model(model)).get(resolution, {})
+        return gr.update(choices=list(sizes), value=aspect if aspect in sizes else next(iter(sizes), None))
+
+    def choose_quality(model: str, quality: str) -> int:
+        return choices.steps_for(find_model(model))[quality]
+
+    def name_quality(model: str, steps: int) -> str | None:
+        return choices.quality_of(find_model(model), steps)
+
+    def take_example(event: gr.EventData) -> tuple[str, str]:
+        return str(event.prompt), ""
+
+    def tell(*arguments: Any) -> str:
+        return preflight.preflight_html(TASK, tab.values(arguments), context)
+
+    model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
+    resolution, aspect = controls["resolution"], controls["aspect"]
+    model.input(choose_model, model, tab.model_outputs, **_QUIET)
+    resolution.input(choose_resolution, [model, resolution, aspect], aspect, **_QUIET)
+    quality.input(choose_quality, [model, quality], steps, **_QUIET)
+    steps.change(name_quality, [model, steps], quality, **_QUIET)
+    tab.examples.pick(take_example, None, [controls["prompt"], tab.notice], **_QUIET)
+    controls["prompt"].input(None, None, tab.notice, js="() => ''", **_QUIET)
+    deciding = [part for name, part in controls.items() if name not in ("prompt", "negative_prompt")]
+    gr.on(
+        [part.change for part in deciding],
+        tell,
+        tab.inputs,
+        tab.preflight,
+        trigger_mode="always_last",
+        **_QUIET,
+    )

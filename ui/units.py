@@ -1,0 +1,36 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from math import ceil
+
+_BYTE_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def in_bytes(count: float) -> str:
+    """17_567_000_000 -> "17.6 GB" (decimal, as disks and downloads are labelled)."""
+    for size, unit in _BYTE_UNITS:
+        if count >= size:
+            amount = count / size
+            return f"{amount:.0f} {unit}" if amount >= 100 else f"{amount:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def in_time(seconds: float) -> str:
+    """How long something takes, to two figures: "8 s", "4 min", "1 h 20 min"."""
+    if seconds < 1:
+        return "1 s"
+    if seconds < 90:
+        return f"{ceil(seconds)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def in_seconds(seconds: float) -> str:
+    """A short span in seconds, without the unit: "0.34", "5.1", "12"."""
+    if seconds >= 10:
+        return f"{seconds:.0f}"
+    return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2f}"
