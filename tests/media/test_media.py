@@ -56,6 +56,13 @@ def test_the_picture_survives(tmp_path: Path) -> None:
     assert left_over(tmp_path) == ["a.mp4"]
 
 
+def test_colours_survive(tmp_path: Path) -> None:
+    colours = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (200, 120, 40)], np.uint8)
+    frames = np.broadcast_to(colours[:, None, None], (5, 32, 32, 3))
+    read = read_video(write(tmp_path / "a.mp4", frames)).frames[:, 16, 16].astype(int)
+    assert np.abs(read - colours).max() <= 3
+
+
 def test_sides_are_not_rounded_to_16(tmp_path: Path) -> None:
     assert read_video(write(tmp_path / "a.mp4", clip(height=50, width=70))).frames.shape == (5, 50, 70, 3)
 
@@ -179,5 +186,5 @@ def test_poster_and_preview(tmp_path: Path) -> None:
         assert (poster.format, poster.size) == ("WEBP", (64, 48))
     (tmp_path / "p.webp").write_bytes(animated_webp(clip(3), 250))
     with Image.open(tmp_path / "p.webp") as preview:
-        preview.seek(1)
+        preview.load()
         assert (preview.n_frames, preview.info["duration"], preview.info["loop"]) == (3, 250, 0)

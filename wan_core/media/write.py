@@ -32,6 +32,9 @@ _NAME_LENGTH = 12  # characters of the job id that go into a file name
 _PREVIEW_QUALITY = 75
 _POSTER_QUALITY = 85
 
+# Said in the file, since players otherwise guess the matrix from the height and get the colours wrong.
+_COLOURS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+
 
 def new_video_path(folder: Path, job_id: str) -> Path:
     """A name that no file in ``folder`` has: local time, job id, and a counter when both collide."""
@@ -159,10 +162,21 @@ def _command(shape: tuple[int, ...], target: Path, fps: int, crf: int, tags: Pat
         "pipe:0",
     ]
     comment = ["-f", "ffmetadata", "-i", str(tags), "-map_metadata", "1"] if tags else []
-    coding = ["-map", "0:v", "-c:v", "libx264", "-crf", str(crf), "-preset", "medium", "-pix_fmt", "yuv420p"]
+    coding = ["-map", "0:v", "-c:v", "libx264", "-crf", str(crf), "-preset", "medium"]
+    coding += ["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"]
     target_options = ["-movflags", "+faststart", "-f", "mp4", "-y", str(target)]
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
-    return [ffmpeg, "-hide_banner", "-loglevel", "error", *source, *comment, *coding, *target_options]
+    return [
+        ffmpeg,
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        *source,
+        *comment,
+        *coding,
+        *_COLOURS,
+        *target_options,
+    ]
 
 
 class _Encoder:
