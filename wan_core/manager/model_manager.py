@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -57,16 +58,16 @@ class _Component:
 
     def place(self, device: torch.device) -> None:
         """Copy the tensors to the device; all of them or none."""
-        tensors = dict(_named_tensors(self.module))
-        copies = {name: tensor.data.to(device, non_blocking=True) for name, tensor in tensors.items()}
-        self.host = {name: tensor.data for name, tensor in tensors.items()}
-        for name, tensor in tensors.items():
-            tensor.data = copies[name]
+        self.host = dict(self.module.state_dict())
+        try:
+            self.module.to(device)
+        except RuntimeError:  # out of memory, halfway
+            self.withdraw()
+            raise
 
     def withdraw(self) -> None:
         """Drop the device's copies. Nothing is copied back: weights do not change."""
-        for name, tensor in _named_tensors(self.module):
-            tensor.data = self.host[name]
+        self.module.load_state_dict(self.host, assign=True)
         self.host = {}
 
 
@@ -161,7 +162,9 @@ class ModelManager:
         report(0, size)
         self._make_host_room(size)
         module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report)
-        component = _Component(role, module, sum(tensor.nbytes for _, tensor in _named_tensors(module)))
+        component = _Component(
+            role, module, sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))
+        )
         _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, component.bytes / _GIB)
         return component
 
@@ -204,9 +207,3 @@ class ModelManager:
 
     def _budget(self) -> Budget:
         return self._fixed_budget or plan_budget(self.device)
-
-
-def _named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers, each tensor once."""
-    yield from module.named_parameters()
-    yield from module.named_buffers()

@@ -1,0 +1,219 @@
+"""Borrowing, evicting and swapping, counted; on the CPU and on a pretended device."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from wan_core.catalog import ModelSpec, Role
+from wan_core.manager import model_manager
+from wan_core.manager.devices import Budget, PeakMemory, choose_device, choose_dtypes, choose_precision
+from wan_core.manager.model_manager import ModelManager
+from wan_core.schema import Cancelled, InvalidRequest, OutOfMemory, ProgressEvent, Settings, WeightsError
+
+TRANSFORMER, TEXT_ENCODER, VAE = Role.TRANSFORMER, Role.TEXT_ENCODER, Role.VAE
+PLENTY = 2**30
+
+
+def ignore(event: ProgressEvent) -> None:
+    """An ``emit`` that nobody listens to."""
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Counter[Role]:
+    """How often each part is read from disk."""
+    counts: Counter[Role] = Counter()
+
+    def counting(role: Role, load):
+        def loader(*arguments: object):
+            counts[role] += 1
+            return load(*arguments)
+
+        return loader
+
+    for role, load in list(model_manager._LOADERS.items()):
+        monkeypatch.setitem(model_manager._LOADERS, role, counting(role, load))
+    return counts
+
+
+def manager(settings: Settings, **budget: int) -> ModelManager:
+    sizes = {"host": PLENTY, "device": PLENTY, "largest": PLENTY, **budget}
+    return ModelManager(settings.model_copy(update={"device": "cpu"}), budget=Budget(**sizes))
+
+
+def pretend_device(made: ModelManager) -> ModelManager:
+    """Place parts on "meta": tensors there take no memory, but where they are can be seen."""
+    made.device = torch.device("meta")
+    return made
+
+
+def use(made: ModelManager, spec: ModelSpec, *roles: Role) -> None:
+    for role in roles:
+        with made.use(spec, role, ignore):
+            pass
+
+
+def sizes_of(made: ModelManager, spec: ModelSpec) -> dict[Role, int]:
+    use(made, spec, *Role)
+    sizes = made.loaded()
+    made.unload()
+    return sizes
+
+
+def on_device(made: ModelManager, spec: ModelSpec, role: Role) -> bool:
+    """Where an idle part's tensors are, without borrowing it."""
+    part = next(c for (r, _, _), c in made._components.items() if r is role)
+    return next(part.module.parameters()).device.type == "meta"
+
+
+def test_a_part_is_loaded_once_and_lent_ready_for_inference(settings, tiny_spec, loads) -> None:
+    made = manager(settings)
+    assert made.loaded() == {}
+    for _ in range(3):
+        with made.use(tiny_spec, VAE, ignore) as vae:
+            assert not vae.training
+            assert not any(parameter.requires_grad for parameter in vae.parameters())
+    assert loads == {VAE: 1}
+    assert made.loaded() == {VAE: sum(p.nbytes for p in vae.parameters())}
+
+
+def test_unload_drops_all_but_what_is_borrowed(settings, tiny_spec) -> None:
+    made = manager(settings)
+    use(made, tiny_spec, *Role)
+    with made.use(tiny_spec, VAE, ignore):
+        made.unload()
+        assert set(made.loaded()) == {VAE}
+    made.unload()
+    assert made.loaded() == {}
+
+
+def test_in_little_memory_each_part_makes_room_for_the_next(settings, tiny_spec, loads) -> None:
+    made = manager(settings, host=1)
+    for role in (TEXT_ENCODER, TRANSFORMER, VAE, TEXT_ENCODER):
+        use(made, tiny_spec, role)
+        assert set(made.loaded()) == {role}
+    assert loads == {TEXT_ENCODER: 2, TRANSFORMER: 1, VAE: 1}
+
+
+def test_the_longest_unused_goes_first(settings, tiny_spec, loads) -> None:
+    sizes = sizes_of(manager(settings), tiny_spec)
+    vae_file = (tiny_spec.folder / tiny_spec.weights[VAE].files[0]).stat().st_size
+    loads.clear()
+    made = manager(settings, host=sizes[TEXT_ENCODER] + sizes[TRANSFORMER] + vae_file - 1)
+    use(made, tiny_spec, TEXT_ENCODER, TRANSFORMER, TEXT_ENCODER, VAE)
+    assert set(made.loaded()) == {TEXT_ENCODER, VAE}
+    assert loads == {TEXT_ENCODER: 1, TRANSFORMER: 1, VAE: 1}
+
+
+def test_a_borrowed_part_is_never_dropped(settings, tiny_spec) -> None:
+    made = manager(settings, host=1)
+    with made.use(tiny_spec, TRANSFORMER, ignore):
+        use(made, tiny_spec, VAE)
+        assert set(made.loaded()) == {TRANSFORMER, VAE}
+    use(made, tiny_spec, TEXT_ENCODER)
+    assert set(made.loaded()) == {TEXT_ENCODER}
+
+
+def test_a_part_returns_when_its_borrower_fails(settings, tiny_spec) -> None:
+    made = manager(settings)
+    with pytest.raises(Cancelled), made.use(tiny_spec, VAE, ignore):
+        raise Cancelled
+    made.unload()
+    assert made.loaded() == {}
+
+
+def test_cancelling_a_load_leaves_no_half_part(settings, tiny_spec, loads) -> None:
+    def stop(event: ProgressEvent) -> None:
+        if event.step > 0:
+            raise Cancelled
+
+    made = manager(settings)
+    with pytest.raises(Cancelled), made.use(tiny_spec, VAE, stop):
+        pass
+    assert made.loaded() == {}
+    use(made, tiny_spec, VAE)
+    assert set(made.loaded()) == {VAE}
+
+
+def test_models_that_share_files_share_the_loaded_part(settings, tiny_spec, loads) -> None:
+    made = manager(settings)
+    use(made, tiny_spec, TEXT_ENCODER)
+    use(made, replace(tiny_spec, id="sibling"), TEXT_ENCODER)
+    assert loads == {TEXT_ENCODER: 1}
+
+
+def test_on_a_device_parts_stay_there_while_there_is_room(settings, tiny_spec) -> None:
+    made = pretend_device(manager(settings))
+    use(made, tiny_spec, *Role)
+    assert all(on_device(made, tiny_spec, role) for role in Role)
+
+
+def test_on_a_device_parts_are_swapped_not_reloaded(settings, tiny_spec, loads) -> None:
+    plain = manager(settings)
+    with plain.use(tiny_spec, TRANSFORMER, ignore) as module:
+        expected = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    loads.clear()
+    made = pretend_device(manager(settings, device=1))
+    for _ in range(3):
+        use(made, tiny_spec, TRANSFORMER)
+        assert on_device(made, tiny_spec, TRANSFORMER)
+        use(made, tiny_spec, VAE)
+        assert on_device(made, tiny_spec, VAE)
+        assert not on_device(made, tiny_spec, TRANSFORMER)
+    assert loads == {TRANSFORMER: 1, VAE: 1}
+    back = next(c for (r, _, _), c in made._components.items() if r is TRANSFORMER).module.state_dict()
+    assert all(torch.equal(back[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_part_larger_than_the_device(settings, tiny_spec) -> None:
+    made = pretend_device(manager(settings, device=1, largest=50_000))
+    with pytest.raises(OutOfMemory, match=r"The transformer of Tiny needs .* choose a smaller model"):
+        use(made, tiny_spec, TRANSFORMER)
+    with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:
+        assert next(encoder.parameters()).device.type == "cpu"
+
+
+def test_missing_files_are_one_sentence(settings: Settings, tiny_spec: ModelSpec, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="Tiny lacks"):
+        use(manager(settings), replace(tiny_spec, folder=tmp_path), VAE)
+
+
+def test_the_tokenizer_has_a_folder_of_its_own(settings, tiny_spec) -> None:
+    made = manager(settings)
+    assert (made.folder(tiny_spec, "tokenizer", ignore) / "spiece.model").is_file()
+    assert made.folder(tiny_spec, VAE, ignore) == tiny_spec.folder
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
+def test_parts_are_lent_in_the_chosen_precision(settings, tiny_spec, precision) -> None:
+    made = manager(settings.model_copy(update={"precision": precision}))
+    wanted = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    with made.use(tiny_spec, TRANSFORMER, ignore) as dit:
+        assert dit.blocks[0].ffn[0].weight.dtype == wanted
+        assert dit.head.head.weight.dtype == torch.float32
+    with made.use(tiny_spec, VAE, ignore) as vae:
+        assert next(vae.parameters()).dtype == torch.float32
+    with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:  # float16 overflows in umT5
+        expected = torch.bfloat16 if precision == "fp16" else wanted
+        assert next(encoder.parameters()).dtype == expected
+
+
+def test_a_cpu_computes_in_float32_and_maps_the_text_encoder_as_it_is() -> None:
+    cpu = torch.device("cpu")
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+    assert choose_precision(cpu, "auto") == "fp32"
+    assert choose_dtypes(cpu, "auto") == {TRANSFORMER: torch.float32, TEXT_ENCODER: None, VAE: torch.float32}
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "cuda:x", "meta"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="is not in this machine"):
+        choose_device(name)
+
+
+def test_peak_memory_of_a_cpu_is_the_process_itself() -> None:
+    assert PeakMemory(torch.device("cpu")).bytes > 10 * 2**20

@@ -1,0 +1,299 @@
+"""A job from request to file on the tiny model: reproducible, cancellable, and never done with no video."""
+
+from __future__ import annotations
+
+import itertools
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wan_core.catalog import Role
+from wan_core.engine import Engine
+from wan_core.media.metadata import read_request
+from wan_core.media.read import read_video
+from wan_core.models.dit.model import WanDiT
+from wan_core.models.vae.model import WanVAE
+from wan_core.pipelines.latents import load_latents
+from wan_core.schema import (
+    Cancelled,
+    GenerationFailed,
+    GenerationRequest,
+    InvalidRequest,
+    MediaError,
+    OutOfMemory,
+    ProgressEvent,
+    Settings,
+    Stage,
+)
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+PROMPT = "一只猫在月光下跳舞 🐱 a red circle"
+
+
+def request(**values: object) -> GenerationRequest:
+    return GenerationRequest(model="tiny", prompt=PROMPT, **{"seed": 1, **values})
+
+
+def ignore(event: ProgressEvent) -> None:
+    """An ``emit`` that nobody listens to."""
+
+
+def stop_at(stage: Stage, step: int) -> Callable[[ProgressEvent], None]:
+    """An ``emit`` that cancels at that event."""
+
+    def emit(event: ProgressEvent) -> None:
+        if event.stage is stage and event.step >= step:
+            raise Cancelled
+
+    return emit
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Engine:
+    return Engine(settings)
+
+
+def outputs(engine: Engine) -> list[str]:
+    folder = engine.settings.outputs_dir
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_a_job_leaves_a_video_with_its_request(engine: Engine) -> None:
+    result = engine.generate(request(seed=-1), ignore, "job")
+    assert read_video(result.video).frames.shape == (5, 32, 32, 3)
+    assert read_video(result.video).fps == 8
+    assert read_request(result.video) == result.request
+    assert result.request.seed >= 0
+    assert None not in result.request.model_dump().values()
+    assert set(result.seconds) == {"load", "encode", "denoise", "decode", "save"}
+    assert result.peak_bytes > 2**20
+    assert outputs(engine) == sorted([result.video.name, result.thumbnail.name])
+
+
+def test_the_poster_is_the_middle_frame(engine: Engine) -> None:
+    result = engine.generate(request(crf=0), ignore, "job")
+    frames = read_video(result.video).frames.astype(float)
+    with Image.open(result.thumbnail) as image:
+        poster = np.asarray(image.convert("RGB"), dtype=float)
+    distances = [np.abs(frame - poster).mean() for frame in frames]
+    assert int(np.argmin(distances)) == 2
+
+
+def test_without_metadata_the_file_says_nothing(engine: Engine) -> None:
+    result = engine.generate(request(embed_metadata=False), ignore, "job")
+    with pytest.raises(MediaError, match="holds no settings"):
+        read_request(result.video)
+
+
+def test_the_same_request_gives_the_same_file_and_another_seed_another(settings: Settings) -> None:
+    files = []
+    for seed in (1, 1, 2):
+        result = Engine(settings).generate(request(seed=seed, embed_metadata=False), ignore, f"job{seed}")
+        files.append(result.video.read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+def test_a_warm_engine_repeats_itself(engine: Engine) -> None:
+    first, other, again = (engine.generate(request(seed=s), ignore, f"j{s}") for s in (1, 2, 1))
+    assert first.video.read_bytes() == again.video.read_bytes() != other.video.read_bytes()
+
+
+def test_the_result_request_repeats_the_file(engine: Engine) -> None:
+    first = engine.generate(request(seed=-1), ignore, "a")
+    again = engine.generate(first.request, ignore, "b")
+    assert first.video.read_bytes() == again.video.read_bytes()
+
+
+@pytest.mark.parametrize("scheduler", ["unipc", "dpm++", "euler", "lcm"])
+def test_every_sampler_is_reproducible(engine: Engine, scheduler: str) -> None:
+    one, two = (engine.generate(request(scheduler=scheduler), ignore, job) for job in "ab")
+    assert one.video.read_bytes() == two.video.read_bytes()
+
+
+def test_one_frame_is_a_video_too(engine: Engine) -> None:
+    assert len(read_video(engine.generate(request(num_frames=1), ignore, "job").video).frames) == 1
+
+
+def test_every_stage_reports_in_order(engine: Engine) -> None:
+    events: list[ProgressEvent] = []
+    engine.generate(request(num_frames=9, preview_every=1), events.append, "job")
+    stages = [stage for stage, _ in itertools.groupby(event.stage for event in events)]
+    assert stages == ["load", "encode", "load", "denoise", "load", "decode", "save"]
+    denoise = [event for event in events if event.stage is Stage.DENOISE]
+    assert [(event.step, event.total) for event in denoise] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    decode = [event.step for event in events if event.stage is Stage.DECODE]
+    assert decode == [0, 1, 5, 9]
+    assert all(b.seconds >= a.seconds for a, b in itertools.pairwise(denoise))
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"),
+    [
+        (Stage.LOAD, 1),
+        (Stage.ENCODE, 1),
+        (Stage.DENOISE, 0),
+        (Stage.DENOISE, 2),
+        (Stage.DECODE, 1),
+        (Stage.SAVE, 0),
+    ],
+)
+def test_cancelling_stops_there_and_leaves_no_file(engine: Engine, stage: Stage, step: int) -> None:
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    with engine.manager.use(_tiny(), Role.TRANSFORMER, ignore) as transformer:
+        handle = transformer.register_forward_hook(count)
+    with pytest.raises(Cancelled):
+        engine.generate(request(), stop_at(stage, step), "job")
+    handle.remove()
+    expected = {Stage.LOAD: 0, Stage.ENCODE: 0, Stage.DENOISE: 2 * step}.get(stage, 6)
+    assert calls == expected
+    assert outputs(engine) == []
+    assert engine.latents_path("job").exists() == (stage in (Stage.DECODE, Stage.SAVE))
+    assert engine.generate(request(), ignore, "next").video.exists()
+
+
+def _tiny():
+    from wan_core.catalog import MODELS
+
+    return MODELS["tiny"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("step", [1, 3])
+def test_nan_at_a_step_is_a_failure_at_that_step(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, step: int, value: float
+) -> None:
+    forward, calls = WanDiT.forward, itertools.count(1)
+
+    def broken(self: WanDiT, *inputs: torch.Tensor) -> torch.Tensor:
+        velocity = forward(self, *inputs)
+        if next(calls) == 2 * step:
+            velocity[0, 3, 1, 2, 0] = value
+        return velocity
+
+    monkeypatch.setattr(WanDiT, "forward", broken)
+    with pytest.raises(GenerationFailed, match=f"Step {step} of 3 .*try precision"):
+        engine.generate(request(), ignore, "job")
+    assert outputs(engine) == []
+
+
+def test_nan_from_the_decoder_is_a_failure(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: WanVAE, latents: torch.Tensor):
+        yield torch.zeros(1, 3, 1, 32, 32)
+        yield torch.full((1, 3, 4, 32, 32), float("nan"))
+
+    monkeypatch.setattr(WanVAE, "decode_stream", broken)
+    with pytest.raises(GenerationFailed, match="Frame 2 of 5"):
+        engine.generate(request(), ignore, "job")
+    assert outputs(engine) == []
+    assert engine.latents_path("job").exists()
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
+def test_a_clip_of_one_colour_is_a_failure(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    def flat(self: WanVAE, latents: torch.Tensor):
+        yield torch.full((1, 3, 1, 32, 32), value)
+        yield torch.full((1, 3, 4, 32, 32), value)
+
+    monkeypatch.setattr(WanVAE, "decode_stream", flat)
+    with pytest.raises(GenerationFailed, match="one colour"):
+        engine.generate(request(), ignore, "job")
+    assert outputs(engine) == []
+
+
+def test_latents_are_saved_before_decoding_and_decode_to_the_same_file(engine: Engine) -> None:
+    with pytest.raises(Cancelled):
+        engine.generate(request(), stop_at(Stage.DECODE, 0), "job")
+    latents, kept = load_latents(engine.latents_path("job"))
+    assert latents.shape == (1, 16, 2, 4, 4)
+    assert kept.prompt == PROMPT
+    rescued = engine.decode(engine.latents_path("job"), ignore, "job")
+    whole = engine.generate(request(), ignore, "again")
+    assert rescued.video.read_bytes() == whole.video.read_bytes()
+    assert rescued.request == whole.request
+
+
+def test_a_full_disk_while_writing_keeps_the_latents(engine: Engine) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_up(event: ProgressEvent) -> None:
+        if event.stage is Stage.DECODE:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+
+    try:
+        with pytest.raises(MediaError, match="could not be written"):
+            engine.generate(request(), fill_up, "job")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert outputs(engine) == []
+    assert engine.decode(engine.latents_path("job"), ignore, "job").video.exists()
+
+
+def test_a_folder_that_vanishes_while_denoising_keeps_the_latents(engine: Engine) -> None:
+    def replace_folder(event: ProgressEvent) -> None:
+        if event.stage is Stage.DENOISE and event.step == 3:
+            engine.settings.outputs_dir.rmdir()
+            engine.settings.outputs_dir.write_text("")
+
+    with pytest.raises(MediaError):
+        engine.generate(request(), replace_folder, "job")
+    assert engine.latents_path("job").exists()
+
+
+def test_an_unwritable_folder_is_found_before_the_first_step(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MediaError, match="cannot be written to"):
+        engine.generate(request(), stop_at(Stage.LOAD, 0), "job", tmp_path / "file" / "a.mp4")
+
+
+def test_a_wrong_request_is_refused_before_anything_is_loaded(engine: Engine) -> None:
+    with pytest.raises(InvalidRequest, match="num_frames: 6 is not 4n"):
+        engine.generate(request(num_frames=6), ignore, "job")
+    assert engine.manager.loaded() == {}
+
+
+@pytest.mark.parametrize("where", [WanDiT, WanVAE])
+def test_running_out_of_memory_frees_everything_and_the_next_job_is_identical(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, where: type
+) -> None:
+    clean = engine.generate(request(), ignore, "clean").video.read_bytes()
+
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, "forward" if where is WanDiT else "reconstruct", exhausted)
+        with pytest.raises(OutOfMemory, match="choose a smaller size") as caught:
+            engine.generate(request(), ignore, "job")
+    assert caught.value.__context__ is None  # no traceback that keeps tensors alive
+    assert engine.manager.loaded() == {}
+    assert engine.generate(request(), ignore, "next").video.read_bytes() == clean
+
+
+def test_other_errors_keep_their_type(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(WanDiT, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        engine.generate(request(), ignore, "job")
+
+
+def test_guidance_of_one_runs_one_pass_and_ignores_the_negative_prompt(engine: Engine) -> None:
+    one, two = (
+        engine.generate(request(guidance_scale=1.0, negative_prompt=text, embed_metadata=False), ignore, text)
+        for text in ("a", "b")
+    )
+    assert one.video.read_bytes() == two.video.read_bytes()
