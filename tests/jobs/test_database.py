@@ -51,6 +51,18 @@ def test_a_damaged_store_is_kept_aside_and_a_fresh_one_started(
     fresh.close()
 
 
+@pytest.mark.parametrize("part", [b"cancel_requested", b"'failed'", b"jobs_by_status"])
+def test_a_flipped_bit_in_the_schema_is_damage(settings: Settings, part: bytes) -> None:
+    JobStore(settings.store_path).close()
+    content = settings.store_path.read_bytes()
+    for bit in (0x02, 0x80):
+        settings.store_path.write_bytes(content.replace(part, bytes([part[0] ^ bit]) + part[1:]))
+        fresh = JobStore(settings.store_path)
+        assert fresh.submit(request())
+        fresh.close()
+    assert len(list(settings.home.glob("*.bad"))) == 2
+
+
 def test_an_earlier_bad_copy_is_not_overwritten(settings: Settings) -> None:
     for number in range(2):
         settings.store_path.write_bytes(b"rubbish %d " % number * 500)
@@ -81,3 +93,16 @@ def test_a_request_of_another_version_is_read_as_far_as_it_goes(store: JobStore,
     store._database.connection().execute("UPDATE jobs SET request = ?", (text,))
     read = store.get(job_id).request
     assert read == GenerationRequest(prompt="kept" if "kept" in text else "")
+
+
+def test_a_full_disk_refuses_in_words_and_keeps_what_is_there(store: JobStore) -> None:
+    kept = store.submit(request())
+    connection = store._database.connection()
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match=r"disk is full.*free space"):
+        store.submit(request("long " * 10_000))
+    assert store.counts()[JobStatus.QUEUED] == 1
+    connection.execute("PRAGMA max_page_count = 100000")
+    added = store.submit(request("long " * 10_000))
+    assert [job.id for job in store.queue()] == [kept, added]

@@ -1,5 +1,4 @@
 import pickle
-import sqlite3
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from wan_core.jobs.executors import InlineExecutor
 from wan_core.jobs.job import JobStatus
 from wan_core.jobs.runner import Reporter, run_job
 from wan_core.jobs.store import JobStore
-from wan_core.schema import Cancelled, ProgressEvent, Settings, Stage
+from wan_core.schema import Cancelled, ProgressEvent, Settings, Stage, StoreError
 
 
 def test_a_job_ends_as_its_run_does(store: JobStore, settings: Settings) -> None:
@@ -62,7 +61,7 @@ def test_a_full_disk_costs_reports_but_not_the_job(store: JobStore, monkeypatch:
     store.claim()
 
     def refuse(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise StoreError("database or disk is full")
 
     monkeypatch.setattr(store, "report", refuse)
     Reporter(store, job_id)(ProgressEvent(stage=Stage.DENOISE, step=1, total=2))

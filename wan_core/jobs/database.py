@@ -8,8 +8,9 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from wan_core.schema.errors import StoreError
 
@@ -51,7 +52,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """
         CREATE TABLE worker (
             only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-            state TEXT NOT NULL DEFAULT 'stopped',
+            state TEXT NOT NULL DEFAULT 'stopped'
+                CHECK (state IN ('stopped', 'starting', 'idle', 'loading', 'busy')),
             pid INTEGER,
             heartbeat REAL NOT NULL DEFAULT 0,
             device TEXT NOT NULL DEFAULT '',
@@ -64,6 +66,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO worker (only_row) VALUES (1)",
     ),
 )
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """Our own checks found that the file is not as it was written."""
 
 
 class _Connection(sqlite3.Connection):
@@ -88,7 +94,7 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._check_and_migrate()
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if not _is_damage(error):
                     raise
                 self._set_aside(str(error))
@@ -98,6 +104,15 @@ class Database:
                 f"The job store {path} cannot be opened ({error}); check that its folder is writable "
                 "and the disk is not full."
             ) from error
+
+    def fetch(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        """The rows of a query.
+
+        Raises:
+            StoreError: the file cannot be read just now.
+        """
+        with _sqlite_errors_in_words():
+            return self.connection().execute(statement, values).fetchall()
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection; a forked child gets its own, as SQLite demands."""
@@ -111,6 +126,7 @@ class Database:
                 factory=_Connection,
             )
             connection.row_factory = sqlite3.Row
+            connection.text_factory = _lenient_text
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             local.connection, local.pid = connection, os.getpid()
@@ -119,15 +135,20 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of it happens, or nothing."""
-        connection = self.connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+        """A write transaction: all of it happens, or nothing.
+
+        Raises:
+            StoreError: the file cannot be written just now; a full disk, mostly.
+        """
+        with _sqlite_errors_in_words():
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close every thread's connection; the next use opens a new one."""
@@ -143,16 +164,16 @@ class Database:
                 f"The job store {self.path} was written by a newer Wan Studio (schema {version}, this one "
                 f"knows {len(MIGRATIONS)}); update Wan Studio, or choose another home folder."
             )
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
-            damage = sqlite3.DatabaseError(verdict)
-            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damage
+            raise _Damaged(verdict)
         with self.transaction():
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             for statement in (s for migration in MIGRATIONS[version:] for s in migration):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        if _schema(connection) != _intended_schema():
+            raise _Damaged("its tables are not as they were made")
 
     def _set_aside(self, reason: str) -> None:
         self.close()
@@ -168,6 +189,35 @@ class Database:
         log.error("The job store was damaged (%s); it is kept as %s and a new one is started.", reason, bad)
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+@contextmanager
+def _sqlite_errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"The job store cannot be used just now ({error}); check that the disk has free space, "
+            "then try again."
+        ) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
+    """Whether the file itself is at fault; sqlite3 may fail to decode even the message that says so."""
+    if isinstance(error, _Damaged | UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _DAMAGED
+
+
+def _schema(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+
+
+def _intended_schema() -> dict[str, str]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in (s for migration in MIGRATIONS for s in migration):
+            connection.execute(statement)
+        return _schema(connection)
+
+
+def _lenient_text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")

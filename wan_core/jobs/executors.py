@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -11,9 +12,12 @@ from wan_core.jobs.lock import HomeLock
 from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
 from wan_core.jobs.supervisor import DEFAULT_TIMING, Supervisor, Timing, worker_command
-from wan_core.schema import GenerationRequest, Settings
+from wan_core.schema import GenerationRequest, Settings, StoreError
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
+_RETRY_SECONDS = 1.0
 
 
 class Executor(Protocol):
@@ -145,14 +149,23 @@ class InlineExecutor:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            job = self.store.claim()
-            if job is not None and self._stopping.is_set():
-                self.store.release_running()
-            elif job is not None:
-                run_job(self.store, job, self._run)
-            elif self._unload_wanted.is_set():
-                self._unload_wanted.clear()
-                self._unload()
-            else:
-                self._wake.wait(_POLL_SECONDS)
-                self._wake.clear()
+            try:
+                self._work_once()
+            except StoreError as error:
+                log.warning("The queue waits: %s", error)
+                self._wake.wait(_RETRY_SECONDS)
+
+    def _work_once(self) -> None:
+        if self.store.has_running():
+            self.store.abandon_running("its end could not be written down")
+        job = self.store.claim()
+        if job is not None and self._stopping.is_set():
+            self.store.release_running()
+        elif job is not None:
+            run_job(self.store, job, self._run)
+        elif self._unload_wanted.is_set():
+            self._unload_wanted.clear()
+            self._unload()
+        else:
+            self._wake.wait(_POLL_SECONDS)
+            self._wake.clear()

@@ -33,7 +33,7 @@ def job_from_row(row: sqlite3.Row, preview_path: Callable[[str], Path]) -> Job:
         updated=row["updated"],
         attempts=row["attempts"],
         cancel_requested=row["cancel_requested"] is not None,
-        stage=Stage(row["stage"]) if row["stage"] else None,
+        stage=Stage(row["stage"]) if row["stage"] in set(Stage) else None,
         step=row["step"],
         total=row["total"],
         seconds=row["seconds"],

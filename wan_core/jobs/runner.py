@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ from wan_core.schema import (
     GenerationResult,
     ProgressEvent,
     Stage,
+    StoreError,
     WanStudioError,
 )
 
@@ -47,17 +47,19 @@ class Reporter:
         Raises:
             Cancelled: the job is to stop.
         """
+        try:
+            self._tell(event)
+        except (StoreError, OSError) as error:
+            log.warning("Progress of job %s could not be written: %s", self._job_id, error)
+
+    def _tell(self, event: ProgressEvent) -> None:
         if self._store.is_cancelled(self._job_id):
             raise Cancelled
         now = time.monotonic()
         is_news = event.stage is not self._stage or event.preview is not None or event.step == event.total
-        if not is_news and now - self._written < REPORT_SECONDS:
-            return
-        self._stage, self._written = event.stage, now
-        try:
+        if is_news or now - self._written >= REPORT_SECONDS:
+            self._stage, self._written = event.stage, now
             self._store.report(self._job_id, event)
-        except (sqlite3.Error, OSError) as error:
-            log.warning("Progress of job %s could not be written: %s", self._job_id, error)
 
 
 def run_job(store: JobStore, job: Job, run: Run) -> bool:

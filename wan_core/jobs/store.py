@@ -41,8 +41,7 @@ class JobStore:
     Safe to use from any thread and process; it can be pickled. ``path`` lies in the home folder, whose
     other folders (previews, outputs, latents) follow from it as in ``Settings``.
 
-    Raises:
-        StoreError: see ``Database``.
+    Every method may raise ``StoreError``, when the file cannot be used: a full disk, a newer version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,22 +86,22 @@ class JobStore:
         """Jobs, newest first, of the given statuses (all of them by default)."""
         chosen = [str(status) for status in (JobStatus if statuses is None else statuses)]
         marks = ", ".join("?" * len(chosen))
-        rows = self._database.connection().execute(
+        rows = self._database.fetch(
             f"SELECT * FROM jobs WHERE status IN ({marks}) ORDER BY sequence DESC LIMIT ? OFFSET ?",
-            (*chosen, limit, offset),
+            *(*chosen, limit, offset),
         )
         return [job_from_row(row, self._preview_path) for row in rows]
 
     def queue(self) -> list[Job]:
         """The running job, if any, then the waiting ones in the order in which they will run."""
-        rows = self._database.connection().execute(
+        rows = self._database.fetch(
             "SELECT * FROM jobs WHERE status IN ('running', 'queued') ORDER BY status = 'queued', sequence"
         )
         return [job_from_row(row, self._preview_path) for row in rows]
 
     def counts(self) -> dict[JobStatus, int]:
         """How many jobs there are of each status; every status is present."""
-        rows = self._database.connection().execute("SELECT status, count(*) FROM jobs GROUP BY status")
+        rows = self._database.fetch("SELECT status, count(*) FROM jobs GROUP BY status")
         found = dict(tuple(row) for row in rows)
         return {status: found.get(status, 0) for status in JobStatus}
 
@@ -150,10 +149,10 @@ class JobStore:
         The median pace of the most similar recent jobs of the same model, scaled by
         steps * frames * pixels, twice that with guidance.
         """
-        rows = self._database.connection().execute(
+        rows = self._database.fetch(
             "SELECT work, work_seconds FROM jobs WHERE model = ? AND status = 'done' AND work_seconds > 0 "
             "AND work > 0 ORDER BY sequence DESC LIMIT ?",
-            (request.model, _RECENT_JOBS),
+            *(request.model, _RECENT_JOBS),
         )
         known = [tuple(row) for row in rows]
         if not known or request.model not in MODELS:
@@ -286,8 +285,8 @@ class JobStore:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _one(self, statement: str, *values: Any) -> Any:
-        return self._database.connection().execute(statement, values).fetchone()
+    def _one(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        return next(iter(self._database.fetch(statement, *values)), None)
 
     def _end(self, job_id: str, status: JobStatus, error: str) -> None:
         with self._database.transaction() as connection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.jobs.store import JobStore
+from wan_core.schema import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +90,13 @@ class Supervisor:
         while not self._stopping.is_set():
             try:
                 self._look()
-            except (sqlite3.Error, OSError) as error:  # a full disk, say; the next look may do better
+            except (StoreError, OSError) as error:  # a full disk, say; the next look may do better
                 log.warning("The worker could not be looked after: %s", error)
             self._wake.wait(self._timing.poll)
             self._wake.clear()
         try:
             self._end_worker("")
-        except sqlite3.Error as error:
+        except StoreError as error:
             log.warning("The running job could not be put back; the next start will do so: %s", error)
 
     def _look(self) -> None:
