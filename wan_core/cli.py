@@ -10,11 +10,12 @@ import argparse
 import logging
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from wan_core.catalog import MODELS, find_model
+from wan_core.catalog import MODELS, find_model, validate
 from wan_core.manager.weights import WeightStore, model_parts
 from wan_core.schema import (
     GenerationRequest,
@@ -32,13 +33,14 @@ from wan_core.schema.settings import Precision
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 _BAR_WIDTH = 28
+_REDRAW_SECONDS = 0.1
 _BYTE_STAGES = (Stage.DOWNLOAD, Stage.LOAD)
 
 
 def main(argv: list[str]) -> int:
     """Run one command; returns the exit code: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
-    if argv[:1] and argv[0] in _DELEGATES:
-        return _DELEGATES[argv[0]](argv[1:])
+    if argv[:1] == ["train"]:  # it has options of its own
+        return _train(argv[1:])
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
@@ -68,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("action", nargs="?", choices=("list", "download"), default="list")
     models.add_argument("model", nargs="?", metavar="model", help="which model to download")
 
-    for name, text in _DELEGATE_HELP.items():
-        commands.add_parser(name, help=text)
+    _command(commands, "worker", "run the jobs of the store until standard input closes", _worker)
+    commands.add_parser("train", help="train the demo model", add_help=False)
     return parser
 
 
@@ -114,8 +116,6 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _generate(options: argparse.Namespace) -> int:
     values = {name: value for name, value in vars(options).items() if name in knobs()}
     request = GenerationRequest.parse(values)
-    from wan_core.catalog import validate
-
     validate(request)
     return _run(options, lambda engine, emit, job, output: engine.generate(request, emit, job, output))
 
@@ -164,23 +164,18 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _worker(argv: list[str]) -> int:
-    from wan_core.jobs.worker import main as worker_main
+def _worker(options: argparse.Namespace) -> int:
+    from wan_core.jobs.worker import main as serve
 
-    return worker_main(argv)
+    logging.getLogger().setLevel(logging.INFO)
+    serve(_settings(options))
+    return 0
 
 
 def _train(argv: list[str]) -> int:
-    from wan_core.training.cli import main as train_main
+    from wan_core.training.cli import main as train
 
-    return train_main(argv)
-
-
-_DELEGATES: dict[str, Callable[[list[str]], int]] = {"worker": _worker, "train": _train}
-_DELEGATE_HELP = {
-    "worker": "run the jobs of the store (the app starts this)",
-    "train": "train the demo model",
-}
+    return train(argv)
 
 
 class TerminalProgress:
@@ -189,18 +184,24 @@ class TerminalProgress:
     def __init__(self) -> None:
         self._moving = sys.stderr.isatty()
         self._stage: Stage | None = None
+        self._drawn = 0.0
         self._open = False
 
     def __call__(self, event: ProgressEvent) -> None:
-        if self._moving:
-            if event.stage is not self._stage:
-                self.close()
+        """Show one event; a bar is redrawn at most every ``_REDRAW_SECONDS``."""
+        is_new = event.stage is not self._stage
+        self._stage = event.stage
+        if not self._moving:
+            if is_new:
+                sys.stderr.write(f"{event.stage}\n")
+            return
+        if is_new:
+            self.close()
+        now = time.monotonic()
+        if is_new or event.step == event.total or now - self._drawn >= _REDRAW_SECONDS:
             sys.stderr.write(f"\r{progress_line(event)}\x1b[K")
             sys.stderr.flush()
-            self._open = True
-        elif event.stage is not self._stage or (event.message and event.stage is not Stage.DOWNLOAD):
-            sys.stderr.write(f"{event.stage} {event.message}".rstrip() + "\n")
-        self._stage = event.stage
+            self._drawn, self._open = now, True
 
     def close(self) -> None:
         """Leave the bar's line."""

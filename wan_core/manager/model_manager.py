@@ -125,12 +125,11 @@ class ModelManager:
         return self._dtypes[role]
 
     def loaded(self) -> dict[Role, int]:
-        """The parts in memory -> their bytes."""
-        with self._lock:
-            sizes: dict[Role, int] = {}
-            for component in self._components.values():
-                sizes[component.role] = sizes.get(component.role, 0) + component.bytes
-            return sizes
+        """The parts in memory -> their bytes; answers at once, even while another thread loads."""
+        sizes: dict[Role, int] = {}
+        for component in list(self._components.values()):
+            sizes[component.role] = sizes.get(component.role, 0) + component.bytes
+        return sizes
 
     def unload(self) -> None:
         """Drop every part that is not borrowed, and give its memory back."""

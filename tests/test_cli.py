@@ -1,0 +1,162 @@
+"""The command line: every field an option, one clear sentence for bad input, a file at the end."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import ROOT
+from wan_core.cli import TerminalProgress, main, progress_line
+from wan_core.engine import Engine
+from wan_core.media.metadata import read_request
+from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Stage, knobs
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> list[str]:
+    """Options that keep a run to this folder and the CPU."""
+    return ["--home", str(tmp_path / "home"), "--device", "cpu", "--offline"]
+
+
+def generate(machine: list[str], *options: str) -> int:
+    return main(["generate", "--model", "tiny", *machine, *options])
+
+
+def test_generate_writes_the_file_and_says_where(machine, tmp_path, capsys) -> None:
+    target = tmp_path / "new" / "猫.mp4"
+    options = ["--prompt", "a red circle", "--seed", "1", "--num-frames", "9", "--no-embed-metadata"]
+    assert generate(machine, *options, "--output", str(target)) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{target}\n"
+    assert "seed 1;" in printed.err
+    assert "denoise" in printed.err
+    assert target.stat().st_size > 0
+
+
+def test_options_reach_the_request(machine, tmp_path) -> None:
+    target = tmp_path / "a.mp4"
+    options = ["--prompt", "x", "--seed", "5", "--width", "48", "--guidance-scale", "1", "--shift", "7.5"]
+    assert generate(machine, *options, "--scheduler", "euler", "--output", str(target)) == 0
+    request = read_request(target)
+    assert (request.seed, request.width, request.height) == (5, 48, 32)
+    assert (request.guidance_scale, request.shift, request.scheduler) == (1.0, 7.5, "euler")
+
+
+def test_without_output_the_file_goes_to_the_outputs_folder(machine, tmp_path, capsys) -> None:
+    assert generate(machine, "--prompt", "x") == 0
+    video = Path(capsys.readouterr().out.strip())
+    assert video.parent == tmp_path / "home" / "outputs"
+    assert video.is_file()
+
+
+def test_decode_makes_the_same_file_from_saved_latents(machine, tmp_path) -> None:
+    first, second = tmp_path / "1.mp4", tmp_path / "2.mp4"
+    assert generate(machine, "--prompt", "x", "--seed", "1", "--output", str(first)) == 0
+    (latents,) = (tmp_path / "home" / "latents").iterdir()
+    assert main(["decode", str(latents), *machine, "--output", str(second)]) == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--prompt", "x", "--num-frames", "6"], "num_frames: 6 is not 4n+1. Try 5 or 9."),
+        (["--prompt", "x", "--num-frames", "many"], "num_frames: 'many' is refused."),
+        (["--prompt", "x", "--width", "40"], "width: 40 is not a multiple of 16. Try 32 or 48."),
+        (["--prompt", "x", "--guidance-scale", "nan"], "guidance_scale: 'nan' is refused."),
+        (["--prompt", "x", "--scheduler", "magic"], "scheduler: 'magic' is refused."),
+        (["--prompt", "x", "--output", "a.avi"], "output: 'a.avi' is no MP4 file name."),
+        (["--prompt", "x", "--device", "cuda:99"], "device: 'cuda:99' is not in this machine."),
+        (["--prompt", "x", "--model", "nothing"], "model: 'nothing' is not a model of this studio."),
+        ([], "prompt: the prompt is empty. Describe what should be seen."),
+    ],
+)
+def test_bad_input_is_exit_code_2_and_one_sentence(machine, capsys, options, sentence) -> None:
+    assert generate(machine, *options) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(sentence)
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_an_unknown_option_is_exit_code_2(machine) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        generate(machine, "--colour", "red")
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [(GenerationFailed("No picture."), 1, "No picture."), (KeyboardInterrupt(), 130, "Interrupted.")],
+)
+def test_failures_are_one_sentence(machine, capsys, monkeypatch, error, code, sentence) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Engine, "generate", fail)
+    assert generate(machine, "--prompt", "x") == code
+    assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def test_every_field_is_an_option_with_its_help(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["generate", "--help"])
+    text = capsys.readouterr().out
+    assert [name for name in knobs() if f"--{name.replace('_', '-')}" not in text] == []
+    assert "4n+1" in text
+
+
+def test_models_lists_each_with_its_place_and_size(machine, tiny, capsys) -> None:
+    assert main(["models", *machine]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("tiny"))
+    assert "ready" in row
+    assert str(tiny.folder) in row
+    row = next(line for line in lines if line.startswith("wan2.1-t2v-1.3b"))
+    assert "17.6 GB" in row
+
+
+def test_download_needs_a_model_and_leaves_a_complete_one_alone(machine, capsys) -> None:
+    assert main(["models", "download", *machine]) == 2
+    assert "no model is named" in capsys.readouterr().err
+    assert main(["models", "download", "tiny", *machine]) == 0
+
+
+def test_listing_models_needs_no_torch(tmp_path) -> None:
+    code = (
+        "import sys; from wan_core.cli import main; "
+        f"main(['models', '--home', {str(tmp_path)!r}]); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_progress_is_one_line_per_stage_where_no_one_watches(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    progress = TerminalProgress()
+    for step in range(4):
+        progress(ProgressEvent(stage=Stage.DENOISE, step=step, total=3))
+    progress(ProgressEvent(stage=Stage.DECODE, step=0, total=5))
+    progress.close()
+    assert sys.stderr.getvalue() == "denoise\ndecode\n"
+
+
+def test_progress_line() -> None:
+    event = ProgressEvent(stage=Stage.DENOISE, step=5, total=10, seconds=3.25)
+    assert progress_line(event) == f"denoise  {'█' * 14}{'·' * 14}      5/10    3.2 s"
+    event = ProgressEvent(stage=Stage.DOWNLOAD, step=2_000_000, total=8_000_000, message="2 MB/s")
+    assert progress_line(event) == f"download {'█' * 7}{'·' * 21}    2/8 MB    0.0 s  2 MB/s"
+
+
+def test_cancelled_is_a_failure(machine, monkeypatch, capsys) -> None:
+    def cancel(*_: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr(Engine, "generate", cancel)
+    assert generate(machine, "--prompt", "x") == 1
+    assert capsys.readouterr().err == "Cancelled.\n"
