@@ -68,7 +68,7 @@ def _train_vae(args: argparse.Namespace) -> None:
         vae_training.VAEObjective(vae_training.build(SPEC.vae)), _loop_config(args, args.folder / "vae")
     )
     loop.resume()
-    loop.run(vae_training.loss_at)
+    vae_training.train(loop)
     vae = loop.averaged.module.vae.eval()
     samples = vae_training.clips(0, _SCALING_CLIPS, SPEC.defaults.num_frames)
     vae_training.adopt_official_scaling(vae, samples)

@@ -27,7 +27,10 @@ _STATE = "state"
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How to train. ``learning_rate`` rises over ``warmup`` steps and falls to 2 % from ``decay_from`` on.
+    """How to train.
+
+    ``learning_rate`` rises over ``warmup`` steps after every start and falls to 2 % from ``decay_from`` of
+    ``steps`` on.
 
     ``precision`` is accelerate's: "no" (fp32), "bf16" or "fp16". ``minutes`` ends a run early, after a
     checkpoint; 0 means no limit.
@@ -45,9 +48,9 @@ class LoopConfig:
     log_every: int = 25
     minutes: float = 0.0
 
-    def rate(self, step: int) -> float:
-        """Learning rate at ``step``."""
-        rise = min(1.0, (step + 1) / self.warmup)
+    def rate(self, step: int, started: int) -> float:
+        """Learning rate at ``step`` when the optimizer started at step ``started``."""
+        rise = min(1.0, (step - started + 1) / self.warmup)
         start = self.decay_from * self.steps
         fall = max(0.0, (step - start) / max(1.0, self.steps - start))
         return self.learning_rate * rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall))))
@@ -68,6 +71,7 @@ class TrainingLoop:
         self.averaged.to(self.accelerator.device)
         self.accelerator.register_for_checkpointing(self.averaged)
         self.step = 0
+        self.started = 0  # the step at which the optimizer began with nothing
 
     def resume(self) -> bool:
         """Continue from the checkpoint in the folder, if there is one."""
@@ -75,23 +79,37 @@ class TrainingLoop:
         if not (state / "step.json").exists():
             return False
         self.accelerator.load_state(str(state))
-        self.step = json.loads((state / "step.json").read_text())["step"]
+        place = json.loads((state / "step.json").read_text())
+        self.step, self.started = place["step"], place["started"]
         log.info("resumed at step %d", self.step)
         return True
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Go on from the averaged weights with a fresh optimizer, for data of another kind.
+
+        Weights that had no gradient until now would otherwise leap: the old optimizer's averages hold
+        nothing for them.
+        """
+        model = self.accelerator.unwrap_model(self.model)
+        for live, mean in zip(model.parameters(), self.averaged.module.parameters(), strict=True):
+            live.copy_(mean)
+        self.optimizer.state.clear()
+        self.started = self.step
 
     def save(self) -> None:
         """Write a checkpoint beside the old one and then replace it, so that one is always whole."""
         state, fresh = self.config.folder / _STATE, self.config.folder / (_STATE + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         self.accelerator.save_state(str(fresh))
-        (fresh / "step.json").write_text(json.dumps({"step": self.step}))
+        (fresh / "step.json").write_text(json.dumps({"step": self.step, "started": self.started}))
         shutil.rmtree(state, ignore_errors=True)
         fresh.rename(state)
 
-    def run(self, loss_at: Callable[[nn.Module, int], Tensor]) -> None:
-        """Train to the last step, or until the time is up; ends with a checkpoint."""
+    def run(self, loss_at: Callable[[nn.Module, int], Tensor], until: int | None = None) -> None:
+        """Train to step ``until`` or the last, or until the time is up; ends with a checkpoint."""
         started, recent = time.monotonic(), []
-        while self.step < self.config.steps:
+        while self.step < (until or self.config.steps):
             recent.append(self._advance(loss_at))
             if self.step % self.config.log_every == 0:
                 pace = (time.monotonic() - started) / 60
@@ -105,7 +123,7 @@ class TrainingLoop:
 
     def _advance(self, loss_at: Callable[[nn.Module, int], Tensor]) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(self.step)
+            group["lr"] = self.config.rate(self.step, self.started)
         loss = loss_at(self.model, self.step)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from wan_core.models.vae.blocks import CausalConv3d, Downsample, Upsample
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, VAEConfig
 from wan_core.models.vae.model import WanVAE
+from wan_core.training.loop import TrainingLoop
 from wan_core.training.world import draw, random_scene
 
 KL_WEIGHT = 3e-5
@@ -28,11 +30,19 @@ class Phase:
     batch: int
 
 
-PHASES = (Phase(1500, 1, 32), Phase(2100, 9, 6), Phase(4100, 17, 5))
+PHASES = (Phase(1000, 1, 32), Phase(1250, 9, 6), Phase(2750, 17, 5))
 
 
-def phase_at(step: int) -> Phase:
-    return next((p for p in PHASES if step < p.until), PHASES[-1])
+def train(loop: TrainingLoop) -> None:
+    """Run ``loop``, which holds a ``VAEObjective``, through the phases that are left."""
+    for phase in PHASES:
+        if loop.step >= phase.until:
+            continue
+        if loop.step in {earlier.until for earlier in PHASES}:  # the end of one phase
+            loop.restart()
+        loop.run(partial(_loss_at, phase), phase.until)
+        if loop.step < phase.until:  # out of time
+            return
 
 
 def build(config: VAEConfig, seed: int = 0) -> WanVAE:
@@ -93,9 +103,8 @@ class VAEObjective(nn.Module):
         return error.square().mean() + 0.5 * error.abs().mean() + KL_WEIGHT * divergence
 
 
-def loss_at(model: nn.Module, step: int) -> Tensor:
+def _loss_at(phase: Phase, model: nn.Module, step: int) -> Tensor:
     """The loss of the batch that belongs to ``step``."""
-    phase = phase_at(step)
     frames = clips(step, phase.batch, phase.frames)
     generator = torch.Generator().manual_seed(step)
     side = frames.shape[-1] // 8
