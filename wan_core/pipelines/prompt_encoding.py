@@ -6,7 +6,7 @@ Shape legend: L tokens of one prompt (at most 512), D width of the text encoder.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
@@ -34,24 +34,32 @@ class PromptEmbeds:
         return PromptEmbeds(self.positive.to(device), negative)
 
 
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """Embeddings (1, L, D) of one text on the CPU, and how many tokens the whole text has."""
+
+    embeds: Tensor
+    tokens: int
+
+
 class PromptCache:
-    """The last embeddings, on the CPU, by (text, encoder, precision)."""
+    """The last prompts encoded, by (text, encoder, precision)."""
 
     def __init__(self, capacity: int = CACHED_PROMPTS) -> None:
         self._capacity = capacity
-        self._kept: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._kept: OrderedDict[Hashable, EncodedPrompt] = OrderedDict()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 
-    def get(self, key: Hashable) -> Tensor:
-        """The embeddings under ``key``, which must be there."""
+    def get(self, key: Hashable) -> EncodedPrompt:
+        """What is under ``key``, which must be there."""
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def put(self, key: Hashable, embeds: Tensor) -> None:
-        """Keep embeddings; the longest unused ones make room."""
-        self._kept[key] = embeds
+    def put(self, key: Hashable, prompt: EncodedPrompt) -> None:
+        """Keep a prompt; the longest unused ones make room."""
+        self._kept[key] = prompt
         self._kept.move_to_end(key)
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
@@ -75,19 +83,19 @@ def encode_prompts(
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
     if missing:
         tokenizer = PromptTokenizer(source.folder(spec, "tokenizer", emit))
-        message = _overlong(tokenizer, request.prompt)
         with source.use(spec, Role.TEXT_ENCODER, emit) as encoder:
             for done, (key, text) in enumerate(missing.items()):
-                emit(ProgressEvent(stage=Stage.ENCODE, step=done, total=len(missing), message=message))
+                emit(ProgressEvent(stage=Stage.ENCODE, step=done, total=len(missing)))
                 cache.put(key, encode_prompt(encoder, tokenizer, text))
-    emit(ProgressEvent(stage=Stage.ENCODE, step=len(missing), total=len(missing)))
-    embeds = [cache.get(key) for key in keys]
-    return PromptEmbeds(embeds[0], embeds[1] if guided else None)
+    prompts = [cache.get(key) for key in keys]
+    message = _overlong(prompts[0].tokens)
+    emit(ProgressEvent(stage=Stage.ENCODE, step=len(missing), total=len(missing), message=message))
+    return PromptEmbeds(prompts[0].embeds, prompts[1].embeds if guided else None)
 
 
 @torch.inference_mode()
-def encode_prompt(encoder: nn.Module, tokenizer: Callable, text: str) -> Tensor:
-    """One prompt to embeddings (1, L, D) on the CPU, in the encoder's precision.
+def encode_prompt(encoder: nn.Module, tokenizer: PromptTokenizer, text: str) -> EncodedPrompt:
+    """One prompt to embeddings, in the encoder's precision.
 
     It runs at its own length; padding to 512 and cutting again gives the same rows (spec 4).
     """
@@ -96,12 +104,11 @@ def encode_prompt(encoder: nn.Module, tokenizer: Callable, text: str) -> Tensor:
     embeds = encoder(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state.cpu()
     if not embeds.isfinite().all():
         raise GenerationFailed("The text encoder produced NaN; try precision bf16 or fp32.")
-    return embeds
+    return EncodedPrompt(embeds, tokenizer.count(text))
 
 
-def _overlong(tokenizer: PromptTokenizer, prompt: str) -> str:
-    """What to tell when the end of the prompt will not be seen by the model."""
-    count = tokenizer.count(prompt)
-    if count <= TEXT_LEN:
-        return ""
-    return f"The prompt has {count} tokens; the model sees the first {TEXT_LEN}."
+def _overlong(tokens: int) -> str:
+    """What to tell when the model will not see the end of the prompt."""
+    return (
+        f"The prompt has {tokens} tokens; the model sees the first {TEXT_LEN}." if tokens > TEXT_LEN else ""
+    )
