@@ -32,7 +32,9 @@ class FakeHub:
         stall: bodies stop in the middle and stay silent.
         ignores_ranges: answers 200 with the whole body to a Range request.
         swaps: name -> other bytes of the same length to send in its place.
-        through_cdn: files are redirected to another address, as large files are.
+        through_cdn: files are redirected to another address, as large files are: to ``cdn``, or to
+            this server.
+        etagless: answers without digests, as a network's login page does.
     """
 
     files: dict[str, bytes]
@@ -43,6 +45,7 @@ class FakeHub:
     ignores_ranges: bool = False
     swaps: dict[str, bytes] = field(default_factory=dict)
     through_cdn: bool = False
+    cdn: str = ""
     etagless: bool = False
     url: str = ""
     woken: threading.Event = field(default_factory=threading.Event)
@@ -108,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             linked = {
                 "X-Linked-Size": str(len(body)),
                 "X-Linked-ETag": headers["ETag"],
-                "Location": f"{hub.url}/cdn/{name}",
+                "Location": f"{hub.cdn or hub.url}/cdn/{name}",
             }
             return self._send(302, {"X-Repo-Commit": COMMIT, **linked})
         body = hub.swaps.get(name, body)

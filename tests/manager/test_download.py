@@ -61,6 +61,16 @@ def test_large_files_come_through_a_redirect(store, spec, hub):
     assert any(request.path == "/cdn/dit.safetensors" for request in hub.requests)
 
 
+def test_the_login_stays_with_the_hub(store, spec, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.through_cdn = True
+    hub.cdn = hub.url.replace("127.0.0.1", "localhost")
+    store.fetch(spec, quiet)
+    sent = {request.authorization for request in hub.requests if "/cdn/" not in request.path}
+    assert sent == {"Bearer hf_secret"}
+    assert {request.authorization for request in hub.requests if "/cdn/" in request.path} == {""}
+
+
 def test_a_dropped_connection_is_resumed_where_it_broke(store, spec, hub):
     hub.drop_after = [40_960]
     folder = store.fetch(only_dit(replace(spec, tokenizer=WeightFiles((), 0))), quiet)

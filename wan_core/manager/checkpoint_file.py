@@ -34,6 +34,20 @@ _REFUSED_FORMATS = (
     (b"GGUF", "a GGUF file, which the studio does not read"),
 )
 
+# What torch's restricted unpickler raises on damaged bytes; it carries out whatever they happen to say
+_UNPICKLING_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+)
+
 _AGAIN = "delete it and download the model again"
 
 Shape = tuple[int, ...]
@@ -161,17 +175,9 @@ def _open_pth(path: Path) -> dict[str, Tensor]:
             f"{path} holds more than tensors, possibly code that would run, and is not opened; "
             "use the official file or a .safetensors file."
         ) from error
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        EOFError,
-        MemoryError,
-    ) as error:
-        raise WeightsError(f"{path} is damaged ({_first_line(error)}); {_AGAIN}.") from error
+    except _UNPICKLING_ERRORS as error:
+        problem = f"{type(error).__name__}: {_first_line(error)}"
+        raise WeightsError(f"{path} is damaged ({problem}); {_AGAIN}.") from error
     _check_tensors(path, state, payload)
     return {name: tensor.detach() for name, tensor in state.items()}
 
