@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+import threading
 import time
 from collections import namedtuple
 from dataclasses import replace
@@ -121,6 +122,10 @@ def test_cancelling_a_silent_download_is_prompt_and_keeps_what_came(store, spec,
     with pytest.raises(Cancelled):
         store.fetch(small, cancel_when_half_is_there)
     assert time.monotonic() - cancelled_at < 1.0
+    for thread in threading.enumerate():
+        if thread.name.startswith("download"):
+            thread.join(1.0)
+            assert not thread.is_alive()
     folder = store.folder(small)
     assert part_of(folder, "dit.safetensors").stat().st_size == 51_200
     hub.stall = False

@@ -6,8 +6,10 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -135,15 +137,19 @@ class Transfer:
         self._folder = folder
         self._stop = threading.Event()
         self._guard = threading.Lock()
+        self._socket: socket.socket | None = None
         self._state = TransferState(f"Asking the hub about {repo.repo}", 0, 0, 0)
 
     def state(self) -> TransferState:
         return self._state
 
     def stop(self) -> None:
-        """Once this returns, the thread writes nothing more, though it may still wait for the network."""
+        """Once this returns, the thread writes nothing more; it ends soon, however silent the network."""
         with self._guard:
             self._stop.set()
+            if self._socket:
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def run(self) -> None:
         """Receive everything.
@@ -229,15 +235,29 @@ class Transfer:
             if part.size and response.status_code == 200:  # the server knows no ranges
                 self._note(self._state.doing, self._state.done - part.size, self._state.total)
                 part.restart()
-            for chunk in response.iter_bytes():
-                with self._guard:
-                    self._check_stop()
-                    part.write(chunk)
-                self._note(f"Downloading {file.name}", received=len(chunk))
-                if part.size > file.size:
-                    raise wrong_bytes(self._repo, file.name)
+            with self._interruptible(response):
+                for chunk in response.iter_bytes():
+                    with self._guard:
+                        self._check_stop()
+                        part.write(chunk)
+                    self._note(f"Downloading {file.name}", received=len(chunk))
+                    if part.size > file.size:
+                        raise wrong_bytes(self._repo, file.name)
         if part.size < file.size:
             raise httpx2.RemoteProtocolError("the answer ended early")
+
+    @contextmanager
+    def _interruptible(self, response: httpx2.Response) -> Iterator[None]:
+        """Lets ``stop`` end the reading of a body."""
+        stream = response.extensions.get("network_stream")
+        with self._guard:
+            self._check_stop()
+            self._socket = stream.get_extra_info("socket") if stream else None
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._socket = None
 
     def _retrying(self, name: str, attempt: Callable[[], Answer]) -> Answer:
         """Repeat what fails for a passing reason, as long as it brings something now and then."""
