@@ -160,3 +160,15 @@ def test_cancelled_is_a_failure(machine, monkeypatch, capsys) -> None:
     monkeypatch.setattr(Engine, "generate", cancel)
     assert generate(machine, "--prompt", "x") == 1
     assert capsys.readouterr().err == "Cancelled.\n"
+
+
+def test_the_worker_ends_when_standard_input_closes(tmp_path) -> None:
+    command = [sys.executable, "-m", "wan_core", "worker", "--home", str(tmp_path), "--device", "cpu"]
+    assert subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, timeout=60).returncode == 0
+
+
+def test_train_has_options_of_its_own() -> None:
+    command = [sys.executable, "-m", "wan_core", "train", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: wan_core train")

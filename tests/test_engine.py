@@ -282,6 +282,41 @@ def test_running_out_of_memory_frees_everything_and_the_next_job_is_identical(
     assert engine.generate(request(), ignore, "next").video.read_bytes() == clean
 
 
+@pytest.mark.parametrize("where", [WanDiT, WanVAE])
+def test_memory_that_suffices_alone_suffices(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, where: type
+) -> None:
+    clean = engine.generate(request(), ignore, "clean").video.read_bytes()
+    name = "forward" if where is WanDiT else "reconstruct"
+    original, crowds = getattr(where, name), []
+    denoised: list[ProgressEvent] = []
+
+    def crowded(*arguments: object) -> torch.Tensor:
+        if len(engine.manager.loaded()) > 1:
+            crowds.append(where)
+            raise RuntimeError("CUDNN_STATUS_ALLOC_FAILED")
+        return original(*arguments)
+
+    monkeypatch.setattr(where, name, crowded)
+    result = engine.generate(
+        request(), lambda event: denoised.append(event) if event.stage is Stage.DENOISE else None, "job"
+    )
+    assert result.video.read_bytes() == clean
+    assert len(crowds) == 1
+    starts = [event for event in denoised if event.step == 0]
+    assert len(starts) == (2 if where is WanDiT else 1)  # finished latents are not made again
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_stays_near_float32(engine: Engine, settings: Settings, precision: str) -> None:
+    other = Engine(settings.model_copy(update={"precision": precision}))
+    other.generate(request(), ignore, "half")
+    engine.generate(request(), ignore, "full")
+    half, _ = load_latents(engine.latents_path("half"))
+    full, _ = load_latents(engine.latents_path("full"))
+    assert 0 < (half - full).norm() / full.norm() < 0.02
+
+
 def test_other_errors_keep_their_type(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("shapes do not match")

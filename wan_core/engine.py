@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,13 @@ from wan_core.catalog import ModelSpec, find_model, resolve, validate
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.metadata import request_metadata
-from wan_core.media.write import new_video_path, require_writable, write_poster, write_video
+from wan_core.media.write import (
+    new_video_path,
+    require_writable,
+    sweep_partials,
+    write_poster,
+    write_video,
+)
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache
@@ -30,6 +37,11 @@ from wan_core.schema import (
     Settings,
     Stage,
 )
+
+_log = logging.getLogger(__name__)
+
+# How a CPU, cuBLAS, cuDNN and MPS say it: plain RuntimeErrors.
+_MEMORY_MARKS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
@@ -70,7 +82,8 @@ class _Job:
     target: Path
     clock: StageClock
     peak: PeakMemory
-    poster: list[np.ndarray] = field(default_factory=list)
+    latents: Tensor | None = None
+    poster: np.ndarray | None = None
 
 
 class Engine:
@@ -85,6 +98,7 @@ class Engine:
         self.settings = settings
         self.manager = manager or ModelManager(settings)
         self._prompts = PromptCache()
+        sweep_partials(settings.outputs_dir)
 
     def generate(
         self, request: GenerationRequest, emit: Emit, job_id: str, output: Path | None = None
@@ -113,12 +127,13 @@ class Engine:
         job = self._start(request, emit, job_id, output)
 
         def work() -> GenerationResult:
-            latents = generate_latents(self.manager, job.spec, request, self._prompts, job.clock)
-            save_latents(latents, self.latents_path(job_id), request)
-            prune_latents(self.settings.latents_dir, LATENTS_KEPT)
-            return self._finish(job, latents)
+            if job.latents is None:
+                job.latents = generate_latents(self.manager, job.spec, request, self._prompts, job.clock)
+                save_latents(job.latents, self.latents_path(job_id), request)
+                prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+            return self._finish(job)
 
-        return self._with_memory_advice(work)
+        return self._twice_if_short_of_memory(work)
 
     def decode(
         self, latents_file: Path, emit: Emit, job_id: str, output: Path | None = None
@@ -126,7 +141,8 @@ class Engine:
         """Make the video of latents that an earlier job saved; as ``generate`` from there on."""
         latents, request = load_latents(latents_file)
         job = self._start(request, emit, job_id, output)
-        return self._with_memory_advice(lambda: self._finish(job, latents))
+        job.latents = latents
+        return self._twice_if_short_of_memory(lambda: self._finish(job))
 
     def latents_path(self, job_id: str) -> Path:
         """Where a job's latents are kept."""
@@ -142,14 +158,14 @@ class Engine:
         peak = PeakMemory(self.manager.device)
         return _Job(find_model(request.model), request, target, StageClock(emit, peak), peak)
 
-    def _finish(self, job: _Job, latents: Tensor) -> GenerationResult:
+    def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video and its poster."""
         request, target = job.request, job.target
         thumbnail = target.with_suffix(".webp")
         metadata = request_metadata(request) if request.embed_metadata else {}
-        with closing(self._frames(job, latents)) as frames:
+        with closing(self._frames(job)) as frames:
             write_video(frames, target, request.fps, request.crf, metadata)
-        write_poster(job.poster[0], thumbnail)
+        write_poster(job.poster, thumbnail)
         job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
         job.clock.stop()
         return GenerationResult(
@@ -160,30 +176,35 @@ class Engine:
             peak_bytes=job.peak.bytes,
         )
 
-    def _frames(self, job: _Job, latents: Tensor) -> Iterator[np.ndarray]:
+    def _frames(self, job: _Job) -> Iterator[np.ndarray]:
         """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""
         middle, done = job.request.num_frames // 2, 0
-        with closing(decode_latents(self.manager, job.spec, latents, job.clock)) as chunks:
+        with closing(decode_latents(self.manager, job.spec, job.latents, job.clock)) as chunks:
             for chunk in chunks:
                 if done <= middle < done + len(chunk):
-                    job.poster.append(chunk[middle - done].copy())
+                    job.poster = chunk[middle - done].copy()
                 done += len(chunk)
                 yield chunk
         job.clock(ProgressEvent(stage=Stage.SAVE, step=0, total=1))
 
-    def _with_memory_advice(self, work: Callable[[], GenerationResult]) -> GenerationResult:
-        try:
-            return work()
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            traceback.clear_frames(error.__traceback__)  # their locals hold tensors
-        self.unload()
+    def _twice_if_short_of_memory(self, work: Callable[[], GenerationResult]) -> GenerationResult:
+        """Run ``work``; when memory runs out, once more with nothing else in it. Finished latents stay."""
+        for _ in range(2):
+            try:
+                return work()
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                _log.warning("Out of memory: %s", str(error).partition("\n")[0])
+                traceback.clear_frames(error.__traceback__)  # their locals hold tensors
+            self.unload()
         raise OutOfMemory(
-            f"The {self.manager.device.type} ran out of memory; choose a smaller size, fewer frames or "
-            "precision bf16, or close other programs that use it."
+            f"The device ({self.manager.device.type}) ran out of memory; choose a smaller size, fewer frames "
+            "or precision bf16, or close other programs that use it."
         )
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(mark in str(error) for mark in _MEMORY_MARKS)

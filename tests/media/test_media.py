@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +16,14 @@ from PIL import Image
 
 from wan_core.media.metadata import read_metadata, read_request, request_metadata
 from wan_core.media.read import read_video
-from wan_core.media.write import animated_webp, new_video_path, require_writable, write_poster, write_video
+from wan_core.media.write import (
+    animated_webp,
+    new_video_path,
+    require_writable,
+    sweep_partials,
+    write_poster,
+    write_video,
+)
 from wan_core.schema import Cancelled, GenerationRequest, MediaError
 
 TEXT = "一只猫在月光下跳舞，电影感 🐱🎬 = ; # \\ \" 'x' %d\n<b>line two</b>\t\u2028 مرحبا e\u0301"
@@ -178,6 +186,22 @@ def test_names_are_unique_and_harmless(tmp_path: Path) -> None:
         assert path.parent == tmp_path
         assert len(path.name.encode()) <= 100
     assert len(set(names)) == 3
+
+
+def test_a_folder_with_a_strange_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "http: 猫 %d -y" / "%03d 'a'.mp4", clip(), {"k": "v"})
+    assert read_metadata(path) == {"k": "v"}
+    assert len(read_video(path).frames) == 5
+
+
+def test_only_old_partial_files_are_swept(tmp_path: Path) -> None:
+    for name in (".old.mp4.partial", ".old.mp4.partial.txt", ".new.mp4.partial", "old.mp4"):
+        (tmp_path / name).touch()
+        if "old" in name:
+            os.utime(tmp_path / name, (0, 0))
+    sweep_partials(tmp_path)
+    assert left_over(tmp_path) == [".new.mp4.partial", "old.mp4"]
+    sweep_partials(tmp_path / "missing")
 
 
 def test_poster_and_preview(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import os
 import secrets
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -31,6 +32,7 @@ Frames = np.ndarray
 _NAME_LENGTH = 12  # characters of the job id that go into a file name
 _PREVIEW_QUALITY = 75
 _POSTER_QUALITY = 85
+_STALE_SECONDS = 3600
 
 # Said in the file, since players otherwise guess the matrix from the height and get the colours wrong.
 _COLOURS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
@@ -62,6 +64,14 @@ def require_writable(folder: Path) -> None:
         raise MediaError(
             f"The folder {folder} cannot be written to ({error.strerror}); choose another or free some space."
         ) from error
+
+
+def sweep_partials(folder: Path) -> None:
+    """Remove what killed processes left half written in ``folder``, an hour ago or earlier."""
+    for path in folder.glob(".*.partial*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
 
 
 def write_video(frames: Iterable[Frames], path: Path, fps: int, crf: int, metadata: dict[str, Any]) -> None:
@@ -161,10 +171,10 @@ def _command(shape: tuple[int, ...], target: Path, fps: int, crf: int, tags: Pat
         "-i",
         "pipe:0",
     ]
-    comment = ["-f", "ffmetadata", "-i", str(tags), "-map_metadata", "1"] if tags else []
+    comment = ["-f", "ffmetadata", "-i", f"file:{tags}", "-map_metadata", "1"] if tags else []
     coding = ["-map", "0:v", "-c:v", "libx264", "-crf", str(crf), "-preset", "medium"]
     coding += ["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"]
-    target_options = ["-movflags", "+faststart", "-f", "mp4", "-y", str(target)]
+    target_options = ["-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}"]
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     return [
         ffmpeg,
@@ -189,7 +199,11 @@ class _Encoder:
 
     def __enter__(self) -> _Encoder:
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us to act on
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
