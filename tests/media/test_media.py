@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -126,6 +128,28 @@ def test_lengths_in_the_file_are_not_trusted(tmp_path: Path) -> None:
     assert read_metadata(path) == {}
 
 
+def test_damaged_metadata_never_does_harm(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", clip(), request_metadata(GenerationRequest(prompt=TEXT)))
+    whole = path.read_bytes()
+    chance = random.Random(0)
+    for _ in range(500):
+        damaged = bytearray(whole[: whole.index(b"mdat")])
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 1, 127, 255, chance.randrange(256)))
+        path.write_bytes(damaged)
+        assert isinstance(read_metadata(path), dict)
+        with suppress(MediaError):
+            assert isinstance(read_request(path), GenerationRequest)
+
+
+@pytest.mark.parametrize("comment", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", "null", '{"a": NaN}'])
+def test_strange_json_is_no_metadata(tmp_path: Path, comment: str) -> None:
+    path = write(tmp_path / "a.mp4", clip(), {"k": comment})
+    inner = json.dumps({"k": comment}).encode()
+    path.write_bytes(path.read_bytes().replace(inner, comment.encode().ljust(len(inner))))
+    assert read_metadata(path).keys() <= {"a"}
+
+
 def test_a_playlist_in_disguise_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "canary.mp4", clip())
     path = tmp_path / "a.mp4"
@@ -145,6 +169,17 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     with files_limited_to(20_000), pytest.raises(MediaError, match=r"a\.mp4 could not be written"):
         write(tmp_path / "a.mp4", noise)
     assert left_over(tmp_path) == []
+
+
+def test_a_disk_that_fills_at_any_point_leaves_all_or_nothing(tmp_path: Path) -> None:
+    size = write(tmp_path / "whole.mp4", clip(), {"k": "v"}).stat().st_size
+    (tmp_path / "whole.mp4").unlink()
+    for limit in (0, 1, 30, 500, size // 2, size - 1):
+        with files_limited_to(limit), pytest.raises(MediaError, match="could not be written"):
+            write(tmp_path / "a.mp4", clip(), {"k": "v"})
+        with files_limited_to(limit), pytest.raises(MediaError, match="could not be written"):
+            write_poster(clip(height=1000, width=1000)[0], tmp_path / "a.webp")
+        assert left_over(tmp_path) == []
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:

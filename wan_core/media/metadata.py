@@ -53,7 +53,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise MediaError(f"{path.name} cannot be opened ({error.strerror}); check that it exists.") from error
     try:
         values = json.loads(comment.decode())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

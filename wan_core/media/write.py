@@ -33,6 +33,7 @@ _NAME_LENGTH = 12  # characters of the job id that go into a file name
 _PREVIEW_QUALITY = 75
 _POSTER_QUALITY = 85
 _STALE_SECONDS = 3600
+_THREADS = "8"  # x264's output depends on it; fixed, the same frames give the same file everywhere
 
 # Said in the file, since players otherwise guess the matrix from the height and get the colours wrong.
 _COLOURS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
@@ -173,6 +174,7 @@ def _command(shape: tuple[int, ...], target: Path, fps: int, crf: int, tags: Pat
     ]
     comment = ["-f", "ffmetadata", "-i", f"file:{tags}", "-map_metadata", "1"] if tags else []
     coding = ["-map", "0:v", "-c:v", "libx264", "-crf", str(crf), "-preset", "medium"]
+    coding += ["-threads", _THREADS]
     coding += ["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"]
     target_options = ["-movflags", "+faststart", "-f", "mp4", "-y", f"file:{target}"]
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
