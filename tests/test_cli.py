@@ -110,6 +110,7 @@ def test_every_field_is_an_option_with_its_help(capsys) -> None:
     text = capsys.readouterr().out
     assert [name for name in knobs() if f"--{name.replace('_', '-')}" not in text] == []
     assert "4n+1" in text
+    assert "[unipc, dpm++, euler, lcm]" in text
 
 
 def test_models_lists_each_with_its_place_and_size(machine, tiny, capsys) -> None:

@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
-from wan_core.catalog import MODELS, find_model, validate
+from wan_core.catalog import MODELS, ModelSpec, find_model, validate
 from wan_core.manager.weights import WeightStore, model_parts
 from wan_core.schema import (
     GenerationRequest,
@@ -92,8 +92,11 @@ def _add_field(parser: argparse.ArgumentParser, name: str, knob: Knob) -> None:
     """One option per request field; what is not given stays out of the request."""
     info = GenerationRequest.model_fields[name]
     bounds = f" [{knob.low:g}..{knob.high:g}]" if knob.low is not None and knob.high is not None else ""
-    default = "the model's own" if info.default is None else info.default
-    text = f"{knob.help}{bounds} (default: {default or 'none'})".replace("%", "%%")
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
+    if choices:
+        bounds = f" [{', '.join(choices)}]"
+    default = {None: "the model's own", "": "none"}.get(info.default, info.default)
+    text = f"{knob.help}{bounds} (default: {default})".replace("%", "%%")
     kind: dict[str, Any] = {"metavar": name.rsplit("_", 1)[-1].upper()}
     if info.annotation is bool:
         kind = {"action": argparse.BooleanOptionalAction}
@@ -155,13 +158,21 @@ def _models(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{folder}\n")
         return 0
     for spec in MODELS.values():
-        missing = store.missing(spec)
-        found = {store.locate(spec, part) for part in model_parts(spec)} - {None}
-        places = ", ".join(sorted(str(path) for path in found)) or "not on this machine"
-        size = f"{spec.download_bytes / 1e9:.1f} GB" if spec.download_bytes else "built in"
-        state = f"{sum(missing.values()) / 1e9:.1f} GB to download" if missing else "ready"
-        sys.stdout.write(f"{spec.id:<18} {spec.title:<18} {size:>9}  {state:<22} {places}\n")
+        sys.stdout.write(f"{_model_line(store, spec)}\n")
     return 0
+
+
+def _model_line(store: WeightStore, spec: ModelSpec) -> str:
+    """One row of the list: id, title, size, what is missing, and where the rest is."""
+    missing = store.missing(spec)
+    found = {store.locate(spec, part) for part in model_parts(spec)} - {None}
+    places = ", ".join(sorted(str(path) for path in found)) or "not on this machine"
+    if spec.folder:
+        size, state = "built in", "incomplete" if missing else "ready"
+    else:
+        size = f"{spec.download_bytes / 1e9:.1f} GB"
+        state = f"{sum(missing.values()) / 1e9:.1f} GB to download" if missing else "ready"
+    return f"{spec.id:<18} {spec.title:<18} {size:>9}  {state:<22} {places}"
 
 
 def _worker(options: argparse.Namespace) -> int:
