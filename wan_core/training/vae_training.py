@@ -14,7 +14,7 @@ from wan_core.models.vae.blocks import CausalConv3d, Downsample, Upsample
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, VAEConfig
 from wan_core.models.vae.model import WanVAE
 from wan_core.training.loop import TrainingLoop
-from wan_core.training.world import draw, random_scene
+from wan_core.training.world import JOURNEY, draw, random_scene
 
 KL_WEIGHT = 3e-5
 _TWO_THINGS = 0.3  # share of training scenes with two things; more than the DiT sees
@@ -30,7 +30,7 @@ class Phase:
     batch: int
 
 
-PHASES = (Phase(1000, 1, 32), Phase(1250, 9, 6), Phase(2750, 17, 5))
+PHASES = (Phase(1250, 1, 32), Phase(1650, 5, 12), Phase(2650, 17, 5))
 
 
 def train(loop: TrainingLoop) -> None:
@@ -113,9 +113,12 @@ def _loss_at(phase: Phase, model: nn.Module, step: int) -> Tensor:
 
 
 def clips(seed: int, batch: int, frames: int) -> Tensor:
-    """(batch, 3, frames, 64, 64) of random scenes, decided by ``seed``."""
+    """(batch, 3, frames, 64, 64) out of random scenes, decided by ``seed``."""
     rng = random.Random(f"vae {seed}")
-    return torch.stack([draw(random_scene(rng, _TWO_THINGS), frames) for _ in range(batch)])
+    latest = max(0, JOURNEY - frames)
+    return torch.stack(
+        [draw(random_scene(rng, _TWO_THINGS), frames, rng.randint(0, latest)) for _ in range(batch)]
+    )
 
 
 @torch.no_grad()

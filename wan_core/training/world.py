@@ -33,6 +33,7 @@ BACKGROUNDS: dict[str, Colour] = {  # at the top edge; the bottom is a little da
     "sky": (142, 194, 238),
     "earth": (112, 78, 52),
 }
+JOURNEY = 17  # frames
 _SHADE = 0.85  # how dark the bottom edge is against the top
 
 
@@ -92,12 +93,16 @@ def _thing(
             return thing
 
 
-def draw(scene: Scene, frames: int, size: int = 64) -> Tensor:
-    """The scene as a clip (3, frames, size, size) of values in [-1, 1]."""
+def draw(scene: Scene, frames: int, first: int = 0, size: int = 64) -> Tensor:
+    """The scene from frame ``first`` on, as a clip (3, frames, size, size) of values in [-1, 1].
+
+    A journey takes ``JOURNEY`` frames, or all the frames of a longer clip.
+    """
+    time = torch.arange(first, first + frames) / (max(JOURNEY, first + frames) - 1)
     shade = torch.linspace(1.0, _SHADE, size).view(1, 1, size, 1)
     clip = _rgb(BACKGROUNDS[scene.background]).expand(3, frames, size, size) * shade
     for thing in scene.things:
-        x, y, radius = _path(thing, frames, size)
+        x, y, radius = _path(thing, time, size)
         grid = torch.arange(size) + 0.5
         dx = grid.view(1, 1, size) - x.view(-1, 1, 1)
         dy = grid.view(1, size, 1) - y.view(-1, 1, 1)
@@ -110,10 +115,9 @@ def _rgb(colour: Colour) -> Tensor:
     return torch.tensor(colour, dtype=torch.float32).view(3, 1, 1, 1) / 255
 
 
-def _path(thing: Thing, frames: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Centre x, centre y and radius in pixels at each frame."""
+def _path(thing: Thing, time: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Centre x, centre y and radius in pixels at each moment, 0 the journey's start and 1 its end."""
     unit = size / 64
-    time = torch.linspace(0, 1, frames) if frames > 1 else torch.tensor([thing.phase])
     radius = torch.full_like(time, thing.size * unit)
     near, far = (thing.size + 1) * unit, size - (thing.size + 1) * unit
     lane = torch.full_like(time, near + (far - near) * thing.place)
@@ -133,7 +137,7 @@ def _path(thing: Thing, frames: int, size: int) -> tuple[Tensor, Tensor, Tensor]
             return middle, torch.full_like(time, size / 2), (5 + (thing.size + 1) * time) * unit
         case _:  # bounce: two hops on the floor
             hops = torch.sin(math.pi * (2 * time)).abs()
-            return lane, far - (far - near) * 0.8 * hops, radius
+            return lane, far - (far - near) * 0.6 * hops, radius
 
 
 def _circle(dx: Tensor, dy: Tensor, radius: Tensor) -> Tensor:
