@@ -49,7 +49,6 @@ def main() -> int:
     settings = Settings(home=options.home.expanduser().resolve())
     executor = ProcessExecutor(settings)
     try:
-        executor.start()
         serve(options, settings, executor)
         ended.wait()
     except (StoreError, OSError) as error:
@@ -61,13 +60,14 @@ def main() -> int:
 
 
 def serve(options: argparse.Namespace, settings: Settings, executor: ProcessExecutor) -> None:
-    """Open the page and say where it is."""
-    from ui.context import Context  # gradio takes seconds to import: only once the home folder is ours
+    """Open the page and say where it is. The worker starts last: importing torch takes all cores."""
+    from ui.context import Context  # gradio takes seconds to import, so not before the arguments are known
     from ui.server import Access, launch, secured
     from ui.studio import build
 
     access = secured(Access(options.host, options.port, options.share, options.auth))
     page = build(Context(executor, WeightStore(settings), settings, options.model))
+    executor.start()
     address = launch(page, settings, access)
     sys.stdout.write(f"Wan Studio is ready at {address}\n")
     if access.login and not options.auth:

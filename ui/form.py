@@ -82,8 +82,8 @@ def model_choices(task: Task) -> list[tuple[str, str]]:
 
 def default_values(spec: ModelSpec) -> dict[str, Any]:
     """What the model-bound controls hold when the model is chosen."""
-    request = resolve(GenerationRequest(model=spec.id, seed=0))
-    return {name: value for name, value in values_of(request).items() if name in MODEL_BOUND}
+    values = values_of(GenerationRequest(model=spec.id))
+    return {name: value for name, value in values.items() if name in MODEL_BOUND}
 
 
 def values_of(request: GenerationRequest) -> dict[str, Any]:
@@ -93,10 +93,11 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
         InvalidRequest: if the request's model is no longer known.
     """
     spec = find_model(request.model)
-    request = request if request.width and request.height else resolve(request)
+    seed, request = request.seed, resolve(request)
     size = (request.width, request.height)
     return {
         **{name: getattr(request, name) for name in knobs() if name not in (*SEEN_AS_CHOICES, "task")},
+        "seed": seed,
         "resolution": choices.tier_of(size),
         "aspect": choices.aspect_of(size),
         "quality": choices.quality_of(spec, request.num_inference_steps),

@@ -24,7 +24,7 @@ class Header:
 def build(texts: Texts) -> Header:
     """Lay the header out."""
     with gr.Row(elem_id="header"):
-        line = gr.HTML(elem_id="header-line")
+        line = gr.HTML(elem_id="header-line", apply_default_css=False)
         unload = gr.Button(
             texts.unload, size="sm", interactive=False, elem_id="unload", scale=0, min_width=88
         )
@@ -36,11 +36,12 @@ def line_html(context: Context) -> str:
     texts, status, counts = context.texts, context.store.worker_status(), context.store.counts()
     state, label = _state(status, texts)
     return (
-        f'<div class="brand"><span class="mark" aria-hidden="true"></span>{escape(texts.title)}</div>'
+        '<div class="line"><div class="brand"><span class="mark" aria-hidden="true"></span>'
+        f"{escape(texts.title)}</div>"
         f'<div class="chip {state}" title="{escape(_detail(status), quote=True)}" data-state="{state}">'
         f'<i class="dot"></i>{escape(label)}</div>'
         f"{_memory_html(status, texts)}"
-        f'<div class="chip queue">{escape(_queue(counts, texts))}</div>'
+        f'<div class="chip queue">{escape(_queue(counts, texts))}</div></div>'
     )
 
 

@@ -19,6 +19,12 @@ from wan_core.schema import GenerationRequest, Stage
 _SMALL = 256
 """Pictures whose longer side is below this are enlarged with hard pixels."""
 
+_SEED_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-seed]');
+  if (button) trigger('take', { seed: button.dataset.seed });
+});
+"""
 _CONFIRM = "(_, ...rest) => [confirm({question!r}), ...rest]"
 
 
@@ -41,8 +47,8 @@ class Panel:
 
 def build(texts: Texts) -> Panel:
     """Lay the panel out inside the current column."""
-    stage = gr.HTML(elem_id="stage")
-    status = gr.HTML(elem_id="status")
+    stage = gr.HTML(elem_id="stage", apply_default_css=False)
+    status = gr.HTML(elem_id="status", js_on_load=_SEED_JS, apply_default_css=False)
     with gr.Row(elem_id="actions"):
         reuse = gr.Button(texts.reuse, size="sm", interactive=False, elem_id="reuse", min_width=100)
         download = gr.DownloadButton(
@@ -183,16 +189,19 @@ _BODIES = {
 
 
 def _facts(job: Job, texts: Texts) -> str:
-    """Model, size, length, steps and the seed that was really used."""
+    """Model, size, length and the seed that was really used, as HTML."""
     request = job.result.request if job.result else job.request
     model = MODELS.get(request.model)
-    parts = [model.title if model else request.model]
+    parts = [escape(model.title if model else request.model)]
     if request.width and request.height:
         parts.append(f"{request.width}×{request.height}")
     if request.num_frames and request.fps:
         parts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
     if request.seed != -1:
-        parts.append(texts.seed.format(seed=request.seed))
+        parts.append(
+            f'<button type="button" data-seed="{request.seed}" title="{escape(texts.take_seed)}">'
+            f"{texts.seed.format(seed=request.seed)}</button>"
+        )
     if job.result and job.result.seconds:
         parts.append(texts.took.format(time=units.in_time(sum(job.result.seconds.values()))))
-    return " · ".join(escape(part) for part in parts)
+    return " · ".join(parts)

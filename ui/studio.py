@@ -88,7 +88,9 @@ def _stoppable(store: JobStore, shown: Job | None) -> str | None:
 def build(context: Context) -> gr.Blocks:
     """The page, ready to be launched."""
     texts = context.texts
-    with gr.Blocks(title=texts.title, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+    with gr.Blocks(
+        title=texts.title, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True
+    ) as blocks:
         head = header.build(texts)
         with gr.Row(elem_id="body"):
             with gr.Column(scale=5, min_width=320, elem_id="inputs"), gr.Tabs(elem_id="tabs"):
@@ -164,9 +166,8 @@ def _connect_panel(page: Page) -> None:
             return [gr.skip()] * (len(tab.model_outputs) + 1)
         return tab.restore(job.result.request if job.result else job.request)
 
-    def reuse_seed(watched: str | None) -> Any:
-        job = pick(context.store, watched)
-        return job.request.seed if job else gr.skip()
+    def take_seed(event: gr.EventData) -> int:
+        return int(event.seed)
 
     def delete(confirmed: bool, watched: str | None, shown: int) -> list[Any]:
         job = pick(context.store, watched)
@@ -179,7 +180,7 @@ def _connect_panel(page: Page) -> None:
         return [None, "", *page.look(None, shown)]
 
     right.reuse.click(reuse, page.watched, [*tab.model_outputs, tab.notice], **_QUIET)
-    tab.reuse_seed.click(reuse_seed, page.watched, tab.controls["seed"], **_QUIET)
+    right.status.take(take_seed, None, tab.controls["seed"], **_QUIET)
     right.delete.click(
         delete,
         [right.confirmed, page.watched, page.history.shown],

@@ -14,6 +14,12 @@
     if (!document.hidden) document.getElementById("look-again")?.click();
   });
 
+  // A button that is only a picture says its name to the pointer.
+  document.addEventListener("mouseover", (event) => {
+    const button = event.target.closest?.("button.icon");
+    if (button && !button.title) button.title = button.textContent.trim();
+  });
+
   // On a phone the panel lies below the form: bring it into view when there is something to see.
   document.addEventListener("click", (event) => {
     if (!narrow.matches || !event.target.closest("#generate, #history button[data-job]:not(.cancel)")) return;

@@ -1,4 +1,4 @@
-"""An engine that draws instead of dreaming: it reports and writes files as the real one does, without torch."""
+"""An engine that draws instead of dreaming: it reports and writes files as the real one does."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from wan_core.schema import (
 )
 
 FAILING_PROMPT = "nothing but NaN"
+SLOW_WORD = "slowly"
+
+_QUICK_STEP, _SLOW_STEP = 0.01, 0.25  # seconds
 
 
 def draw(request: GenerationRequest) -> np.ndarray:
@@ -35,16 +38,17 @@ def draw(request: GenerationRequest) -> np.ndarray:
     return frames
 
 
-def fake_run(settings: Settings, seconds_per_step: float) -> Callable[..., GenerationResult]:
-    """A ``run`` for ``InlineExecutor``."""
+def fake_run(settings: Settings) -> Callable[..., GenerationResult]:
+    """A ``run`` for ``InlineExecutor``; a prompt with ``SLOW_WORD`` takes 5 s at 20 steps."""
 
     def run(request: GenerationRequest, emit: Emit, job_id: str) -> GenerationResult:
         request = resolve(request)
         frames = draw(request)
         emit(ProgressEvent(stage=Stage.LOAD, step=1, total=1))
+        pace = _SLOW_STEP if SLOW_WORD in request.prompt else _QUICK_STEP
         start, total = time.time(), request.num_inference_steps
         for step in range(1, total + 1):
-            time.sleep(seconds_per_step)
+            time.sleep(pace)
             preview = animated_webp(frames[::2, ::4, ::4], 250) if step % request.preview_every == 0 else None
             emit(
                 ProgressEvent(

@@ -27,7 +27,6 @@ ENGLISH = Texts(
     quality_balanced="Balanced · {steps}",
     quality_best="Best · {steps}",
     dice="New seed every time",
-    reuse_seed="Take the seed of the video shown",
     generate="Generate",
     stop="Stop",
     sampling="Sampling",
@@ -36,9 +35,8 @@ ENGLISH = Texts(
     videos="Number of videos",
     videos_help="Each one gets the next seed, or a new one when the seed is -1.",
     demo_world=(
-        "The demo's small world: a red, yellow, green, blue, purple or white circle, square, triangle or "
-        "star that moves left, right, up or down, grows or bounces, at night, on grey, in the blue sky or "
-        "on brown earth. English and Chinese."
+        "The demo knows circles, squares, triangles and stars in red, yellow, green, blue, purple or white, "
+        "moving left, right, up or down, growing or bouncing, at night, on grey, in the sky or on earth."
     ),
     clip="{seconds} s",
     videos_count="{count} videos",
@@ -68,6 +66,7 @@ ENGLISH = Texts(
     failed="This video failed",
     took="made in {time}",
     seed="seed {seed}",
+    take_seed="Use this seed again",
     file_gone="The video file is no longer on disk.",
     reuse="Reuse settings",
     download="Download",

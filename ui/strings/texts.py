@@ -38,7 +38,6 @@ class Texts:
     quality_balanced: str
     quality_best: str
     dice: str
-    reuse_seed: str
     generate: str
     stop: str
     sampling: str
@@ -70,6 +69,7 @@ class Texts:
     failed: str
     took: str
     seed: str
+    take_seed: str
     file_gone: str
     reuse: str
     download: str

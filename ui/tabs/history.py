@@ -41,7 +41,7 @@ class History:
 
 def build(context: Context) -> History:
     """Lay the tab out."""
-    cards = gr.HTML(elem_id="history", js_on_load=_CARDS_JS)
+    cards = gr.HTML(elem_id="history", js_on_load=_CARDS_JS, apply_default_css=False)
     more = gr.Button(context.texts.show_more, size="sm", visible=False, elem_id="show-more")
     return History(cards, more, gr.State(PAGE))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ TASK = "t2v"
 
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 _DEMO = "demo"
+_DICE = Path(__file__).resolve().parents[2] / "assets" / "icons" / "dice.svg"
 _PICK_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
@@ -39,7 +41,6 @@ class TextToVideo:
     notice: gr.HTML | None = None
     generate: gr.Button | None = None
     stop: gr.Button | None = None
-    reuse_seed: gr.Button | None = None
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -85,7 +86,7 @@ def build(context: Context) -> TextToVideo:
     """Lay the tab out and connect what concerns nothing outside it."""
     tab = TextToVideo(context)
     spec = find_model(context.model)
-    values = {**form.values_of(GenerationRequest(model=spec.id)), **form.default_values(spec)}
+    values = form.values_of(GenerationRequest(model=spec.id))
     _build_main(tab, spec, values)
     _build_actions(tab)
     _build_sampling(tab, values)
@@ -104,26 +105,35 @@ def _build_main(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> No
         elem_id="field-prompt",
         autofocus=True,
     )
-    tab.world = gr.HTML(
-        f'<p class="note">{escape(texts.demo_world)}</p>', visible=spec.id == _DEMO, elem_id="world"
+    tab.examples = gr.HTML(
+        examples_html(spec, texts), js_on_load=_PICK_JS, elem_id="examples", apply_default_css=False
     )
-    tab.examples = gr.HTML(examples_html(spec, texts), js_on_load=_PICK_JS, elem_id="examples")
-    controls["model"] = gr.Dropdown(
-        form.model_choices(TASK), value=spec.id, label=knobs()["model"].label, elem_id="field-model"
+    with gr.Row(elem_id="model-row"):
+        controls["model"] = gr.Dropdown(
+            form.model_choices(TASK),
+            value=spec.id,
+            label=knobs()["model"].label,
+            elem_id="field-model",
+            min_width=240,
+        )
+        _build_seed(tab, values)
+    tab.world = gr.HTML(
+        f'<p class="note">{escape(texts.demo_world)}</p>',
+        visible=spec.id == _DEMO,
+        elem_id="world",
+        apply_default_css=False,
     )
     _build_choices(tab, spec, values)
-    with gr.Row(elem_id="seed-row", equal_height=True):
-        controls["seed"] = gr.Number(
-            values["seed"],
-            label=knobs()["seed"].label,
-            info=knobs()["seed"].help,
-            precision=0,
-            elem_id="field-seed",
-            scale=4,
+
+
+def _build_seed(tab: TextToVideo, values: dict[str, Any]) -> None:
+    texts, knob = tab.context.texts, knobs()["seed"]
+    with gr.Row(elem_id="seed-row"):
+        tab.controls["seed"] = gr.Number(
+            values["seed"], label=knob.label, precision=0, elem_id="field-seed", min_width=120
         )
-        dice = gr.Button("🎲", elem_id="dice", scale=0, min_width=44, elem_classes="icon")
-        tab.reuse_seed = gr.Button("↺", elem_id="reuse-seed", scale=0, min_width=44, elem_classes="icon")
-    dice.click(None, None, controls["seed"], js="() => -1", **_QUIET)
+        dice = gr.Button(texts.dice, icon=_DICE, elem_id="dice", elem_classes="icon", scale=0, min_width=42)
+    dice.click(None, None, tab.controls["seed"], js="() => -1", **_QUIET)
 
 
 def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> None:
@@ -166,13 +176,13 @@ def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) ->
 
 def _build_actions(tab: TextToVideo) -> None:
     texts = tab.context.texts
-    tab.preflight = gr.HTML(elem_id="preflight")
+    tab.preflight = gr.HTML(elem_id="preflight", apply_default_css=False)
     with gr.Row(elem_id="go"):
         tab.generate = gr.Button(texts.generate, variant="primary", elem_id="generate", scale=3)
         tab.stop = gr.Button(
             texts.stop, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=80
         )
-    tab.notice = gr.HTML(elem_id="notice")
+    tab.notice = gr.HTML(elem_id="notice", apply_default_css=False)
 
 
 def _build_sampling(tab: TextToVideo, values: dict[str, Any]) -> None:

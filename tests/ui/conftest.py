@@ -1,0 +1,97 @@
+"""A studio with a drawn engine, and a Chromium to look at it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.ui.fake import fake_run
+from ui.context import Context
+from ui.server import Access, launch
+from ui.studio import build
+from wan_core.jobs.executors import InlineExecutor
+from wan_core.manager.weights import WeightStore
+from wan_core.schema import Settings
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@dataclass
+class Studio:
+    """A served studio."""
+
+    address: str
+    context: Context
+    blocks: gr.Blocks
+
+    def close(self) -> None:
+        self.context.executor.stop()
+        self.blocks.close()
+
+
+def make_context(home: Path) -> Context:
+    """Services over ``home``, with no hub cache; the executor is not started."""
+    settings = Settings(home=home, offline=True)
+    executor = InlineExecutor(settings, fake_run(settings))
+    return Context(executor, WeightStore(settings, hub_cache=home / "hub"), settings)
+
+
+def open_studio(home: Path) -> Studio:
+    context = make_context(home)
+    context.executor.start()
+    blocks = build(context)
+    return Studio(launch(blocks, context.settings, Access()), context, blocks)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return make_context(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    studio = open_studio(tmp_path_factory.mktemp("studio"))
+    yield studio
+    studio.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """``open_page(address, **context options)``: a page in a browser of its own; no script may fail on it."""
+    contexts, errors = [], []
+
+    def open_page(address: str, **options: object) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("#preflight .facts")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []

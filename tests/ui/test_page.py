@@ -1,0 +1,238 @@
+"""What a person does with the page, in Chromium, with a drawn engine behind it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import OpenPage, Studio, open_studio
+from tests.ui.fake import FAILING_PROMPT
+from wan_core.jobs.job import JobStatus
+
+pytestmark = pytest.mark.browser
+
+VIDEO_PLAYS = """() => {
+  const video = document.querySelector('#stage video');
+  return video && video.readyState >= 2 && video.videoWidth > 0 && !video.paused && video.loop;
+}"""
+
+
+def write_prompt(page: Page, prompt: str) -> None:
+    page.locator("#field-prompt textarea").fill(prompt)
+
+
+def generate(page: Page, prompt: str) -> None:
+    write_prompt(page, prompt)
+    page.locator("#generate").click()
+
+
+def wait_until_done(page: Page, status: str = "done") -> None:
+    page.wait_for_selector(f'#status [data-status="{status}"]')
+
+
+def wait_until_idle(studio: Studio, page: Page) -> None:
+    for job in studio.context.store.queue():
+        studio.context.executor.cancel(job.id)
+    expect(page.locator(".chip.queue")).to_have_text("Queue empty")
+
+
+def test_an_example_becomes_a_playing_video_with_its_seed(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    page.locator("#examples button", has_text="a red circle").click()
+    prompt = page.locator("#field-prompt textarea")
+    expect(prompt).to_have_value("a red circle moving right in the blue sky")
+    prompt.fill("a red circle slowly moving right")
+    prompt.press("Control+Enter")
+    page.wait_for_selector("#stage img.preview")
+    page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth > 0")
+    expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 20"))
+    expect(page.locator("#status .pace")).to_have_text(re.compile(r"0\.2\d s per step · \d s left"))
+    expect(page.locator(".chip[data-state]")).to_have_text("Generating")
+    wait_until_done(page)
+    page.wait_for_function(VIDEO_PLAYS)
+    seed = studio.context.store.list(limit=1)[0].result.request.seed
+    expect(page.locator("#status .facts")).to_contain_text(f"seed {seed}")
+    page.locator("#status button[data-seed]").click()
+    expect(page.locator("#field-seed input")).to_have_value(str(seed))
+    page.locator("#dice").click()
+    expect(page.locator("#field-seed input")).to_have_value("-1")
+
+
+def test_an_idle_page_asks_for_nothing(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    page.wait_for_timeout(1500)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3000)
+    assert [url for url in asked if "heartbeat" not in url] == []
+
+
+def test_a_reload_and_another_tab_find_the_running_job(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    generate(page, "a blue star slowly growing")
+    wait_until_done(page, "running")
+    page.reload()
+    other = open_page(studio.address)
+    for tab in (page, other):
+        expect(tab.locator("#status .prompt")).to_have_text("a blue star slowly growing")
+        expect(tab.locator("#status .count")).to_have_text(re.compile(r"\d+ of 20"))
+    for tab in (page, other):
+        wait_until_done(tab)
+        tab.wait_for_function(VIDEO_PLAYS)
+    assert studio.context.store.counts()[JobStatus.RUNNING] == 0
+
+
+def test_jobs_queue_up_stop_and_leave_the_queue(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    generate(page, "first, slowly")
+    wait_until_done(page, "running")
+    generate(page, "second, slowly")
+    expect(page.locator("#notice")).to_have_text("Added to the queue, 1 before it.")
+    generate(page, "third, slowly")
+    expect(page.locator(".chip.queue")).to_have_text("1 running · 2 waiting")
+    expect(page.locator("#status .prompt")).to_have_text("first, slowly")
+    page.get_by_role("tab", name="Queue & History").click()
+    expect(page.locator("#history .row .prompt")).to_have_text(
+        ["first, slowly", "second, slowly", "third, slowly"]
+    )
+    page.locator("#history .row", has_text="second").locator(".cancel").click()
+    expect(page.locator("#history .row")).to_have_count(2)
+    page.locator("#history .row", has_text="third").locator("button").first.click()
+    expect(page.locator("#status .phase")).to_have_text("In the queue, 1 before it")
+    page.get_by_role("tab", name="Text to Video").click()
+    page.locator("#stop").click()
+    expect(page.locator("#status .phase")).to_have_text("Stopped before it was finished")
+    expect(page.locator(".chip.queue")).to_have_text("1 running")
+    wait_until_idle(studio, page)
+    stopped = studio.context.store.list(limit=3)
+    assert [job.status for job in stopped] == [JobStatus.CANCELLED] * 3
+
+
+def test_stop_ends_the_running_job_within_a_step(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    generate(page, "a white square slowly bouncing")
+    expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 20"))
+    page.locator("#stop").click()
+    wait_until_done(page, "cancelled")
+    job = studio.context.store.list(limit=1)[0]
+    assert job.step < job.total
+    expect(page.locator("#stop")).to_be_disabled()
+    expect(page.locator("#download")).to_be_disabled()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "seed", "complaint"),
+    [
+        ("", "-1", "Prompt: the prompt is empty. Describe what should be seen."),
+        ("a star", "-7", "Seed: '-7' is refused. Input should be greater than or equal to -1."),
+    ],
+)
+def test_bad_input_is_one_sentence_beside_the_button(
+    studio: Studio, open_page: OpenPage, prompt: str, seed: str, complaint: str
+) -> None:
+    page = open_page(studio.address)
+    before = sum(studio.context.store.counts().values())
+    page.locator("#field-seed input").fill(seed)
+    generate(page, prompt)
+    expect(page.locator("#notice .alert")).to_have_text(complaint)
+    assert sum(studio.context.store.counts().values()) == before
+    page.locator("#field-prompt textarea").press_sequentially("a")
+    expect(page.locator("#notice .alert")).to_have_count(0)
+
+
+def test_a_failure_is_said_in_the_panel(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    generate(page, FAILING_PROMPT)
+    wait_until_done(page, "failed")
+    expect(page.locator("#status .alert")).to_have_text(
+        "This video failed. The video came out as NaN; try another seed."
+    )
+
+
+def test_hostile_words_are_only_words(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    words = "<img src=x onerror=window.harmed=1>\"'{{7*7}}${1+1}</textarea><script>harmed=1</script>"
+    generate(page, words)
+    wait_until_done(page)
+    expect(page.locator("#status .prompt")).to_have_text(words)
+    page.get_by_role("tab", name="Queue & History").click()
+    expect(page.locator("#history .card .prompt").first).to_have_text(words)
+    assert page.evaluate("window.harmed === undefined")
+
+
+def test_another_model_brings_its_own_form(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    expect(page.locator("#world")).to_be_visible()
+    expect(page.locator("#field-resolution")).to_be_hidden()
+    page.locator("#field-model input").click()
+    page.get_by_role("option", name="Wan2.1 T2V 14B").click()
+    expect(page.locator("#world")).to_be_hidden()
+    expect(page.locator("#field-quality")).to_contain_text("Draft · 20")
+    expect(page.locator("#preflight")).to_contain_text("832×480 · 5.1 s")
+    expect(page.locator("#preflight")).to_contain_text("69.0 GB to download")
+    page.get_by_label("720p").check()
+    page.get_by_label("9:16").check()
+    expect(page.locator("#preflight")).to_contain_text("720×1280 · 5.1 s")
+    page.get_by_label("Draft · 20").check()
+    page.locator("#sampling > button").click()
+    expect(page.locator("#field-num_inference_steps input[type=number]")).to_have_value("20")
+
+
+def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, open_page: OpenPage) -> None:
+    studio = open_studio(tmp_path)
+    page = open_page(studio.address)
+    page.get_by_label("Draft · 8").check()
+    generate(page, "a purple triangle")
+    wait_until_done(page)
+    studio.close()
+
+    studio = open_studio(tmp_path)
+    page = open_page(studio.address)
+    page.get_by_role("tab", name="Queue & History").click()
+    card = page.locator("#history .card")
+    expect(card.locator(".prompt")).to_have_text("a purple triangle")
+    page.wait_for_function("document.querySelector('#history .card img').naturalWidth === 64")
+    card.locator("button").click()
+    page.wait_for_function(VIDEO_PLAYS)
+    page.locator("#reuse").click()
+    page.get_by_role("tab", name="Text to Video").click()
+    expect(page.locator("#field-prompt textarea")).to_have_value("a purple triangle")
+    expect(page.get_by_label("Draft · 8")).to_be_checked()
+    job = studio.context.store.list()[0]
+    expect(page.locator("#field-seed input")).to_have_value(str(job.request.seed))
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert Path(download.value.path()).read_bytes() == job.result.video.read_bytes()
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator("#delete").click()
+    page.wait_for_timeout(500)
+    assert job.result.video.exists()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#delete").click()
+    expect(page.locator("#stage .empty")).to_be_visible()
+    assert not job.result.video.exists()
+    studio.close()
+
+
+def test_a_phone_in_the_dark(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    for tab in ("Queue & History", "Text to Video"):
+        page.get_by_role("tab", name=tab).click()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+    red, green, blue = re.findall(
+        r"\d+", page.evaluate("getComputedStyle(document.querySelector('gradio-app')).backgroundColor")
+    )[:3]
+    assert max(int(red), int(green), int(blue)) < 40
+
+
+def test_at_most_ten_controls_meet_the_eye(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    page.locator("#field-model input").click()
+    page.get_by_role("option", name="Wan2.1 T2V 1.3B").click()
+    expect(page.locator("#field-resolution")).to_be_visible()
+    visible = page.locator("#inputs [id^=field-]:visible, #go button:visible, #seed-row button:visible")
+    assert visible.count() == 10

@@ -1,0 +1,74 @@
+"""Who may see the page, and what its process holds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import app
+from tests.ui.conftest import Studio
+from ui.server import USER, Access, secured
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_a_page_for_this_machine_needs_no_login(host: str) -> None:
+    assert secured(Access(host)).login is None
+
+
+@pytest.mark.parametrize(
+    "access", [Access(share=True), Access("0.0.0.0"), Access("::"), Access("studio.lan")]
+)
+def test_a_page_for_others_gets_a_fresh_password(access: Access) -> None:
+    (user, first), (_, second) = secured(access).login, secured(access).login
+    assert user == USER
+    assert len(first) >= 16
+    assert first != second
+
+
+def test_a_given_login_is_kept() -> None:
+    assert secured(Access(share=True, login=("ann", "secret"))).login == ("ann", "secret")
+
+
+@pytest.mark.parametrize("text", ["ann", ":secret", "ann:", ""])
+def test_half_a_login_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        app.parse_arguments(["--auth", text])
+    assert "write it as USER:PASS" in capsys.readouterr().err
+
+
+def test_a_password_may_hold_a_colon() -> None:
+    assert app.parse_arguments(["--auth", "ann:a:b"]).auth == ("ann", "a:b")
+
+
+def test_the_page_process_never_imports_torch() -> None:
+    heavy = ("torch", "transformers", "safetensors")
+    code = f"import sys, app, ui.studio, ui.server; sys.exit(any(m in sys.modules for m in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_only_outputs_and_previews_are_served(studio: Studio) -> None:
+    settings = studio.context.settings
+    (settings.outputs_dir / "seen.txt").write_text("seen")
+    (settings.home / "hidden.txt").write_text("hidden")
+    base = f"{studio.address}gradio_api/file="
+    assert httpx.get(f"{base}{settings.outputs_dir}/seen.txt").text == "seen"
+    refused = [
+        settings.home / "hidden.txt",
+        settings.store_path,
+        settings.outputs_dir / ".." / "hidden.txt",
+        ROOT / "app.py",
+        Path("/etc/passwd"),
+    ]
+    for path in refused:
+        assert httpx.get(f"{base}{path}").status_code == 403, path
+
+
+def test_nothing_is_an_api_endpoint(studio: Studio) -> None:
+    info = httpx.get(f"{studio.address}gradio_api/info").json()
+    assert info == {"named_endpoints": {}, "unnamed_endpoints": {}}
