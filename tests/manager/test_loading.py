@@ -181,6 +181,12 @@ def test_a_model_that_is_not_whole_is_refused(dit_folder, change, sentence):
     assert DIT_FILE in str(caught.value)
 
 
+def test_config_json_tells_what_shapes_do_not(dit_folder):
+    (dit_folder / "config.json").write_text(json.dumps({"num_heads": DIT.num_heads, "text_len": 64}))
+    config = load_transformer(dit_folder, [DIT_FILE]).config
+    assert (config.num_heads, config.text_len) == (DIT.num_heads, 64)
+
+
 @pytest.mark.parametrize("text", ["[]", "<html>", '{"num_heads": "many"}', '{"num_heads": 0}', "[" * 60_000])
 def test_a_damaged_config_json_is_named(dit_folder, text):
     (dit_folder / "config.json").write_text(text)

@@ -109,6 +109,11 @@ def test_long_prompts_are_cut_to_512_and_counted_in_full(folder: Path) -> None:
     assert tokenizer.count("a red cat") == len(tokenizer.encode("a red cat"))
 
 
+def test_prompts_are_cut_to_what_the_model_reads(folder: Path) -> None:
+    ids = PromptTokenizer(folder, max_length=4).encode("a red cat and a red cat and a red cat")
+    assert len(ids) == 4 and ids[-1] == 1
+
+
 def test_tokens_are_counted_without_torch(folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from wan_core.models.umt5.tokenizer import PromptTokenizer; "

@@ -39,6 +39,7 @@ Shapes = Mapping[str, Shape]
 Model = TypeVar("Model", bound=nn.Module)
 
 _MAX_CONFIG_BYTES = 2**16
+_TOLD_BY_CONFIG = ("num_heads", "text_len")  # sizes of a DiT that no tensor's shape shows
 _TELL_SECONDS = 0.1
 
 
@@ -61,7 +62,7 @@ def load_transformer(
     expected: DiTConfig | None = None,
     on_bytes: OnBytes | None = None,
 ) -> WanDiT:
-    """A DiT, its sizes read from its tensors and its number of heads from ``config.json`` beside them.
+    """A DiT, its sizes read from its tensors and from ``config.json`` beside them.
 
     Args:
         folder: where ``files`` are.
@@ -76,8 +77,9 @@ def load_transformer(
     part = _Part(folder, tuple(files), "a Wan text-to-video transformer")
     if dit_checkpoint.find_kind(part.shapes) != "t2v":
         raise part.is_another(part.wanted)
-    heads = _read_num_heads(part.path.parent) or (expected and expected.num_heads)
-    config = part.infer(lambda shapes: dit_checkpoint.infer_config(shapes, heads))
+    told = {name: getattr(expected, name, None) for name in _TOLD_BY_CONFIG}
+    told |= _read_config(part.path.parent)
+    config = part.infer(lambda shapes: dit_checkpoint.infer_config(shapes, **told))
     part.compare(config, expected)
     with torch.device("meta"):
         model = WanDiT(config)
@@ -251,21 +253,23 @@ def _checkpoint_paths(folder: Path, files: Iterable[str]) -> list[Path]:
     return paths
 
 
-def _read_num_heads(folder: Path) -> int | None:
-    """``num_heads`` of the folder's ``config.json``; ``None`` if there is none.
+def _read_config(folder: Path) -> dict[str, int]:
+    """What the folder's ``config.json`` says of the sizes that shapes do not tell.
 
     Raises:
         WeightsError: the file is damaged.
     """
     path = folder / "config.json"
     if not path.is_file():
-        return None
+        return {}
     try:
         if path.stat().st_size > _MAX_CONFIG_BYTES:
             raise ValueError("it is too large")
-        heads = json.loads(path.read_bytes()).get("num_heads")
-        if heads is not None and (type(heads) is not int or heads < 1):
-            raise ValueError(f"num_heads is {str(heads)[:20]}")
+        content = json.loads(path.read_bytes())
+        told = {name: content[name] for name in _TOLD_BY_CONFIG if content.get(name) is not None}
+        for name, value in told.items():
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} is {str(value)[:20]}")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is damaged ({error}); download the model again.") from error
-    return heads
+    return told

@@ -1,6 +1,6 @@
 """Prompts to embeddings, and the memory of embeddings made before.
 
-Shape legend: L tokens of one prompt (at most 512), D width of the text encoder.
+Shape legend: L tokens of one prompt (at most the model's ``text_len``), D width of the text encoder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.catalog import ModelSpec, Role
-from wan_core.models.umt5.config import TEXT_LEN
 from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.pipelines.components import ComponentSource, device_of
 from wan_core.schema import Emit, GenerationFailed, GenerationRequest, ProgressEvent, Stage
@@ -82,13 +81,13 @@ def encode_prompts(
     keys = [(text, encoder_id, source.dtype(Role.TEXT_ENCODER)) for text in texts]
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
     if missing:
-        tokenizer = PromptTokenizer(source.folder(spec, "tokenizer", emit))
+        tokenizer = PromptTokenizer(source.folder(spec, "tokenizer", emit), spec.dit.text_len)
         with source.use(spec, Role.TEXT_ENCODER, emit) as encoder:
             for done, (key, text) in enumerate(missing.items()):
                 emit(ProgressEvent(stage=Stage.ENCODE, step=done, total=len(missing)))
                 cache.put(key, encode_prompt(encoder, tokenizer, text))
     prompts = [cache.get(key) for key in keys]
-    message = _overlong(prompts[0].tokens)
+    message = _overlong(prompts[0].tokens, spec.dit.text_len)
     emit(ProgressEvent(stage=Stage.ENCODE, step=len(missing), total=len(missing), message=message))
     return PromptEmbeds(prompts[0].embeds, prompts[1].embeds if guided else None)
 
@@ -107,8 +106,6 @@ def encode_prompt(encoder: nn.Module, tokenizer: PromptTokenizer, text: str) -> 
     return EncodedPrompt(embeds, tokenizer.count(text))
 
 
-def _overlong(tokens: int) -> str:
+def _overlong(tokens: int, limit: int) -> str:
     """What to tell when the model will not see the end of the prompt."""
-    return (
-        f"The prompt has {tokens} tokens; the model sees the first {TEXT_LEN}." if tokens > TEXT_LEN else ""
-    )
+    return f"The prompt has {tokens} tokens; the model sees the first {limit}." if tokens > limit else ""

@@ -83,7 +83,7 @@ def _write_latents(args: argparse.Namespace) -> None:
 
 def _train_dit(args: argparse.Namespace) -> None:
     latents = LatentSet(args.folder / LATENTS_FILE)
-    data = FlowMatchingData(latents, PromptTokenizer(args.model / TOKENIZER_FOLDER))
+    data = FlowMatchingData(latents, PromptTokenizer(args.model / TOKENIZER_FOLDER, SPEC.dit.text_len))
     loop = TrainingLoop(FlowMatching(SPEC), _loop_config(args, args.folder / "dit"))
     loop.resume()
     loop.run(data.loss_at)

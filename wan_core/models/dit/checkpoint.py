@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -35,13 +36,14 @@ def describe(shapes: Shapes) -> str:
     return f"Wan {kind} transformer, {parameters / 1e9:.2f} B parameters, {_count_layers(shapes)} layers"
 
 
-def infer_config(shapes: Shapes, num_heads: int | None = None) -> DiTConfig:
+def infer_config(shapes: Shapes, num_heads: int | None = None, text_len: int | None = None) -> DiTConfig:
     """Sizes from the names and shapes of a DiT's tensors (official names, spec 1).
 
     Args:
         shapes: name -> shape.
         num_heads: what the checkpoint's ``config.json`` says; shapes do not tell. Left out, heads
             have 128 elements, as in every official model.
+        text_len: likewise; left out, it is the official 512.
 
     Raises:
         WeightsError: the tensors are no Wan text-to-video DiT's, or the number of heads does not fit.
@@ -55,7 +57,8 @@ def infer_config(shapes: Shapes, num_heads: int | None = None) -> DiTConfig:
     if kind != "t2v":
         raise WeightsError(f"This is a Wan {kind} transformer; choose a text-to-video (t2v) one.")
     try:
-        return _read_sizes(shapes, num_heads)
+        config = _read_sizes(shapes, num_heads)
+        return config if text_len is None else dataclasses.replace(config, text_len=text_len)
     except KeyError as error:
         raise WeightsError(
             f"The Wan transformer is incomplete: {error.args[0]} is missing. Download its files again."

@@ -28,12 +28,14 @@ class PromptTokenizer:
 
     Args:
         folder: holds ``tokenizer.json`` (what the official code reads), or else ``spiece.model``.
+        max_length: tokens that the model reads; longer prompts are cut.
 
     Raises:
         WeightsError: neither file is there, or it cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_length: int = TEXT_LEN) -> None:
+        self.max_length = max_length
         for name, open_file in _FORMATS:
             if (folder / name).is_file():
                 self._split = open_file(folder / name)
@@ -45,7 +47,7 @@ class PromptTokenizer:
         """Ids and mask of one prompt or several, padded to the longest.
 
         Returns:
-            Two int64 tensors of shape (B, L), L at most 512; the mask is 1 where a token is real.
+            Two int64 tensors of shape (B, L), L at most ``max_length``; the mask is 1 where a token is real.
         """
         import torch
         from torch.nn.utils.rnn import pad_sequence
@@ -56,11 +58,11 @@ class PromptTokenizer:
         return ids, mask
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the cleaned text with the end mark, cut to 512."""
-        return [*self._split(clean_text(text))[: TEXT_LEN - 1], EOS_ID]
+        """Ids of the cleaned text with the end mark, cut to ``max_length``."""
+        return [*self._split(clean_text(text))[: self.max_length - 1], EOS_ID]
 
     def count(self, text: str) -> int:
-        """Tokens that the text needs, end mark included; what exceeds 512 is lost on the model."""
+        """Tokens that the text needs, end mark included; what exceeds ``max_length`` is lost on the model."""
         return len(self._split(clean_text(text))) + 1
 
 
