@@ -40,7 +40,7 @@ class LoopConfig:
     steps: int
     learning_rate: float
     warmup: int = 200
-    decay_from: float = 0.6
+    decay_from: float = 0.75
     ema_decay: float = 0.998
     weight_decay: float = 0.01
     precision: str = "bf16"
