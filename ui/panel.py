@@ -102,10 +102,11 @@ def stage_html(job: Job | None, texts: Texts) -> str:
         content = f'<video src="{source}" title="{prompt}" controls loop autoplay muted playsinline></video>'
     elif job.status is JobStatus.RUNNING and (source := link(job.preview)):
         content = f'<img class="preview" src="{source}" alt="{prompt}">'
+    elif job.status.is_final:
+        words = texts.file_gone if job.status is JobStatus.DONE else texts.no_video
+        return f'<div class="stage empty" data-job="{job.id}"><p>{escape(words)}</p></div>'
     else:
-        running = " pulse" if job.status is JobStatus.RUNNING else ""
-        notice = texts.file_gone if job.status is JobStatus.DONE else ""
-        content = f'<div class="blank{running}"><p>{escape(notice)}</p></div>'
+        content = f'<div class="blank {job.status}"></div>'
     return f'<div class="stage{crisp}" style="{style}" data-job="{job.id}">{content}</div>'
 
 

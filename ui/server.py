@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
 from dataclasses import dataclass
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from ui import theme
+from ui.gate import Gate, is_loopback
 from wan_core.schema import Settings
 
 USER = "wan"
@@ -28,7 +29,7 @@ class Access:
     @property
     def is_exposed(self) -> bool:
         """Whether other machines can reach the page."""
-        return self.share or not _is_loopback(self.host)
+        return self.share or not is_loopback(self.host)
 
 
 def secured(access: Access) -> Access:
@@ -64,15 +65,7 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
         max_file_size="200mb",
         state_session_capacity=200,
         quiet=True,
+        app_kwargs={"middleware": [Middleware(Gate, local=not access.is_exposed)]},
         **theme.look(),
     )
     return shared or local
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

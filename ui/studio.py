@@ -114,12 +114,8 @@ def build(context: Context) -> gr.Blocks:
 def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> None:
     """Looks that change nothing: on load, on the timer, on coming back to the page or the tab."""
     seen = [page.watched, page.history.shown]
-
-    def tell(*arguments: Any) -> str:
-        return preflight.preflight_html(text_to_video.TASK, page.tab.values(arguments), page.context)
-
     gr.on([blocks.load, page.timer.tick, *more_events], page.look, seen, page.outputs, **_QUIET)
-    blocks.load(tell, page.tab.inputs, page.tab.preflight, **_QUIET)
+    blocks.load(page.tab.tell, page.tab.inputs, page.tab.preflight, **_QUIET)
 
 
 def _connect_making(page: Page) -> None:
@@ -179,7 +175,7 @@ def _connect_panel(page: Page) -> None:
             return [watched, preflight.error_html(form.sentence(error)), *page.look(watched, shown)]
         return [None, "", *page.look(None, shown)]
 
-    right.reuse.click(reuse, page.watched, [*tab.model_outputs, tab.notice], **_QUIET)
+    tab.tell_after(right.reuse.click(reuse, page.watched, [*tab.model_outputs, tab.notice], **_QUIET))
     right.status.take(take_seed, None, tab.controls["seed"], **_QUIET)
     right.delete.click(
         delete,

@@ -89,6 +89,7 @@ _SURFACES = {
     "checkbox_label_border_color_dark": "*neutral_700",
     "checkbox_label_border_width": "1px",
     "checkbox_label_shadow": "none",
+    "checkbox_label_padding": "6px 10px",
     "checkbox_label_background_fill_selected": "*primary_100",
     "checkbox_label_background_fill_selected_dark": "*primary_900",
     "checkbox_label_text_color_selected": "*primary_800",

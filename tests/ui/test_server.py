@@ -8,9 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 import app
 from tests.ui.conftest import Studio
+from ui.gate import MAX_BODY, Gate
 from ui.server import USER, Access, secured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,3 +76,46 @@ def test_only_outputs_and_previews_are_served(studio: Studio) -> None:
 def test_nothing_is_an_api_endpoint(studio: Studio) -> None:
     info = httpx.get(f"{studio.address}gradio_api/info").json()
     assert info == {"named_endpoints": {}, "unnamed_endpoints": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("config", {}, 200),
+        ("config", {"host": "evil.example"}, 421),
+        ("config", {"host": "localhost.evil.example:7860"}, 421),
+        ("config", {"origin": "http://evil.example"}, 403),
+        ("config", {"origin": "null"}, 403),
+        ("gradio_api/upload", {}, 404),
+        ("gradio_api/proxy=http://127.0.0.1/", {}, 404),
+        ("gradio_api/file=http://127.0.0.1/", {}, 404),
+        ("gradio_api/component_server", {}, 404),
+    ],
+)
+def test_the_gate_closes_what_nobody_needs(
+    studio: Studio, path: str, headers: dict[str, str], status: int
+) -> None:
+    assert httpx.get(studio.address + path, headers=headers).status_code == status
+
+
+def test_the_gate_lets_the_page_itself_in(studio: Studio) -> None:
+    own = studio.address.rstrip("/")
+    answer = httpx.get(f"{own}/config", headers={"origin": own})
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "object-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_body_too_large_is_refused_before_it_is_read(studio: Studio) -> None:
+    url, body = f"{studio.address}gradio_api/run/predict", b" " * (MAX_BODY + 1)
+    assert httpx.post(url, content=body).status_code == 413
+    assert httpx.post(url, content=iter([body])).status_code == 411  # of unknown length
+
+
+def test_an_exposed_page_answers_to_any_name() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("page")(scope, receive, send)
+
+    client = TestClient(Gate(page, local=False), base_url="http://studio.example")
+    assert client.get("/", headers={"origin": "https://tunnel.example"}).text == "page"
+    assert client.get("/gradio_api/upload").status_code == 404

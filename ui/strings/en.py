@@ -68,6 +68,7 @@ ENGLISH = Texts(
     seed="seed {seed}",
     take_seed="Use this seed again",
     file_gone="The video file is no longer on disk.",
+    no_video="No video was made.",
     reuse="Reuse settings",
     download="Download",
     delete="Delete",

@@ -71,6 +71,7 @@ class Texts:
     seed: str
     take_seed: str
     file_gone: str
+    no_video: str
     reuse: str
     download: str
     delete: str

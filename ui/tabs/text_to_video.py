@@ -19,6 +19,10 @@ from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 TASK = "t2v"
 
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
+"""Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
+
+_LONGEST_CHIP, _LONG = 70, ' class="long"'
 _DEMO = "demo"
 _DICE = Path(__file__).resolve().parents[2] / "assets" / "icons" / "dice.svg"
 _PICK_JS = """
@@ -39,6 +43,7 @@ class TextToVideo:
     examples: gr.HTML | None = None
     preflight: gr.HTML | None = None
     notice: gr.HTML | None = None
+    dice: gr.Button | None = None
     generate: gr.Button | None = None
     stop: gr.Button | None = None
 
@@ -64,6 +69,14 @@ class TextToVideo:
             examples_html(spec, self.context.texts),
         ]
 
+    def tell(self, *arguments: Any) -> str:
+        """The pre-flight line of the form as it stands."""
+        return preflight.preflight_html(TASK, self.values(arguments), self.context)
+
+    def tell_after(self, event: Any) -> None:
+        """Renew the pre-flight line once ``event`` has changed the form."""
+        event.then(self.tell, self.inputs, self.preflight, **_QUIET)
+
     def restore(self, request: GenerationRequest) -> list[Any]:
         """The updates of ``model_outputs`` and ``notice`` that put a request back into the form."""
         try:
@@ -76,7 +89,8 @@ class TextToVideo:
 def examples_html(spec: ModelSpec, texts: Texts) -> str:
     """The example prompts as buttons; one click fills the prompt."""
     buttons = "".join(
-        f'<button type="button" title="{escape(prompt, quote=True)}">{escape(prompt)}</button>'
+        f'<button type="button"{_LONG if len(prompt.encode()) > _LONGEST_CHIP else ""} '
+        f'title="{escape(prompt, quote=True)}">{escape(prompt)}</button>'
         for prompt in prompts_for(spec)
     )
     return f'<p class="caption">{escape(texts.examples)}</p><div class="chips">{buttons}</div>'
@@ -132,8 +146,9 @@ def _build_seed(tab: TextToVideo, values: dict[str, Any]) -> None:
         tab.controls["seed"] = gr.Number(
             values["seed"], label=knob.label, precision=0, elem_id="field-seed", min_width=120
         )
-        dice = gr.Button(texts.dice, icon=_DICE, elem_id="dice", elem_classes="icon", scale=0, min_width=42)
-    dice.click(None, None, tab.controls["seed"], js="() => -1", **_QUIET)
+        tab.dice = gr.Button(
+            texts.dice, icon=_DICE, elem_id="dice", elem_classes="icon", scale=0, min_width=42
+        )
 
 
 def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> None:
@@ -148,6 +163,7 @@ def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) ->
             label=texts.resolution,
             visible=several,
             elem_id="field-resolution",
+            min_width=150,
         )
         controls["aspect"] = gr.Radio(
             list(table[values["resolution"]]),
@@ -155,6 +171,7 @@ def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) ->
             label=texts.aspect,
             visible=several,
             elem_id="field-aspect",
+            scale=2,
         )
     low, high = form.clip_range(spec)
     controls["num_frames"] = gr.Slider(
@@ -216,7 +233,8 @@ def _build_output(tab: TextToVideo, values: dict[str, Any]) -> None:
 
 
 def _connect(tab: TextToVideo) -> None:
-    controls, context = tab.controls, tab.context
+    """Listen to people only (``input``): while a handler fills many controls, they contradict each other."""
+    controls = tab.controls
 
     def choose_model(model: str) -> list[Any]:
         spec = find_model(model)
@@ -235,21 +253,23 @@ def _connect(tab: TextToVideo) -> None:
     def take_example(event: gr.EventData) -> tuple[str, str]:
         return str(event.prompt), ""
 
-    def tell(*arguments: Any) -> str:
-        return preflight.preflight_html(TASK, tab.values(arguments), context)
-
     model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
     resolution, aspect = controls["resolution"], controls["aspect"]
-    model.input(choose_model, model, tab.model_outputs, **_QUIET)
-    resolution.input(choose_resolution, [model, resolution, aspect], aspect, **_QUIET)
-    quality.input(choose_quality, [model, quality], steps, **_QUIET)
-    steps.change(name_quality, [model, steps], quality, **_QUIET)
+    chosen = (
+        model.input(choose_model, model, tab.model_outputs, **_QUIET),
+        resolution.input(choose_resolution, [model, resolution, aspect], aspect, **_QUIET),
+        quality.input(choose_quality, [model, quality], steps, **_QUIET),
+        tab.dice.click(None, None, controls["seed"], js="() => -1", **_QUIET),
+    )
+    for event in chosen:
+        tab.tell_after(event)
+    steps.input(name_quality, [model, steps], quality, **_QUIET)
     tab.examples.pick(take_example, None, [controls["prompt"], tab.notice], **_QUIET)
     controls["prompt"].input(None, None, tab.notice, js="() => ''", **_QUIET)
-    deciding = [part for name, part in controls.items() if name not in ("prompt", "negative_prompt")]
+    others = [part for name, part in controls.items() if name not in _TOLD_OTHERWISE]
     gr.on(
-        [part.change for part in deciding],
-        tell,
+        [part.input for part in others],
+        tab.tell,
         tab.inputs,
         tab.preflight,
         trigger_mode="always_last",
