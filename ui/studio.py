@@ -6,6 +6,7 @@ every second while something is under way. So any number of pages, opened at any
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from wan_core.jobs.store import JobStore
 from wan_core.schema import InvalidRequest, StoreError
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_UNLOAD_SECONDS = 5.0
 _RECENT = 12
 
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -27,7 +29,11 @@ _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibi
 
 @dataclass(frozen=True)
 class Page:
-    """All parts of the page. ``watched`` is the job that was picked to look at; None follows the queue."""
+    """All parts of the page.
+
+    ``watched`` is the job that was picked to look at; None follows the queue. ``done`` is the number of
+    finished videos, from which the expected time is learnt.
+    """
 
     context: Context
     header: header.Header
@@ -35,6 +41,7 @@ class Page:
     history: history.History
     panel: panel.Panel
     watched: gr.State
+    done: gr.State
     timer: gr.Timer
 
     @property
@@ -46,6 +53,7 @@ class Page:
             self.tab.stop,
             *self.panel.outputs,
             *self.history.outputs,
+            self.done,
             self.timer,
         ]
 
@@ -62,6 +70,7 @@ class Page:
             gr.update(interactive=_stoppable(context.store, job) is not None),
             *panel.updates(job, context),
             *history.updates(job and job.id, shown, context),
+            counts[JobStatus.DONE],
             gr.Timer(active=busy or settling),
         ]
 
@@ -102,7 +111,7 @@ def build(context: Context) -> gr.Blocks:
                 right = panel.build(texts)
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
-        page = Page(context, head, tab, past, right, gr.State(None), timer)
+        page = Page(context, head, tab, past, right, gr.State(None), gr.State(0), timer)
         _connect_looking(page, blocks, [again.click, history_tab.select])
         _connect_making(page)
         _connect_panel(page)
@@ -115,7 +124,7 @@ def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> N
     """Looks that change nothing: on load, on the timer, on coming back to the page or the tab."""
     seen = [page.watched, page.history.shown]
     gr.on([blocks.load, page.timer.tick, *more_events], page.look, seen, page.outputs, **_QUIET)
-    blocks.load(page.tab.tell, page.tab.inputs, page.tab.preflight, **_QUIET)
+    gr.on([blocks.load, page.done.change], page.tab.tell, page.tab.inputs, page.tab.preflight, **_QUIET)
 
 
 def _connect_making(page: Page) -> None:
@@ -142,6 +151,9 @@ def _connect_making(page: Page) -> None:
 
     def unload(watched: str | None, shown: int) -> list[Any]:
         context.executor.unload()
+        deadline = time.monotonic() + _UNLOAD_SECONDS
+        while header.can_unload(context) and time.monotonic() < deadline:
+            time.sleep(0.1)
         return [watched, "", *page.look(watched, shown)]
 
     state = [page.watched, page.history.shown]

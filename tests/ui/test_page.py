@@ -53,6 +53,7 @@ def test_an_example_becomes_a_playing_video_with_its_seed(studio: Studio, open_p
     expect(page.locator(".chip[data-state]")).to_have_text("Generating")
     wait_until_done(page)
     page.wait_for_function(VIDEO_PLAYS)
+    expect(page.locator("#preflight")).to_have_text(re.compile(r"^64×64 · 2\.1 s · ≈\d s$"))
     seed = studio.context.store.list(limit=1)[0].result.request.seed
     expect(page.locator("#status .facts")).to_contain_text(f"seed {seed}")
     page.locator("#status button[data-seed]").click()
