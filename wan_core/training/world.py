@@ -56,7 +56,7 @@ class Scene:
 
 
 def held_out(thing: Thing, background: str) -> bool:
-    """Whether this combination is kept out of training: one in ten, fixed by its name."""
+    """Whether this combination is kept out of training: about one in ten, fixed by its name."""
     name = f"{thing.colour} {thing.shape} {thing.motion} {background}"
     return zlib.crc32(name.encode()) % 10 == 0
 
