@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def test_generate_writes_the_file_and_says_where(machine, tmp_path, capsys) -> N
     assert printed.out == f"{target}\n"
     assert "seed 1;" in printed.err
     assert "denoise" in printed.err
+    assert re.search(r"^text encoder  load +\d+\.\d s  peak +\d+\.\d\d GiB$", printed.err, re.MULTILINE)
     assert target.stat().st_size > 0
 
 

@@ -72,7 +72,10 @@ def test_a_job_leaves_a_video_with_its_request(engine: Engine) -> None:
     assert result.request.seed >= 0
     assert None not in result.request.model_dump().values()
     assert set(result.seconds) == {"load", "encode", "denoise", "decode", "save"}
-    assert result.peak_bytes > 2**20
+    assert set(result.parts) == {"text_encoder", "transformer", "vae"}
+    loads = sum(use.load_seconds for use in result.parts.values())
+    assert loads == pytest.approx(result.seconds["load"])
+    assert 2**20 < max(use.peak_bytes for use in result.parts.values()) <= result.peak_bytes
     assert outputs(engine) == sorted([result.video.name, result.thumbnail.name])
 
 

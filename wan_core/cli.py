@@ -140,6 +140,9 @@ def _run(options: argparse.Namespace, work: Callable[..., GenerationResult]) -> 
     finally:
         progress.close()
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
+    for part, use in result.parts.items():
+        memory = f"peak {use.peak_bytes / 2**30:6.2f} GiB"
+        sys.stderr.write(f"{part.replace('_', ' '):<12}  load {use.load_seconds:6.1f} s  {memory}\n")
     sys.stderr.write(f"seed {result.request.seed}; {stages}; peak {result.peak_bytes / 2**30:.2f} GiB\n")
     sys.stdout.write(f"{result.video}\n")
     return 0

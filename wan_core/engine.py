@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wan_core.catalog import ModelSpec, find_model, resolve, validate
+from wan_core.catalog import ModelSpec, Role, find_model, resolve, validate
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.metadata import request_metadata
@@ -33,6 +33,7 @@ from wan_core.schema import (
     GenerationRequest,
     GenerationResult,
     OutOfMemory,
+    PartUse,
     ProgressEvent,
     Settings,
     Stage,
@@ -43,34 +44,44 @@ _log = logging.getLogger(__name__)
 # How a CPU, cuBLAS, cuDNN and MPS say it: plain RuntimeErrors.
 _MEMORY_MARKS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
+_PART_OF = {Stage.ENCODE: Role.TEXT_ENCODER, Stage.DENOISE: Role.TRANSFORMER, Stage.DECODE: Role.VAE}
+
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
 
 class StageClock:
     """An ``Emit`` that fills in each event's seconds and passes it on.
 
-    The time after an event belongs to its stage, until the next event.
+    What comes after an event belongs to its stage and part of the model, until the next event.
     """
 
     def __init__(self, emit: Emit, peak: PeakMemory) -> None:
         self.seconds: dict[str, float] = {}
+        self.parts: dict[str, PartUse] = {}
         self._emit = emit
         self._peak = peak
         self._stage: Stage | None = None
+        self._part = ""
         self._since = time.perf_counter()
 
     def __call__(self, event: ProgressEvent) -> None:
         self.stop()
         self._stage = event.stage
-        self._peak.sample()
+        self._part = event.part or _PART_OF.get(event.stage, "")
         self._emit(event.model_copy(update={"seconds": self.seconds.get(event.stage, 0.0)}))
 
     def stop(self) -> None:
-        """Book the time until now."""
-        now = time.perf_counter()
+        """Book the time and the memory until now."""
+        now, memory = time.perf_counter(), self._peak.sample()
+        passed, self._since = now - self._since, now
         if self._stage is not None:
-            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
-        self._since = now
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + passed
+        if self._part:
+            use = self.parts.get(self._part, PartUse(load_seconds=0.0, peak_bytes=0))
+            self.parts[self._part] = PartUse(
+                load_seconds=use.load_seconds + (passed if self._stage is Stage.LOAD else 0.0),
+                peak_bytes=max(use.peak_bytes, memory),
+            )
 
 
 @dataclass
@@ -174,6 +185,7 @@ class Engine:
             request=request,
             seconds=job.clock.seconds,
             peak_bytes=job.peak.bytes,
+            parts=job.clock.parts,
         )
 
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:

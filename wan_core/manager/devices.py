@@ -130,13 +130,16 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(device)
         self.sample()
 
-    def sample(self) -> None:
-        """Look now."""
-        self._largest = max(self._largest, memory_in_use(self._device))
+    def sample(self) -> int:
+        """The largest since the last look; exact on CUDA, elsewhere what is in use now."""
+        seen = memory_in_use(self._device)
+        if self._device.type == "cuda":
+            seen = torch.cuda.max_memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+        self._largest = max(self._largest, seen)
+        return seen
 
     @property
     def bytes(self) -> int:
         self.sample()
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
         return self._largest

@@ -155,7 +155,7 @@ class ModelManager:
         message = f"{spec.title}: {role.replace('_', ' ')}"
 
         def report(done: int, total: int) -> None:
-            emit(ProgressEvent(stage=Stage.LOAD, step=done, total=total, message=message))
+            emit(ProgressEvent(stage=Stage.LOAD, step=done, total=total, message=message, part=role))
 
         size = sum((folder / name).stat().st_size for name in expand(folder, files))
         report(0, size)

@@ -13,7 +13,7 @@ from wan_core.schema.errors import (
 )
 from wan_core.schema.events import Emit, ProgressEvent, Stage
 from wan_core.schema.request import GenerationRequest, Knob, knobs
-from wan_core.schema.result import GenerationResult
+from wan_core.schema.result import GenerationResult, PartUse
 from wan_core.schema.settings import Settings
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Knob",
     "MediaError",
     "OutOfMemory",
+    "PartUse",
     "ProgressEvent",
     "Settings",
     "Stage",

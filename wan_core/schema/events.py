@@ -23,7 +23,8 @@ class ProgressEvent(BaseModel):
     """One report of a running job.
 
     ``step`` of ``total`` counts steps (denoise), frames (decode) or bytes (download, load);
-    ``seconds`` is the time spent in the stage so far; ``preview`` is a small animated WebP.
+    ``seconds`` is the time spent in the stage so far; ``part`` is the part of the model that a load is
+    of; ``preview`` is a small animated WebP.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +34,7 @@ class ProgressEvent(BaseModel):
     total: int = 0
     seconds: float = 0.0
     message: str = ""
+    part: str = ""
     preview: bytes | None = None
 
 

@@ -9,12 +9,25 @@ from pydantic import BaseModel, ConfigDict
 from wan_core.schema.request import GenerationRequest
 
 
+class PartUse(BaseModel):
+    """What a part of the model took in a job.
+
+    ``load_seconds`` is 0 if it was still loaded; ``peak_bytes`` is the largest memory in use while it was
+    loaded and worked, other parts in memory included.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    load_seconds: float
+    peak_bytes: int
+
+
 class GenerationResult(BaseModel):
     """A finished video.
 
     ``request`` has every default and the seed filled in: running it again gives the same file.
     ``seconds`` maps each stage to its duration; ``peak_bytes`` is the largest device memory in use
-    (the process's resident memory on a CPU).
+    (the process's resident memory on a CPU); ``parts`` maps the parts of the model to what they took.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,3 +37,4 @@ class GenerationResult(BaseModel):
     request: GenerationRequest
     seconds: dict[str, float]
     peak_bytes: int
+    parts: dict[str, PartUse] = {}
