@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wan_core.catalog import ModelSpec
 from wan_core.models.dit.model import WanDiT
@@ -36,7 +39,14 @@ class FlowMatching(nn.Module):
         level = sigma.view(-1, 1, 1, 1, 1)
         noisy = (1 - level) * latents + level * noise
         timestep = (sigma * NUM_TRAIN_TIMESTEPS).floor()
-        return F.mse_loss(self.dit(noisy, timestep, embeds).float(), noise - latents)
+        with _trainable_attention(latents.device):
+            velocity = self.dit(noisy, timestep, embeds)
+        return F.mse_loss(velocity.float(), noise - latents)
+
+
+def _trainable_attention(device: torch.device) -> AbstractContextManager:
+    """On a CPU the fused kernel's backward takes half of a step in bf16; plain products do not."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 class FlowMatchingData:

@@ -23,14 +23,24 @@ _LEAST_SPREAD = 0.3  # a latent channel that says less than this is left small i
 
 @dataclass(frozen=True)
 class Phase:
-    """Train on clips of ``frames`` frames until step ``until``, ``batch`` at a time."""
+    """Train on clips of ``frames`` frames until step ``until``, ``batch`` at a time.
+
+    ``decoder_only`` leaves the latents as they are and refines what is drawn from them.
+    """
 
     until: int
     frames: int
     batch: int
+    decoder_only: bool = False
 
 
-PHASES = (Phase(1250, 1, 32), Phase(1650, 5, 12), Phase(2650, 17, 5))
+PHASES = (
+    Phase(1250, 1, 32),
+    Phase(1500, 5, 12),
+    Phase(1700, 9, 7),
+    Phase(2000, 17, 5),
+    Phase(3000, 17, 5, decoder_only=True),
+)
 
 
 def train(loop: TrainingLoop) -> None:
@@ -40,6 +50,9 @@ def train(loop: TrainingLoop) -> None:
             continue
         if loop.step in {earlier.until for earlier in PHASES}:  # the end of one phase
             loop.restart()
+        objective = loop.accelerator.unwrap_model(loop.model)
+        objective.vae.encoder.requires_grad_(not phase.decoder_only)
+        objective.vae.conv1.requires_grad_(not phase.decoder_only)
         loop.run(partial(_loss_at, phase), phase.until)
         if loop.step < phase.until:  # out of time
             return
