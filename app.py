@@ -26,7 +26,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--share", action="store_true", help="open a public link, behind a login")
     parser.add_argument("--auth", metavar="USER:PASS", type=_login, help="ask for this login")
     parser.add_argument("--home", type=Path, default=default_home(), help="folder for videos and models")
-    parser.add_argument("--model", choices=list(MODELS), default="demo", help="chosen at the start")
+    parser.add_argument("--model", choices=list(MODELS), help="chosen when the page opens")
     return parser.parse_args(arguments)
 
 

@@ -8,18 +8,25 @@ from ui.strings import ENGLISH, Texts
 from wan_core.jobs.executors import Executor
 from wan_core.jobs.store import JobStore
 from wan_core.manager.weights import WeightStore
-from wan_core.schema import Settings
+from wan_core.schema import GenerationRequest, Settings
 
 
 @dataclass(frozen=True)
 class Context:
-    """The services behind the page, none of which imports torch, and the language it speaks."""
+    """The services behind the page, none of which imports torch, and the language it speaks.
+
+    ``model`` is chosen when the page opens; None is the one that the browser used last, at first the demo.
+    """
 
     executor: Executor
     weights: WeightStore
     settings: Settings
-    model: str = "demo"
+    model: str | None = None
     texts: Texts = ENGLISH
+
+    @property
+    def first_model(self) -> str:
+        return self.model or GenerationRequest().model
 
     @property
     def store(self) -> JobStore:

@@ -140,7 +140,7 @@ def _running(job: Job, context: Context) -> str:
     return (
         f'<div class="phase" role="status"><span>{escape(phase)}</span>'
         f'<span class="count">{escape(_count(job, texts))}</span></div>'
-        f'<div class="bar" role="progressbar" aria-valuenow="{share:.0%}">'
+        f'<div class="bar" role="progressbar" aria-valuenow="{share * 100:.0f}">'
         f'<div style="width:{share:.1%}"></div></div>'
         f'<p class="pace">{escape(_pace(job, texts))}</p>'
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 
@@ -48,7 +47,6 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
     served = [settings.outputs_dir, settings.previews_dir]
     for folder in served:
         folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.home / "cache"))
     gr.set_static_paths(served)
     _, local, shared = blocks.launch(
         server_name=access.host,

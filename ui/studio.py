@@ -6,6 +6,7 @@ every second while something is under way. So any number of pages, opened at any
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from ui.context import Context
 from ui.tabs import history, text_to_video
 from wan_core.jobs.job import Job, JobStatus, WorkerState
 from wan_core.jobs.store import JobStore
-from wan_core.schema import InvalidRequest, StoreError
+from wan_core.schema import GenerationRequest, InvalidRequest, StoreError
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _UNLOAD_SECONDS = 5.0
@@ -41,7 +42,7 @@ class Page:
     history: history.History
     panel: panel.Panel
     watched: gr.State
-    done: gr.State
+    done: gr.Number
     timer: gr.Timer
 
     @property
@@ -97,6 +98,7 @@ def _stoppable(store: JobStore, shown: Job | None) -> str | None:
 def build(context: Context) -> gr.Blocks:
     """The page, ready to be launched."""
     texts = context.texts
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(context.settings.home / "cache"))  # components read it
     with gr.Blocks(
         title=texts.title, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True
     ) as blocks:
@@ -111,8 +113,9 @@ def build(context: Context) -> gr.Blocks:
                 right = panel.build(texts)
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
-        page = Page(context, head, tab, past, right, gr.State(None), gr.State(0), timer)
+        page = Page(context, head, tab, past, right, gr.State(None), gr.Number(visible="hidden"), timer)
         _connect_looking(page, blocks, [again.click, history_tab.select])
+        _connect_memory(page, blocks)
         _connect_making(page)
         _connect_panel(page)
         _connect_history(page)
@@ -124,7 +127,31 @@ def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> N
     """Looks that change nothing: on load, on the timer, on coming back to the page or the tab."""
     seen = [page.watched, page.history.shown]
     gr.on([blocks.load, page.timer.tick, *more_events], page.look, seen, page.outputs, **_QUIET)
-    gr.on([blocks.load, page.done.change], page.tab.tell, page.tab.inputs, page.tab.preflight, **_QUIET)
+    page.done.change(page.tab.tell, page.tab.inputs, page.tab.preflight, **_QUIET)
+
+
+def _connect_memory(page: Page, blocks: gr.Blocks) -> None:
+    """Each browser keeps the settings it used last and starts from them."""
+    tab, wanted = page.tab, page.context.model
+    saved = gr.BrowserState(None, storage_key="wan-studio", secret="wan-studio")
+
+    def remember(*arguments: Any) -> Any:
+        try:
+            return form.to_request(text_to_video.TASK, tab.values(arguments)).model_dump()
+        except InvalidRequest:
+            return gr.skip()
+
+    def recall(values: dict[str, Any] | None) -> list[Any]:
+        try:
+            request = GenerationRequest.parse(values or {})
+            if wanted not in (None, request.model):
+                request = GenerationRequest(model=wanted, prompt=request.prompt)
+            return tab.restore(request)
+        except InvalidRequest:  # saved by another version
+            return [gr.skip()] * (len(tab.model_outputs) + 1)
+
+    tab.generate.click(remember, tab.inputs, saved, **_QUIET)
+    tab.tell_after(blocks.load(recall, saved, [*tab.model_outputs, tab.notice], **_QUIET))
 
 
 def _connect_making(page: Page) -> None:

@@ -34,15 +34,15 @@ class Studio:
         self.blocks.close()
 
 
-def make_context(home: Path) -> Context:
+def make_context(home: Path, model: str | None = None) -> Context:
     """Services over ``home``, with no hub cache; the executor is not started."""
     settings = Settings(home=home, offline=True)
     executor = InlineExecutor(settings, fake_run(settings))
-    return Context(executor, WeightStore(settings, hub_cache=home / "hub"), settings)
+    return Context(executor, WeightStore(settings, hub_cache=home / "hub"), settings, model)
 
 
-def open_studio(home: Path) -> Studio:
-    context = make_context(home)
+def open_studio(home: Path, model: str | None = None) -> Studio:
+    context = make_context(home, model)
     context.executor.start()
     blocks = build(context)
     return Studio(launch(blocks, context.settings, Access()), context, blocks)

@@ -21,9 +21,9 @@ from wan_core.schema import (
 )
 
 FAILING_PROMPT = "nothing but NaN"
-SLOW_WORD = "slowly"
 
-_QUICK_STEP, _SLOW_STEP = 0.01, 0.25  # seconds
+_PACES = {"slowly": 0.25, "endlessly": 3.0}
+_PACE = 0.01
 
 
 def draw(request: GenerationRequest) -> np.ndarray:
@@ -39,13 +39,13 @@ def draw(request: GenerationRequest) -> np.ndarray:
 
 
 def fake_run(settings: Settings) -> Callable[..., GenerationResult]:
-    """A ``run`` for ``InlineExecutor``; a prompt with ``SLOW_WORD`` takes 5 s at 20 steps."""
+    """A ``run`` for ``InlineExecutor``; a word of ``_PACES`` in the prompt sets the seconds per step."""
 
     def run(request: GenerationRequest, emit: Emit, job_id: str) -> GenerationResult:
         request = resolve(request)
         frames = draw(request)
         emit(ProgressEvent(stage=Stage.LOAD, step=1, total=1))
-        pace = _SLOW_STEP if SLOW_WORD in request.prompt else _QUICK_STEP
+        pace = next((pace for word, pace in _PACES.items() if word in request.prompt), _PACE)
         start, total = time.time(), request.num_inference_steps
         for step in range(1, total + 1):
             time.sleep(pace)

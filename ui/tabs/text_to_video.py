@@ -99,7 +99,7 @@ def examples_html(spec: ModelSpec, texts: Texts) -> str:
 def build(context: Context) -> TextToVideo:
     """Lay the tab out and connect what concerns nothing outside it."""
     tab = TextToVideo(context)
-    spec = find_model(context.model)
+    spec = find_model(context.first_model)
     values = form.values_of(GenerationRequest(model=spec.id))
     _build_main(tab, spec, values)
     _build_actions(tab)
