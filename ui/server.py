@@ -42,28 +42,34 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
     """Serve the page from threads of this process and return its address.
 
     Raises:
-        OSError: the wanted port is taken.
+        OSError: the port is taken or the address is not this machine's.
     """
     served = [settings.outputs_dir, settings.previews_dir]
     for folder in served:
         folder.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths(served)
-    _, local, shared = blocks.launch(
-        server_name=access.host,
-        server_port=access.port,
-        share=access.share,
-        auth=access.login,
-        prevent_thread_lock=True,
-        show_error=False,
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        strict_cors=True,
-        max_file_size="200mb",
-        state_session_capacity=200,
-        quiet=True,
-        app_kwargs={"middleware": [Middleware(Gate, local=not access.is_exposed)]},
-        **theme.look(),
-    )
+    try:
+        _, local, shared = blocks.launch(
+            server_name=access.host,
+            server_port=access.port,
+            share=access.share,
+            auth=access.login,
+            prevent_thread_lock=True,
+            show_error=False,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            strict_cors=True,
+            max_file_size="200mb",
+            state_session_capacity=200,
+            quiet=True,
+            app_kwargs={"middleware": [Middleware(Gate, local=not access.is_exposed)]},
+            **theme.look(),
+        )
+    except OSError as error:
+        raise OSError(
+            f"{access.host}, port {access.port or '7860 to 7959'}, cannot be listened on; "
+            "choose another --port, or end what uses this one."
+        ) from error
     return shared or local
