@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from wan_core.manager.checkpoint_file import open_checkpoint
-from wan_core.manager.loading import load_text_encoder, load_transformer, load_vae, looks_like, read_shapes
+from wan_core.manager.loading import (
+    load_image_encoder,
+    load_text_encoder,
+    load_transformer,
+    load_vae,
+    looks_like,
+    read_shapes,
+)
+from wan_core.models.clip.config import CLIPConfig
+from wan_core.models.clip.model import CLIPImageEncoder
+from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.checkpoint import to_official_keys
@@ -22,6 +33,9 @@ from wan_core.models.vae.model import WanVAE
 from wan_core.schema import Cancelled, WeightsError
 
 DIT = DiTConfig(dim=32, ffn_dim=48, num_heads=4, num_layers=2, text_dim=16, freq_dim=16)
+I2V = dataclasses.replace(DIT, in_dim=36, image_dim=24)
+FLF2V = dataclasses.replace(I2V, image_positions=10)
+VACE = dataclasses.replace(DIT, vace_in_dim=20, vace_layers=(0, 1))
 VAE = VAEConfig(dim=4)
 UMT5 = UMT5Config(vocab_size=40, dim=16, dim_attn=16, dim_ffn=24, num_heads=2, num_layers=2)
 DIT_FILE = "diffusion_pytorch_model.safetensors"
@@ -63,6 +77,65 @@ def test_a_loaded_model_runs_like_the_original(dit_folder):
     sample = torch.randn(1, 16, 1, 4, 4), torch.tensor([500]), torch.randn(1, 3, 16)
     with torch.no_grad():
         torch.testing.assert_close(loaded(*sample), original(*sample), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [I2V, FLF2V, VACE], ids=lambda sizes: sizes.kind)
+def test_other_kinds_of_transformer_load_and_are_told_apart(dit_folder, sizes):
+    expected = tensors(WanDiT(sizes))
+    save_file(expected, dit_folder / "other.safetensors")
+    model = load_transformer(dit_folder, ["other.safetensors"], expected=sizes)
+    assert model.config == sizes
+    assert_same(model, expected)
+    low = load_transformer(dit_folder, ["other.safetensors"], torch.bfloat16)
+    for name, parameter in low.named_parameters():
+        assert parameter.dtype == (torch.float32 if WanDiT.keep_in_fp32(name) else torch.bfloat16), name
+    with pytest.raises(
+        WeightsError, match=rf"a Wan {sizes.kind} transformer, .* not a Wan t2v transformer; put"
+    ):
+        load_transformer(dit_folder, ["other.safetensors"], expected=DIT)
+    with pytest.raises(
+        WeightsError, match=rf"a Wan t2v transformer, .* not a Wan {sizes.kind} transformer; put"
+    ):
+        load_transformer(dit_folder, [DIT_FILE], expected=sizes)
+
+
+def test_halves_of_a_vace_file_in_different_precision_become_one(dit_folder):
+    found = tensors(WanDiT(VACE))
+    mixed = {name: t.bfloat16() if name.startswith("vace_") else t for name, t in found.items()}
+    save_file(mixed, dit_folder / "vace.safetensors")
+    model = load_transformer(dit_folder, ["vace.safetensors"])
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    latents, control = torch.randn(1, 16, 1, 4, 4), torch.randn(1, 20, 1, 4, 4)
+    given = DiTConditioning(vace_latents=control)
+    assert model(latents, torch.tensor([500]), torch.randn(1, 3, 16), given).isfinite().all()
+
+
+def test_only_what_runs_of_a_clip_file_is_loaded(tmp_path):
+    sizes = CLIPConfig(dim=32, dim_mlp=48, num_heads=4, num_layers=2, image_size=28)
+    whole = tensors(CLIPImageEncoder(dataclasses.replace(sizes, num_layers=3)))
+    file = {f"visual.{name}": tensor for name, tensor in whole.items()}
+    file |= {"visual.head": torch.ones(32, 8), "visual.post_norm.weight": torch.ones(32)}
+    file |= {"textual.token_embedding.weight": torch.ones(9, 8), "log_scale": torch.ones(())}
+    torch.save(file, tmp_path / "clip.pth")
+    model = load_image_encoder(tmp_path, ["clip.pth"], expected=sizes)
+    assert model.config == sizes
+    expected = {name: tensor for name, tensor in whole.items() if not name.startswith("transformer.2.")}
+    assert_same(model, expected)
+    seen: list[int] = []
+    low = load_image_encoder(
+        tmp_path, ["clip.pth"], torch.float16, sizes, lambda done, total: seen.append(total)
+    )
+    assert {parameter.dtype for parameter in low.parameters()} == {torch.float16}
+    assert seen[-1] == sum(tensor.nbytes for tensor in expected.values())
+
+    with pytest.raises(WeightsError, match="a CLIP image encoder with num_layers 31; put"):
+        load_image_encoder(tmp_path, ["clip.pth"], expected=dataclasses.replace(sizes, num_layers=31))
+    torch.save({**file, "visual.extra": torch.ones(1)}, tmp_path / "clip.pth")
+    with pytest.raises(WeightsError, match="also has 1 tensors, such as extra;"):
+        load_image_encoder(tmp_path, ["clip.pth"], expected=sizes)
+    torch.save(tensors(WanVAE(VAE)), tmp_path / "clip.pth")
+    with pytest.raises(WeightsError, match="a Wan VAE of width 4, not a CLIP image encoder"):
+        load_image_encoder(tmp_path, ["clip.pth"])
 
 
 def test_casting_leaves_what_must_stay_fp32(dit_folder):
@@ -142,7 +215,7 @@ def test_another_model_is_named(dit_folder):
     with pytest.raises(WeightsError, match=r"not a umT5 text encoder"):
         load_text_encoder(dit_folder, [DIT_FILE])
     torch.save(tensors(WanVAE(VAE)), dit_folder / "vae.pth")
-    with pytest.raises(WeightsError, match=r"a Wan VAE of width 4, not a Wan text-to-video transformer"):
+    with pytest.raises(WeightsError, match=r"a Wan VAE of width 4, not a Wan transformer"):
         load_transformer(dit_folder, ["vae.pth"])
 
 
@@ -187,7 +260,29 @@ def test_config_json_tells_what_shapes_do_not(dit_folder):
     assert (config.num_heads, config.text_len) == (DIT.num_heads, 64)
 
 
-@pytest.mark.parametrize("text", ["[]", "<html>", '{"num_heads": "many"}', '{"num_heads": 0}', "[" * 60_000])
+def test_config_json_tells_where_the_hints_go(dit_folder):
+    sizes = dataclasses.replace(VACE, num_layers=4, vace_layers=(0, 3))
+    save_file(tensors(WanDiT(sizes)), dit_folder / "vace.safetensors")
+    told = {"num_heads": DIT.num_heads, "vace_layers": [0, 3]}
+    (dit_folder / "config.json").write_text(json.dumps(told))
+    assert load_transformer(dit_folder, ["vace.safetensors"], expected=sizes).config == sizes
+    (dit_folder / "config.json").write_text(json.dumps(told | {"vace_layers": [0, 4]}))
+    with pytest.raises(WeightsError, match=r"vace\.safetensors: 2 VACE blocks beside 4 others do not fit"):
+        load_transformer(dit_folder, ["vace.safetensors"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "<html>",
+        '{"num_heads": "many"}',
+        '{"num_heads": 0}',
+        "[" * 60_000,
+        '{"vace_layers": 5}',
+        '{"vace_layers": [0, "2"]}',
+    ],
+)
 def test_a_damaged_config_json_is_named(dit_folder, text):
     (dit_folder / "config.json").write_text(text)
     with pytest.raises(WeightsError, match=r"config\.json is damaged"):

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
+from tests.models.dit_oracle import fill_oracle, oracle_sizes
 from tests.models.randomise import randomise
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 
 TINY = DiTConfig(dim=48, ffn_dim=80, num_heads=3, num_layers=3, text_dim=20, freq_dim=32)
-
-# official name -> diffusers name, replaced in this order
-_ORACLE_NAMES = (
-    ("text_embedding.0", "condition_embedder.text_embedder.linear_1"),
-    ("text_embedding.2", "condition_embedder.text_embedder.linear_2"),
-    ("time_embedding.0", "condition_embedder.time_embedder.linear_1"),
-    ("time_embedding.2", "condition_embedder.time_embedder.linear_2"),
-    ("time_projection.1", "condition_embedder.time_proj"),
-    ("head.modulation", "scale_shift_table"),
-    ("head.head", "proj_out"),
-    (".modulation", ".scale_shift_table"),
-    ("self_attn", "attn1"),
-    ("cross_attn", "attn2"),
-    (".q.", ".to_q."),
-    (".k.", ".to_k."),
-    (".v.", ".to_v."),
-    (".o.", ".to_out.0."),
-    ("norm3", "norm2"),
-    ("ffn.0", "ffn.net.0.proj"),
-    ("ffn.2", "ffn.net.2"),
-)
-
-
-def _oracle_name(name: str) -> str:
-    for ours, theirs in _ORACLE_NAMES:
-        name = name.replace(ours, theirs)
-    return name
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +21,7 @@ def dit() -> WanDiT:
 
 @pytest.fixture(scope="module")
 def oracle(dit: WanDiT) -> WanTransformer3DModel:
-    model = WanTransformer3DModel(
-        num_attention_heads=TINY.num_heads,
-        attention_head_dim=TINY.head_dim,
-        text_dim=TINY.text_dim,
-        freq_dim=TINY.freq_dim,
-        ffn_dim=TINY.ffn_dim,
-        num_layers=TINY.num_layers,
-    ).eval()
-    model.load_state_dict({_oracle_name(k): v for k, v in dit.state_dict().items()}, strict=True)
-    model.condition_embedder.timesteps_proj.forward = _exact_sinusoid  # its own is float32: 3e-5 off at 999
-    return model
-
-
-def _exact_sinusoid(timestep: torch.Tensor) -> torch.Tensor:
-    angles = [[t * 10000.0 ** (-j / 16) for j in range(16)] for t in timestep.tolist()]
-    return torch.from_numpy(np.concatenate([np.cos(angles), np.sin(angles)], axis=1)).float()
+    return fill_oracle(WanTransformer3DModel(**oracle_sizes(TINY)), dit.state_dict())
 
 
 def _sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 import torch
 
 from wan_core.catalog import MODELS
+from wan_core.models.clip import checkpoint as clip_checkpoint
+from wan_core.models.clip.config import CLIPConfig
+from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit import checkpoint as dit_checkpoint
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
@@ -18,6 +22,9 @@ from wan_core.models.umt5.model import build_encoder
 from wan_core.schema.errors import WeightsError
 
 FOLDER = Path(__file__).parent.parent / "data" / "manifests"
+
+SMALL, LARGE = MODELS["wan2.1-t2v-1.3b"].dit, MODELS["wan2.1-t2v-14b"].dit
+I2V = dataclasses.replace(LARGE, in_dim=36, image_dim=1280)
 
 
 def _manifest(name: str) -> dict[str, list[int]]:
@@ -29,16 +36,30 @@ def _shapes(module: torch.nn.Module) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "parameters"),
+    ("name", "sizes", "parameters"),
     [
-        ("t2v-1.3B", "wan2.1-t2v-1.3b", 1_418_996_800),
-        ("t2v-14B", "wan2.1-t2v-14b", 14_288_491_584),
+        ("t2v-1.3B", SMALL, 1_418_996_800),
+        ("t2v-14B", LARGE, 14_288_491_584),
+        ("i2v-14B", I2V, 16_394_878_784),
+        ("flf2v-14B", dataclasses.replace(I2V, image_positions=514), 16_395_536_704),
+        (
+            "vace-1.3B",
+            dataclasses.replace(SMALL, vace_in_dim=96, vace_layers=tuple(range(0, 30, 2))),
+            2_153_972_032,
+        ),
+        (
+            "vace-14B",
+            dataclasses.replace(LARGE, vace_in_dim=96, vace_layers=(0, 5, 10, 15, 20, 25, 30, 35)),
+            17_337_592_896,
+        ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_official_transformer(name: str, model: str, parameters: int) -> None:
+def test_official_transformer(name: str, sizes: DiTConfig, parameters: int) -> None:
     manifest = _manifest(name)
     config = dit_checkpoint.infer_config(manifest)
-    assert config == MODELS[model].dit
+    assert config == sizes
+    assert config.kind == dit_checkpoint.find_kind(manifest) == name.split("-")[0]
     with torch.device("meta"):
         dit = WanDiT(config)
     assert _shapes(dit) == manifest
@@ -55,9 +76,27 @@ def test_official_text_encoder() -> None:
     assert umt5_checkpoint.to_official_keys(_shapes(encoder)) == manifest
 
 
+def test_official_image_encoder() -> None:
+    manifest = _manifest("clip-visual")
+    whole_file = manifest | _manifest("clip-textual-unused")
+    assert len(whole_file) == 784
+    config = clip_checkpoint.infer_config(whole_file)
+    assert config == clip_checkpoint.infer_config(manifest) == CLIPConfig()
+    with torch.device("meta"):
+        encoder = CLIPImageEncoder(config)
+    used = clip_checkpoint.select_used(whole_file)
+    assert _shapes(encoder) == clip_checkpoint.to_module_keys(used)
+    never_used = ("visual.head", "visual.post_norm.", "visual.transformer.31.")
+    assert manifest.keys() - used.keys() == {name for name in manifest if name.startswith(never_used)}
+    assert not used.keys() - manifest.keys()
+
+
 def test_description_names_kind_and_size() -> None:
     assert dit_checkpoint.describe(_manifest("t2v-1.3B")) == (
         "Wan t2v transformer, 1.42 B parameters, 30 layers"
+    )
+    assert dit_checkpoint.describe(_manifest("vace-14B")) == (
+        "Wan vace transformer, 17.34 B parameters, 40 layers"
     )
     assert dit_checkpoint.describe(_manifest("umt5-xxl-encoder")) == "no Wan transformer (242 tensors)"
 
@@ -72,13 +111,31 @@ def test_heads_that_shapes_cannot_tell_come_from_the_caller() -> None:
         dit_checkpoint.infer_config(shapes, num_heads=7)
 
 
+def test_vace_layers_that_shapes_cannot_tell_come_from_the_caller() -> None:
+    manifest = _manifest("vace-14B")
+    told = [0, 1, 2, 3, 10, 20, 30, 39]
+    assert dit_checkpoint.infer_config(manifest, vace_layers=told).vace_layers == tuple(told)
+    assert dit_checkpoint.infer_config(_manifest("t2v-14B"), vace_layers=told) == LARGE
+    for wrong in (
+        [0, 5],
+        [1, 0, 2, 3, 10, 20, 30, 39],
+        [0, 0, 2, 3, 10, 20, 30, 39],
+        [0, 5, 9, 10, 20, 30, 39, 40],
+    ):
+        with pytest.raises(WeightsError, match=r"8 VACE blocks beside 40 others do not fit the vace_layers"):
+            dit_checkpoint.infer_config(manifest, vace_layers=wrong)
+
+
 @pytest.mark.parametrize(
-    ("key", "kind"),
-    [("vace_patch_embedding.weight", "vace"), ("img_emb.emb_pos", "flf2v"), ("img_emb.proj.0.weight", "i2v")],
+    ("name", "key"), [("i2v-14B", "img_emb.proj.1.weight"), ("vace-1.3B", "patch_embedding.weight")]
 )
-def test_other_kinds_of_transformer_are_named(key: str, kind: str) -> None:
-    with pytest.raises(WeightsError, match=f"a Wan {kind} transformer"):
-        dit_checkpoint.infer_config({**_manifest("t2v-1.3B"), key: [1]})
+def test_damaged_image_and_vace_parts_are_named(name: str, key: str) -> None:
+    manifest = _manifest(name)
+    with pytest.raises(WeightsError, match=r"transformer is damaged"):
+        dit_checkpoint.infer_config({**manifest, key: [1]})
+    del manifest[key]
+    with pytest.raises(WeightsError, match=f"{key} is missing"):
+        dit_checkpoint.infer_config(manifest)
 
 
 @pytest.mark.parametrize("infer", [dit_checkpoint.infer_config, umt5_checkpoint.infer_config])

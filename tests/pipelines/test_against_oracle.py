@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import UMT5Config, UMT5EncoderModel
 
 from tests import tiny as sizes
-from tests.models.test_dit import _oracle_name
+from tests.models.dit_oracle import fill_oracle, oracle_sizes
 from tests.models.test_vae import _diffusers_key
 from wan_core.catalog import ModelSpec
 from wan_core.engine import Engine
@@ -51,25 +51,7 @@ def _encode(folder: Path, text: str) -> torch.Tensor:
 
 
 def _transformer(folder: Path) -> WanTransformer3DModel:
-    config = sizes.DIT
-    model = WanTransformer3DModel(
-        num_attention_heads=config.num_heads,
-        attention_head_dim=config.head_dim,
-        text_dim=config.text_dim,
-        freq_dim=config.freq_dim,
-        ffn_dim=config.ffn_dim,
-        num_layers=config.num_layers,
-    ).eval()
-    state = load_file(folder / sizes.DIT_FILE)
-    model.load_state_dict({_oracle_name(name): tensor for name, tensor in state.items()})
-    model.condition_embedder.timesteps_proj.forward = _exact_sinusoid  # its own is float32: 3e-5 off at 999
-    return model
-
-
-def _exact_sinusoid(timestep: torch.Tensor) -> torch.Tensor:
-    half = sizes.DIT.freq_dim // 2
-    angles = [[t * 10000.0 ** (-j / half) for j in range(half)] for t in timestep.tolist()]
-    return torch.from_numpy(np.concatenate([np.cos(angles), np.sin(angles)], axis=1)).float()
+    return fill_oracle(WanTransformer3DModel(**oracle_sizes(sizes.DIT)), load_file(folder / sizes.DIT_FILE))
 
 
 def _euler_loop(folder: Path) -> torch.Tensor:

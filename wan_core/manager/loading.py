@@ -21,6 +21,9 @@ from transformers import UMT5EncoderModel
 
 from wan_core.manager.checkpoint_file import Shape, open_checkpoint, read_file_shapes
 from wan_core.manager.shards import INDEX_SUFFIX, shard_names
+from wan_core.models.clip import checkpoint as clip_checkpoint
+from wan_core.models.clip.config import CLIPConfig
+from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit import checkpoint as dit_checkpoint
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
@@ -39,7 +42,7 @@ Shapes = Mapping[str, Shape]
 Model = TypeVar("Model", bound=nn.Module)
 
 _MAX_CONFIG_BYTES = 2**16
-_TOLD_BY_CONFIG = ("num_heads", "text_len")  # sizes of a DiT that no tensor's shape shows
+_TOLD_BY_CONFIG = ("num_heads", "text_len", "vace_layers")  # of a DiT, what no tensor's shape shows
 _TELL_SECONDS = 0.1
 
 
@@ -62,25 +65,30 @@ def load_transformer(
     expected: DiTConfig | None = None,
     on_bytes: OnBytes | None = None,
 ) -> WanDiT:
-    """A DiT, its sizes read from its tensors and from ``config.json`` beside them.
+    """A DiT of any kind, its sizes read from its tensors and from ``config.json`` beside them.
 
     Args:
         folder: where ``files`` are.
         files: one checkpoint, or the index of its shards.
-        dtype: of the weights that ``WanDiT.keep_in_fp32`` does not name; ``None`` is the file's.
-        expected: the sizes it must have, if any will not do.
+        dtype: of the weights that ``WanDiT.keep_in_fp32`` does not name; ``None`` is that of the file's
+            ``patch_embedding``, since a VACE file may hold its two halves in different ones.
+        expected: the kind and sizes it must have, if any will not do.
         on_bytes: told of the progress.
 
     Raises:
         WeightsError: a file is missing, damaged, or of another model; says of which.
     """
-    part = _Part(folder, tuple(files), "a Wan text-to-video transformer")
-    if dit_checkpoint.find_kind(part.shapes) != "t2v":
+    part = _Part(
+        folder, tuple(files), f"a Wan {expected.kind} transformer" if expected else "a Wan transformer"
+    )
+    kind = dit_checkpoint.find_kind(part.shapes)
+    if kind is None or (expected and kind != expected.kind):
         raise part.is_another(part.wanted)
     told = {name: getattr(expected, name, None) for name in _TOLD_BY_CONFIG}
     told |= _read_config(part.path.parent)
     config = part.infer(lambda shapes: dit_checkpoint.infer_config(shapes, **told))
     part.compare(config, expected)
+    dtype = dtype or part.dtype("patch_embedding.weight")
     with torch.device("meta"):
         model = WanDiT(config)
     return part.fill(model, lambda name: torch.float32 if WanDiT.keep_in_fp32(name) else dtype, on_bytes)
@@ -120,6 +128,30 @@ def load_text_encoder(
     with torch.device("meta"):
         model = build_encoder(config)
     return part.fill(model, lambda name: dtype, on_bytes, umt5_checkpoint.to_transformers_keys)
+
+
+def load_image_encoder(
+    folder: Path,
+    files: Iterable[str],
+    dtype: torch.dtype | None = None,
+    expected: CLIPConfig | None = None,
+    on_bytes: OnBytes | None = None,
+) -> CLIPImageEncoder:
+    """The CLIP image encoder; arguments and errors as ``load_transformer``.
+
+    Of the official file only the ``visual.*`` tensors that run are read and strictly checked; its text
+    half, its last block and its head stay on the disk.
+    """
+    part = _Part(folder, tuple(files), "a CLIP image encoder")
+    if not clip_checkpoint.is_clip(part.shapes):
+        raise part.is_another(part.wanted)
+    heads = expected.num_heads if expected else None
+    config = part.infer(lambda shapes: clip_checkpoint.infer_config(shapes, heads))
+    part.compare(config, expected)
+    part.keep(clip_checkpoint.select_used)
+    with torch.device("meta"):
+        model = CLIPImageEncoder(config)
+    return part.fill(model, lambda name: dtype, on_bytes, clip_checkpoint.to_module_keys)
 
 
 def looks_like(shapes: Shapes) -> str:
@@ -163,6 +195,14 @@ class _Part:
         for path in _checkpoint_paths(folder, files):
             self._tensors |= open_checkpoint(path)
         self.shapes: dict[str, Shape] = {name: tuple(t.shape) for name, t in self._tensors.items()}
+
+    def dtype(self, name: str) -> torch.dtype:
+        """The dtype of the tensor ``name``, as it is in the file."""
+        return self._tensors[name].dtype
+
+    def keep(self, select: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        """Forget the tensors that ``select`` leaves out."""
+        self._tensors, self.shapes = select(self._tensors), select(self.shapes)
 
     def is_another(self, wanted: str) -> WeightsError:
         return WeightsError(
@@ -253,7 +293,7 @@ def _checkpoint_paths(folder: Path, files: Iterable[str]) -> list[Path]:
     return paths
 
 
-def _read_config(folder: Path) -> dict[str, int]:
+def _read_config(folder: Path) -> dict[str, int | list[int]]:
     """What the folder's ``config.json`` says of the sizes that shapes do not tell.
 
     Raises:
@@ -268,8 +308,9 @@ def _read_config(folder: Path) -> dict[str, int]:
         content = json.loads(path.read_bytes())
         told = {name: content[name] for name in _TOLD_BY_CONFIG if content.get(name) is not None}
         for name, value in told.items():
-            if type(value) is not int or value < 1:
+            numbers, least = (value, 0) if name == "vace_layers" else ([value], 1)
+            if not all(type(number) is int and number >= least for number in numbers):
                 raise ValueError(f"{name} is {str(value)[:20]}")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is damaged ({error}); download the model again.") from error
     return told

@@ -1,6 +1,6 @@
 """The parts of a Wan DiT. Attribute names are the official checkpoint keys."""
 
-# B batch, L tokens, S text rows, D width
+# B batch, L tokens, S text rows, N image rows, D width
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class DiTContext:
         text: (B, S, D) in the model's compute dtype.
         text_bias: (S,) or None; see ``attention``.
         rope: (L, head_dim / 2), complex64.
+        image: (B, N, D) in compute dtype; None in a model that attends to no picture.
+        vace: (B, L, D) in compute dtype, the tokens of the VACE context; None in a model without.
+        vace_scale: what the VACE hints are multiplied by.
     """
 
     grid: Triple
@@ -36,6 +39,9 @@ class DiTContext:
     text: Tensor
     text_bias: Tensor | None
     rope: Tensor
+    image: Tensor | None = None
+    vace: Tensor | None = None
+    vace_scale: float = 1.0
 
 
 class PatchEmbedding(nn.Conv3d):
@@ -84,9 +90,29 @@ class CrossAttention(Attention):
     def forward(self, x: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D) in compute dtype -> the same."""
         query = self.heads(self.norm_q(self.q(x))).to(x.dtype)
-        key = self.heads(self.norm_k(self.k(context.text))).to(x.dtype)
+        return self.o(self.attend(query, context))
+
+    def attend(self, query: Tensor, context: DiTContext) -> Tensor:
+        """(B, L, heads, head_dim) -> (B, L, D): what the tokens gather, before ``o``."""
+        key = self.heads(self.norm_k(self.k(context.text))).to(query.dtype)
         value = self.heads(self.v(context.text))
-        return self.o(attention(query, key, value, context.text_bias))
+        return attention(query, key, value, context.text_bias)
+
+
+class ImageCrossAttention(CrossAttention):
+    """Attends to the text and to the picture: two softmaxes, summed before ``o`` (spec 1.7)."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__(config)
+        self.k_img = nn.Linear(config.dim, config.dim)
+        self.v_img = nn.Linear(config.dim, config.dim)
+        self.norm_k_img = RMSNorm(config.dim, config.eps)
+
+    def attend(self, query: Tensor, context: DiTContext) -> Tensor:
+        """(B, L, heads, head_dim) -> (B, L, D): the sum over both, before ``o``."""
+        key = self.heads(self.norm_k_img(self.k_img(context.image))).to(query.dtype)
+        value = self.heads(self.v_img(context.image))
+        return super().attend(query, context) + attention(query, key, value)
 
 
 class Block(nn.Module):
@@ -97,7 +123,7 @@ class Block(nn.Module):
         self.eps = config.eps
         self.self_attn = SelfAttention(config)
         self.norm3 = nn.LayerNorm(config.dim, eps=config.eps)
-        self.cross_attn = CrossAttention(config)
+        self.cross_attn = ImageCrossAttention(config) if config.image_dim else CrossAttention(config)
         self.ffn = nn.Sequential(
             nn.Linear(config.dim, config.ffn_dim),
             nn.GELU(approximate="tanh"),

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.config import DiTConfig, Kind
 from wan_core.schema.errors import WeightsError
 
 OFFICIAL_HEAD_DIM = 128
@@ -14,7 +14,7 @@ OFFICIAL_HEAD_DIM = 128
 Shapes = Mapping[str, Sequence[int]]
 
 # The first key that a checkpoint has decides; the order is from special to general.
-_KINDS = (
+_KINDS: tuple[tuple[str, Kind], ...] = (
     ("vace_patch_embedding.weight", "vace"),
     ("img_emb.emb_pos", "flf2v"),
     ("img_emb.proj.0.weight", "i2v"),
@@ -22,8 +22,8 @@ _KINDS = (
 )
 
 
-def find_kind(shapes: Shapes) -> str | None:
-    """``"t2v"``, ``"i2v"``, ``"flf2v"`` or ``"vace"``; None when these tensors are no Wan DiT's."""
+def find_kind(shapes: Shapes) -> Kind | None:
+    """What the model was made for; None when these tensors are no Wan DiT's."""
     return next((kind for key, kind in _KINDS if key in shapes), None)
 
 
@@ -36,17 +36,24 @@ def describe(shapes: Shapes) -> str:
     return f"Wan {kind} transformer, {parameters / 1e9:.2f} B parameters, {_count_layers(shapes)} layers"
 
 
-def infer_config(shapes: Shapes, num_heads: int | None = None, text_len: int | None = None) -> DiTConfig:
-    """Sizes from the names and shapes of a DiT's tensors (official names, spec 1).
+def infer_config(
+    shapes: Shapes,
+    num_heads: int | None = None,
+    text_len: int | None = None,
+    vace_layers: Sequence[int] | None = None,
+) -> DiTConfig:
+    """Sizes from the names and shapes of a DiT's tensors (official names, spec 1 and 2).
 
     Args:
         shapes: name -> shape.
         num_heads: what the checkpoint's ``config.json`` says; shapes do not tell. Left out, heads
             have 128 elements, as in every official model.
         text_len: likewise; left out, it is the official 512.
+        vace_layers: likewise; left out, they are spread evenly from the first block on, as in every
+            official model. A model without VACE has none, whatever is given here.
 
     Raises:
-        WeightsError: the tensors are no Wan text-to-video DiT's, or the number of heads does not fit.
+        WeightsError: the tensors are no Wan DiT's, or what is told besides does not fit them.
     """
     kind = find_kind(shapes)
     if kind is None:
@@ -54,10 +61,12 @@ def infer_config(shapes: Shapes, num_heads: int | None = None, text_len: int | N
             f"These {len(shapes)} tensors are no Wan transformer: blocks.0.self_attn.norm_q is missing. "
             "Choose a diffusion_pytorch_model file of a Wan2.1 model."
         )
-    if kind != "t2v":
-        raise WeightsError(f"This is a Wan {kind} transformer; choose a text-to-video (t2v) one.")
     try:
         config = _read_sizes(shapes, num_heads)
+        if kind in ("i2v", "flf2v"):
+            config = _add_image(config, shapes)
+        elif kind == "vace":
+            config = _add_vace(config, shapes, vace_layers)
         return config if text_len is None else dataclasses.replace(config, text_len=text_len)
     except KeyError as error:
         raise WeightsError(
@@ -91,5 +100,29 @@ def _read_sizes(shapes: Shapes, num_heads: int | None) -> DiTConfig:
     )
 
 
-def _count_layers(shapes: Shapes) -> int:
-    return len({name.split(".")[1] for name in shapes if name.startswith("blocks.")})
+def _add_image(config: DiTConfig, shapes: Shapes) -> DiTConfig:
+    return dataclasses.replace(
+        config,
+        image_dim=shapes["img_emb.proj.1.weight"][1],
+        image_positions=shapes.get("img_emb.emb_pos", (1, 0))[1],
+    )
+
+
+def _add_vace(config: DiTConfig, shapes: Shapes, layers: Sequence[int] | None) -> DiTConfig:
+    number = _count_layers(shapes, "vace_blocks.")
+    if layers is None:
+        spread = config.num_layers // number
+        layers = range(0, number * spread, spread)
+    fitting = sorted(set(layers) & set(range(config.num_layers)))
+    if fitting != [*layers] or len(layers) != number:
+        raise WeightsError(
+            f"{number} VACE blocks beside {config.num_layers} others do not fit the vace_layers "
+            f"{[*layers]}; put the model's own config.json beside the weights."
+        )
+    return dataclasses.replace(
+        config, vace_in_dim=shapes["vace_patch_embedding.weight"][1], vace_layers=tuple(layers)
+    )
+
+
+def _count_layers(shapes: Shapes, prefix: str = "blocks.") -> int:
+    return len({name.split(".")[1] for name in shapes if name.startswith(prefix)})

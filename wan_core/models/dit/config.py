@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["t2v", "i2v", "flf2v", "vace"]
 
 
 @dataclass(frozen=True)
 class DiTConfig:
-    """Sizes of a Wan DiT (spec 1, table). ``patch_size`` is (time, height, width)."""
+    """Sizes of a Wan DiT (spec 1, table); the defaults are those of text to video.
+
+    Attributes:
+        in_dim: channels of the noisy latents and of what is joined to them: 16, or 36 with a picture.
+        patch_size: latent cells per token along (time, height, width).
+        image_dim: width of the image embeds (1280); 0 for a model that attends to no picture.
+        image_positions: rows of learned positions added to the image embeds: 514 where two pictures
+            are told apart, 0 otherwise.
+        vace_in_dim: channels of the VACE context (96); 0 for a model without.
+        vace_layers: the blocks, in order, that a hint is added after; one VACE block makes each.
+    """
 
     dim: int
     ffn_dim: int
@@ -20,7 +33,20 @@ class DiTConfig:
     freq_dim: int = 256
     patch_size: tuple[int, int, int] = (1, 2, 2)
     eps: float = 1e-6
+    image_dim: int = 0
+    image_positions: int = 0
+    vace_in_dim: int = 0
+    vace_layers: tuple[int, ...] = ()
 
     @property
     def head_dim(self) -> int:
         return self.dim // self.num_heads
+
+    @property
+    def kind(self) -> Kind:
+        """What the model was made for."""
+        if self.vace_layers:
+            return "vace"
+        if self.image_positions:
+            return "flf2v"
+        return "i2v" if self.image_dim else "t2v"

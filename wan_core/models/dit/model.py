@@ -1,6 +1,6 @@
 """The Wan diffusion transformer (spec 1)."""
 
-# B batch, F latent frames, H W latent grid, L tokens, S text rows, D width
+# B batch, F latent frames, H W latent grid, L tokens, S text rows, N image rows, D width
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wan_core.models.dit.blocks import Block, DiTContext, Head, PatchEmbedding
+from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.image import ImageEmbedding
+from wan_core.models.dit.vace import VaceBlock, vace_hints
 from wan_core.ops.patchify import patch_grid, unpatchify
 from wan_core.ops.rope import rope_table
 
-_FP32_PREFIXES = ("time_embedding.", "time_projection.", "head.")
-_FP32_PARTS = ("modulation", "norm_q", "norm_k", "norm3")
+_FP32_PREFIXES = ("time_embedding.", "time_projection.", "head.", "img_emb.proj.0.", "img_emb.proj.4.")
+_FP32_PARTS = ("modulation", "norm_q", "norm_k", "norm3", "norm_k_img", "emb_pos")
 
 
 class WanDiT(nn.Module):
@@ -41,28 +44,51 @@ class WanDiT(nn.Module):
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.head = Head(config)
+        self.img_emb = ImageEmbedding(config) if config.image_dim else None
+        self.vace_patch_embedding = (
+            PatchEmbedding(config.vace_in_dim, dim, config.patch_size) if config.vace_layers else None
+        )
+        self.vace_blocks = nn.ModuleList(
+            VaceBlock(config, first=number == 0) for number in range(len(config.vace_layers))
+        )
 
     @staticmethod
     def keep_in_fp32(name: str) -> bool:
         """Whether the parameter ``name`` stays float32 when the model is cast to 16 bits (spec 1)."""
         return name.startswith(_FP32_PREFIXES) or any(part in _FP32_PARTS for part in name.split("."))
 
-    def forward(self, latents: Tensor, timestep: Tensor, prompt_embeds: Tensor) -> Tensor:
+    def forward(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        prompt_embeds: Tensor,
+        conditioning: DiTConditioning = UNCONDITIONED,
+    ) -> Tensor:
         """Velocity of ``latents`` at ``timestep``.
 
         Args:
-            latents: (B, in_dim, F, H, W), H and W multiples of the patch.
+            latents: (B, out_dim, F, H, W), H and W multiples of the patch.
             timestep: (B,), in [0, 1000].
             prompt_embeds: (B, rows, text_dim), at most ``text_len`` rows; no padding is needed.
+            conditioning: what the model reads besides; text to video reads nothing.
 
         Returns:
             (B, out_dim, F, H, W), float32.
         """
-        tokens, context = self.embed(latents, timestep, prompt_embeds)
+        tokens, context = self.embed(latents, timestep, prompt_embeds, conditioning)
         return self.unembed(self.run_blocks(tokens, context), context)
 
-    def embed(self, latents: Tensor, timestep: Tensor, prompt_embeds: Tensor) -> tuple[Tensor, DiTContext]:
-        """Tokens (B, L, D) in float32, and what the blocks read besides them."""
+    def embed(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        prompt_embeds: Tensor,
+        conditioning: DiTConditioning = UNCONDITIONED,
+    ) -> tuple[Tensor, DiTContext]:
+        """Tokens (B, L, D) in float32, and what the blocks read besides them; see ``forward``."""
+        conditioning.check(self.config)
+        if conditioning.channel_latents is not None:
+            latents = torch.cat([latents, conditioning.channel_latents.to(latents.dtype)], dim=1)
         grid = patch_grid(latents, self.config.patch_size)
         time, modulation = self._embed_time(timestep)
         text, text_bias = self._embed_text(prompt_embeds)
@@ -73,13 +99,19 @@ class WanDiT(nn.Module):
             text=text,
             text_bias=text_bias,
             rope=rope_table(grid, self.config.head_dim, latents.device),
+            image=None if self.img_emb is None else self.img_emb(conditioning.image_embeds),
+            vace=self._embed_vace(conditioning.vace_latents),
+            vace_scale=conditioning.vace_scale,
         )
         return self.patch_embedding(latents).float(), context
 
     def run_blocks(self, tokens: Tensor, context: DiTContext) -> Tensor:
-        """(B, L, D), float32 -> the same, through every block."""
-        for block in self.blocks:
+        """(B, L, D), float32 -> the same, through every block; VACE hints join after theirs (spec 2)."""
+        hints = vace_hints(self.vace_blocks, tokens, context)
+        for number, block in enumerate(self.blocks):
             tokens = block(tokens, context)
+            if number in self.config.vace_layers:
+                tokens = torch.add(tokens, next(hints), alpha=context.vace_scale)
         return tokens
 
     def unembed(self, tokens: Tensor, context: DiTContext) -> Tensor:
@@ -110,6 +142,10 @@ class WanDiT(nn.Module):
             return self.text_embedding(padded), bias
         return self.text_embedding(F.pad(prompt_embeds, (0, 0, 0, missing))), None
 
+    def _embed_vace(self, vace_latents: Tensor | None) -> Tensor | None:
+        """(B, vace_in_dim, F, H, W) -> (B, L, D) in compute dtype; None in a model without VACE."""
+        return None if self.vace_patch_embedding is None else self.vace_patch_embedding(vace_latents)
+
     @torch.no_grad()
     def init_weights(self) -> None:
         """Fill every parameter for training from scratch; the model then predicts zero."""
@@ -121,7 +157,7 @@ class WanDiT(nn.Module):
             nn.init.normal_(linear.weight, std=0.02)
         for linear in (self.time_embedding[0], self.time_embedding[2]):
             nn.init.normal_(linear.weight, std=0.02)
-        for block in self.blocks:
+        for block in (*self.blocks, *self.vace_blocks):
             nn.init.normal_(block.modulation, std=self.config.dim**-0.5)
         nn.init.normal_(self.head.modulation, std=self.config.dim**-0.5)
         nn.init.zeros_(self.head.head.weight)
