@@ -1,6 +1,6 @@
 """Does the demo model show what its prompts say? Generates a fixed grid and measures it.
 
-    python benchmarks/demo_adherence.py [--quick] [--output FILE.json]
+    python -m benchmarks.demo_adherence [--quick] [--output FILE.json]
 
 Every prompt is run through the normal engine; its video file is read back and judged by the classical
 detector of ``detector.py``. Also measures the VAE's reconstruction of unseen whole clips.
@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from detector import Sighting, detect
 
+from benchmarks.detector import Sighting, detect
 from wan_core.catalog import MODELS, Role
 from wan_core.engine import Engine
 from wan_core.manager.loading import load_vae
