@@ -1,6 +1,6 @@
 """Does the demo model show what its prompts say? Generates a fixed grid and measures it.
 
-    python -m benchmarks.demo_adherence [--quick] [--output FILE.json]
+    python benchmarks/demo_adherence.py [--quick] [--output FILE.json]
 
 Every prompt is run through the normal engine; its video file is read back and judged by the classical
 detector of ``detector.py``. Also measures the VAE's reconstruction of unseen whole clips.
@@ -12,6 +12,7 @@ import argparse
 import json
 import platform
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a file
 
 from benchmarks.detector import Sighting, detect
 from wan_core.catalog import MODELS, Role

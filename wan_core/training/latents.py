@@ -17,7 +17,7 @@ from wan_core.training.world import Scene, draw, random_scene
 
 log = logging.getLogger(__name__)
 
-CLIPS_PER_LENGTH = {17: 8000, 9: 1000, 13: 1000, 21: 1000, 25: 1000}  # frames -> clips
+CLIPS_PER_LENGTH = {17: 6000, 9: 600, 13: 600, 21: 600, 25: 600}  # frames -> clips
 _WITHOUT_PROMPT = 0.1  # share of examples that teach guidance its empty prompt
 
 
