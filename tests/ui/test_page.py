@@ -157,8 +157,8 @@ def test_hostile_words_are_only_words(studio: Studio, open_page: OpenPage) -> No
     page = open_page(studio.address)
     words = "<img src=x onerror=window.harmed=1>\"'{{7*7}}${1+1}</textarea><script>harmed=1</script>"
     generate(page, words)
-    wait_until_done(page)
     expect(page.locator("#status .prompt")).to_have_text(words)
+    wait_until_done(page)
     page.get_by_role("tab", name="Queue & History").click()
     expect(page.locator("#history .card .prompt").first).to_have_text(words)
     assert page.evaluate("window.harmed === undefined")
@@ -224,6 +224,7 @@ def test_a_new_page_starts_from_the_settings_used_last(studio: Studio, open_page
     page.get_by_label("Balanced · 12").check()
     page.locator("#field-seed input").fill("77")
     generate(page, "a white star")
+    expect(page.locator("#status .prompt")).to_have_text("a white star")
     wait_until_done(page)
     page.reload()
     expect(page.locator("#field-prompt textarea")).to_have_value("a white star")
