@@ -1,6 +1,6 @@
 """Does the demo model show what its prompts say? Generates a fixed grid and measures it.
 
-    python benchmarks/demo_adherence.py [--quick] [--output FILE.json]
+    python benchmarks/demo_adherence.py [--quick] [--save]
 
 Every prompt is run through the normal engine; its video file is read back and judged by the classical
 detector of ``detector.py``. Also measures the VAE's reconstruction of unseen whole clips.
@@ -9,8 +9,6 @@ detector of ``detector.py``. Also measures the VAE's reconstruction of unseen wh
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import random
 import sys
 import tempfile
@@ -24,6 +22,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a file
 
 from benchmarks.detector import Sighting, detect
+from benchmarks.report import save
 from wan_core.catalog import MODELS, Role
 from wan_core.engine import Engine
 from wan_core.manager.loading import load_vae
@@ -90,7 +89,7 @@ def table(outcomes: list[Outcome]) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a quarter of the trained combinations")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
     args = parser.parse_args()
     started = time.perf_counter()
     spec = MODELS["demo"]
@@ -108,11 +107,9 @@ def main() -> None:
     )
     print(f"reconstruction: {psnr:.2f} dB, target {PSNR_TARGET} dB")
     print(f"{len(outcomes)} videos, {time.perf_counter() - started:.0f} s")
-    if args.output:
+    if args.save:
         wrong = [asdict(o) for o in outcomes if not o.all_right]
-        report = {"device": platform.processor() or platform.machine(), "videos": len(outcomes)}
-        report |= {"shares": rows, "psnr": psnr, "wrong": wrong}
-        args.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        save("demo_adherence", {"videos": len(outcomes), "shares": rows, "psnr": psnr, "wrong": wrong})
 
 
 if __name__ == "__main__":

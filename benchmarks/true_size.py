@@ -23,12 +23,12 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.report import save
 from benchmarks.watch import Watched, forget, watch
 from wan_core.catalog import ModelSpec, find_model
 
 log = logging.getLogger("true_size")
 
-RESULTS = Path(__file__).parent / "results"
 LIMIT_BYTES = 20 * 2**30
 REQUEST = {
     "prompt": "A cat walks through the snow at dawn",
@@ -107,7 +107,6 @@ def report(spec: ModelSpec, rows: list[Row], load_before: float) -> dict[str, ob
     """The figures and what they depend on; nothing about where files lie."""
     said = [line for line in rows[-1].watched.stderr.splitlines() if re.search(r"\d s\b", line)]
     return {
-        "device": processor(),
         "cores": os.cpu_count(),
         "memory_gib": _rounded(psutil.virtual_memory().total / 2**30),
         "load_average_before": _rounded(load_before),
@@ -120,12 +119,6 @@ def report(spec: ModelSpec, rows: list[Row], load_before: float) -> dict[str, ob
         "runs": [row.entries() for row in rows],
         "generate_says": said,
     }
-
-
-def processor() -> str:
-    """The CPU's model, as the system names it."""
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
 
 
 def print_table(rows: list[Row]) -> None:
@@ -155,9 +148,7 @@ def main() -> None:
     print_table(rows)
     results = report(spec, rows, load_before)
     print("\n".join(results["generate_says"]))
-    name = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-    target = RESULTS / f"true_size-{name}.json"
-    target.write_text(json.dumps(results, indent=1) + "\n")
+    target = save("true_size", results)
     print(target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target.name)
     over = [row.name for row in rows if row.watched.peak_bytes > LIMIT_BYTES]
     if over:
