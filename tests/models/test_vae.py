@@ -91,6 +91,17 @@ def test_decode_stream_equals_whole(vae, chunk):
     torch.testing.assert_close(torch.cat(parts, 2), vae.decode(latents), atol=1e-5, rtol=0)
 
 
+def test_a_stream_remembers_no_more_than_it_needs(vae):
+    state = {}
+    latents = torch.randn(1, 16, 3, 4, 6)
+    for part in latents.split(1, dim=2):
+        vae.reconstruct(part, state)
+    kept = [tensor for tensor in state.values() if tensor.numel()]
+    assert len(kept) > 30
+    assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in kept)
+    assert max(tensor.shape[2] for tensor in kept) == 2
+
+
 @pytest.mark.parametrize("cuts", [(17,), (1, 4, 4, 4, 4), (3, 3, 3, 3, 3, 2), (16, 1)])
 def test_encode_stream_equals_whole(vae, cuts):
     clip = torch.randn(1, 3, 17, 32, 48, generator=torch.Generator().manual_seed(3)).clamp(-1, 1)

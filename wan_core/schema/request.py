@@ -34,7 +34,7 @@ def _knob(default: Any, knob: Knob) -> Any:
 class GenerationRequest(BaseModel):
     """Everything that decides a video; plain JSON.
 
-    ``None`` means "the model's own default"; ``wan_core.catalog.resolve_defaults`` fills it in.
+    ``None`` means "the model's own default"; ``wan_core.catalog.resolve`` fills it in.
     Bounds here hold for every model; ``wan_core.catalog.validate`` adds each model's own.
     """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from wan_core.catalog import MODELS, Role
+from wan_core.manager.devices import choose_device
 from wan_core.manager.loading import load_vae
 from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.training import vae_training
@@ -69,7 +70,7 @@ def _train_vae(args: argparse.Namespace) -> None:
     )
     loop.resume()
     vae_training.train(loop)
-    vae = loop.averaged.module.vae.eval()
+    vae = loop.averaged.module.vae.cpu().eval()
     samples = vae_training.clips(0, _SCALING_CLIPS, SPEC.defaults.num_frames)
     vae_training.adopt_official_scaling(vae, samples)
     export_vae(vae, args.model, samples)
@@ -77,7 +78,7 @@ def _train_vae(args: argparse.Namespace) -> None:
 
 
 def _write_latents(args: argparse.Namespace) -> None:
-    vae = load_vae(args.model, SPEC.weights[Role.VAE].files, torch.float32)
+    vae = load_vae(args.model, SPEC.weights[Role.VAE].files, torch.float32).to(choose_device("auto"))
     write_latents(vae, args.folder / LATENTS_FILE)
 
 

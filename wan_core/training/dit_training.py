@@ -13,11 +13,11 @@ from wan_core.catalog import ModelSpec
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.model import build_encoder
 from wan_core.models.umt5.tokenizer import PromptTokenizer
+from wan_core.schedulers.base import NUM_TRAIN_TIMESTEPS
 from wan_core.training.latents import LatentSet
 
 BATCH = 32
 SHIFT = 2.0  # noise levels are drawn as if sampling with this shift
-NUM_TRAIN_TIMESTEPS = 1000
 
 
 class FlowMatching(nn.Module):
@@ -34,6 +34,9 @@ class FlowMatching(nn.Module):
         self.text_encoder = build_encoder(spec.text_encoder)
 
     def forward(self, latents: Tensor, noise: Tensor, sigma: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        device = self.dit.patch_embedding.weight.device
+        latents, noise, sigma = latents.to(device), noise.to(device), sigma.to(device)
+        ids, mask = ids.to(device), mask.to(device)
         embeds = self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         embeds = embeds.float() * mask.unsqueeze(-1)
         level = sigma.view(-1, 1, 1, 1, 1)

@@ -29,14 +29,14 @@ def training_scene(frames: int, index: int) -> Scene:
 @torch.no_grad()
 def write_latents(vae: WanVAE, file: Path, batch: int = 20) -> None:
     """Encode every training clip; one tensor (clips, 16, t, 8, 8), float16, per length."""
-    tensors = {}
+    tensors, device = {}, vae.conv1.weight.device
     for frames, count in CLIPS_PER_LENGTH.items():
         parts = []
         for start in range(0, count, batch):
             scenes = [training_scene(frames, i) for i in range(start, min(start + batch, count))]
             clips = torch.stack([draw(scene, frames) for scene in scenes])
-            with torch.autocast("cpu", torch.bfloat16):
-                parts.append(vae.encode(clips).half())
+            with torch.autocast(device.type, torch.bfloat16):
+                parts.append(vae.encode(clips.to(device)).half().cpu())
         tensors[str(frames)] = torch.cat(parts).contiguous()
         log.info("encoded %d clips of %d frames", count, frames)
     save_file(tensors, file)

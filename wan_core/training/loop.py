@@ -22,7 +22,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 log = logging.getLogger(__name__)
 
-_STATE = "state"
+_STATES = ("state", "state.new", "state.old")  # where a checkpoint may be, the likeliest first
+_PLACE = "step.json"  # written last: a checkpoint that has it is whole
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,17 @@ class TrainingLoop:
         self.started = 0  # the step at which the optimizer began with nothing
 
     def resume(self) -> bool:
-        """Continue from the checkpoint in the folder, if there is one."""
-        state = self.config.folder / _STATE
-        if not (state / "step.json").exists():
-            return False
-        self.accelerator.load_state(str(state))
-        place = json.loads((state / "step.json").read_text())
-        self.step, self.started = place["step"], place["started"]
-        log.info("resumed at step %d", self.step)
-        return True
+        """Continue from the newest whole checkpoint in the folder, if there is one."""
+        for name in _STATES:
+            state = self.config.folder / name
+            if not (state / _PLACE).exists():
+                continue
+            self.accelerator.load_state(str(state))
+            place = json.loads((state / _PLACE).read_text())
+            self.step, self.started = place["step"], place["started"]
+            log.info("resumed at step %d", self.step)
+            return True
+        return False
 
     @torch.no_grad()
     def restart(self) -> None:
@@ -98,13 +101,16 @@ class TrainingLoop:
         self.started = self.step
 
     def save(self) -> None:
-        """Write a checkpoint beside the old one and then replace it, so that one is always whole."""
-        state, fresh = self.config.folder / _STATE, self.config.folder / (_STATE + ".new")
-        shutil.rmtree(fresh, ignore_errors=True)
+        """Write a checkpoint beside the last one and then replace it, so that one is always whole."""
+        current, fresh, old = (self.config.folder / name for name in _STATES)
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
         self.accelerator.save_state(str(fresh))
-        (fresh / "step.json").write_text(json.dumps({"step": self.step, "started": self.started}))
-        shutil.rmtree(state, ignore_errors=True)
-        fresh.rename(state)
+        (fresh / _PLACE).write_text(json.dumps({"step": self.step, "started": self.started}))
+        if current.exists():
+            current.rename(old)
+        fresh.rename(current)
+        shutil.rmtree(old, ignore_errors=True)
 
     def run(self, loss_at: Callable[[nn.Module, int], Tensor], until: int | None = None) -> None:
         """Train to step ``until`` or the last, or until the time is up; ends with a checkpoint."""

@@ -107,6 +107,7 @@ class VAEObjective(nn.Module):
         self.vae = vae
 
     def forward(self, frames: Tensor, noise: Tensor) -> Tensor:
+        frames, noise = (tensor.to(self.vae.conv1.weight.device) for tensor in (frames, noise))
         mean, log_variance = self.vae.moments(frames)
         log_variance = log_variance.float().clamp(-12, 4)
         mean = mean.float()

@@ -17,12 +17,15 @@ StreamState = dict[nn.Module, Tensor]
 
 
 def _continue(module: nn.Module, x: Tensor, context: int, state: StreamState | None) -> Tensor:
-    """``x`` with up to ``context`` earlier frames before it; remembers the last ones for the next call."""
+    """``x`` with up to ``context`` earlier frames before it; remembers the last ones for the next call.
+
+    What is remembered is a copy: a view would keep the whole chunk in memory.
+    """
     if state is None:
         return x
     if module in state:
         x = torch.cat([state[module], x], dim=2)
-    state[module] = x[:, :, -context:]
+    state[module] = x[:, :, -context:].clone()
     return x
 
 

@@ -78,9 +78,17 @@ class Decoder(_CausalStack):
                 stages.append(Upsample(after, _TIME_STRIDED[::-1][i]))
         self.upsamples = nn.Sequential(*stages)
         self.head = nn.Sequential(ChannelNorm(widths[-1]), nn.SiLU(), CausalConv3d(widths[-1], 3, 3))
+        timed = [i for i, stage in enumerate(stages) if isinstance(stage, Upsample) and stage.time_conv]
+        self._full_rate = timed[-1] + 1  # from here on the clip has its final frame rate
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        return self.run([self.conv1, *self.middle, *self.upsamples, *self.head], x, state)
+        head = [self.conv1, *self.middle, *self.upsamples[: self._full_rate]]
+        tail = [*self.upsamples[self._full_rate :], *self.head]
+        x = self.run(head, x, state)
+        if state is None:
+            return self.run(tail, x, None)
+        # In a stream the widest pictures go one by one: the same numbers in a quarter of the memory.
+        return torch.cat([self.run(tail, frame, state) for frame in x.split(1, dim=2)], dim=2)
 
 
 def _middle(width: int) -> nn.Sequential:
