@@ -208,6 +208,14 @@ def test_run_lands_where_the_flow_ends(name: SchedulerName, limit: float) -> Non
 # ---- consistency sampling -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", get_args(SchedulerName))
+def test_every_sampler_takes_the_generator_and_only_lcm_draws_from_it(name: SchedulerName) -> None:
+    generator = torch.Generator().manual_seed(7)
+    before = generator.get_state()
+    make_scheduler(name, 2, 5.0, generator).step(_noise(1), _noise(2))
+    assert torch.equal(generator.get_state(), before) == (name != "lcm")
+
+
 def test_lcm_adds_the_generators_noise_and_ends_on_the_prediction() -> None:
     scheduler = make_scheduler("lcm", 2, 5.0, generator=torch.Generator().manual_seed(7))
     latents, velocity, last_velocity = _noise(1), _noise(2), _noise(3)

@@ -15,7 +15,8 @@ from wan_core.schema.request import SchedulerName
 if TYPE_CHECKING:
     import torch
 
-SCHEDULERS: dict[SchedulerName, Callable[[int, float], Scheduler]] = {
+# Each is called with the number of steps, the shift and the generator.
+SCHEDULERS: dict[SchedulerName, Callable[[int, float, torch.Generator | None], Scheduler]] = {
     "unipc": UniPC,
     "dpm++": DPMPlusPlus,
     "euler": Euler,
@@ -37,6 +38,4 @@ def make_scheduler(
         shift: where the steps are spent; higher means more of them at high noise.
         generator: draws the noise of samplers that add some (LCM).
     """
-    if name == "lcm":
-        return LCM(num_inference_steps, shift, generator)
-    return SCHEDULERS[name](num_inference_steps, shift)
+    return SCHEDULERS[name](num_inference_steps, shift, generator)

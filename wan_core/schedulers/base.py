@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 NUM_TRAIN_TIMESTEPS = 1000
@@ -34,6 +35,7 @@ class Scheduler(ABC):
 
     Args:
         sigmas: noise levels from the first to the last, which is 0.
+        generator: draws noise, on its own device, where a sampler adds some; None is the global one.
 
     Attributes:
         sigmas: N+1 noise levels.
@@ -41,10 +43,11 @@ class Scheduler(ABC):
         step_index: steps taken so far.
     """
 
-    def __init__(self, sigmas: list[float]) -> None:
+    def __init__(self, sigmas: list[float], generator: torch.Generator | None = None) -> None:
         self.sigmas = sigmas
         self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in sigmas[:-1]]
         self.step_index = 0
+        self._generator = generator
 
     def step(self, velocity: Tensor, latents: Tensor) -> Tensor:
         """The latents at the next noise level.

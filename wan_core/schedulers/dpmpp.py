@@ -10,6 +10,7 @@ from wan_core.schedulers.base import Scheduler, log_snr, shifted_sigmas
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from torch import Tensor
 
 
@@ -45,10 +46,13 @@ class DPMPlusPlus(Scheduler):
     Args:
         num_inference_steps: model calls, at least 1.
         shift: where the steps are spent.
+        generator: not drawn from; here since all samplers are made alike.
     """
 
-    def __init__(self, num_inference_steps: int, shift: float) -> None:
-        super().__init__(shifted_sigmas(1.0, num_inference_steps, shift))
+    def __init__(
+        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(shifted_sigmas(1.0, num_inference_steps, shift), generator)
         self._x0s: list[Tensor] = []
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:

@@ -17,14 +17,13 @@ class LCM(Scheduler):
     Args:
         num_inference_steps: model calls, at least 1.
         shift: where the steps are spent.
-        generator: draws the noise, on its own device; None uses the latents' global generator.
+        generator: draws the noise, on its own device; None uses the global one of the latents' device.
     """
 
     def __init__(
         self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__(shifted_sigmas(1.0, num_inference_steps, shift))
-        self._generator = generator
+        super().__init__(shifted_sigmas(1.0, num_inference_steps, shift), generator)
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         x0 = latents - self.sigmas[index] * velocity

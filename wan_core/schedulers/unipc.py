@@ -11,6 +11,7 @@ from wan_core.schedulers.dpmpp import multistep, step_order
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from torch import Tensor
 
 # 0.999 as a float32, as the official code holds it: 1000 * sigma then lies just above the
@@ -58,10 +59,13 @@ class UniPC(Scheduler):
     Args:
         num_inference_steps: model calls, at least 1.
         shift: where the steps are spent.
+        generator: not drawn from; here since all samplers are made alike.
     """
 
-    def __init__(self, num_inference_steps: int, shift: float) -> None:
-        super().__init__(shifted_sigmas(FIRST_SIGMA, num_inference_steps, shift))
+    def __init__(
+        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(shifted_sigmas(FIRST_SIGMA, num_inference_steps, shift), generator)
         self._x0s: list[Tensor] = []
         self._origin: Tensor | None = None
 
