@@ -120,6 +120,28 @@ def test_finish_keeps_the_result_and_drops_the_preview(store: JobStore, settings
     assert job.preview is None and not list(settings.previews_dir.iterdir())
 
 
+def test_a_preview_goes_with_its_job_however_it_ends(store: JobStore, settings: Settings) -> None:
+    def fail_by_crashes() -> None:
+        store.abandon_running("the worker crashed")
+        assert len(list(settings.previews_dir.iterdir())) == 1  # it runs once more
+        store.claim()
+        store.abandon_running("the worker crashed")
+
+    def stop_while_cancelled() -> None:
+        store.cancel(job_id)
+        store.release_running()
+
+    ends = (lambda: store.fail(job_id, "No."), lambda: store.confirm_cancel(job_id))
+    for end in (*ends, fail_by_crashes, stop_while_cancelled):
+        job_id = store.submit(request())
+        store.claim()
+        store.report(job_id, ProgressEvent(stage=Stage.DENOISE, step=1, preview=b"x"))
+        end()
+        job = store.get(job_id)
+        assert job.status.is_final and job.preview is None
+        assert not list(settings.previews_dir.iterdir())
+
+
 def test_what_is_no_longer_running_cannot_be_finished_or_failed(store: JobStore, settings: Settings) -> None:
     job_id = store.submit(request())
     store.claim()
@@ -190,6 +212,15 @@ def test_delete_removes_own_files_and_nothing_else(store: JobStore, settings: Se
     assert store.get(job_id) is None
     assert not result.video.exists() and not latents.exists()
     assert foreign.exists()
+
+
+def test_a_result_keeps_its_warnings_and_needs_no_thumbnail(store: JobStore, settings: Settings) -> None:
+    job_id = store.submit(request())
+    store.claim()
+    bare = result_of(settings, job_id).model_copy(update={"thumbnail": None, "warnings": ("Too long.",)})
+    store.finish(job_id, bare)
+    assert store.get(job_id).result == bare
+    assert store.delete(job_id) and not bare.video.exists()
 
 
 def test_the_estimate_scales_the_pace_of_like_jobs_without_loading(

@@ -200,11 +200,11 @@ class JobStore:
         measured = sum(s for stage, s in result.seconds.items() if stage not in _SETUP_STAGES)
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE jobs SET status = 'done', finished = ?, result = ?, work_seconds = ?, message = '', "
-                "preview_version = 0 WHERE id = ? AND status = 'running'",
+                "UPDATE jobs SET status = 'done', finished = ?, result = ?, work_seconds = ?, message = '' "
+                "WHERE id = ? AND status = 'running'",
                 (time.time(), result.model_dump_json(), measured, job_id),
             )
-        self._preview_path(job_id).unlink(missing_ok=True)
+        self._drop_previews()
 
     def fail(self, job_id: str, message: str) -> None:
         """A running job has failed; ``message`` is one sentence for the person who made it."""
@@ -273,6 +273,7 @@ class JobStore:
                 "UPDATE jobs SET status = 'queued', started = NULL, message = ? WHERE status = 'running'",
                 (f"Queued again: {reason}.",),
             )
+        self._drop_previews()
 
     def release_running(self) -> None:
         """Running jobs go back to the queue, because we stopped their worker; no attempt is counted."""
@@ -282,6 +283,7 @@ class JobStore:
                 "UPDATE jobs SET status = 'queued', started = NULL, attempts = attempts - 1 "
                 "WHERE status = 'running'"
             )
+        self._drop_previews()
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -294,6 +296,17 @@ class JobStore:
                 "UPDATE jobs SET status = ?, finished = ?, error = ? WHERE id = ? AND status = 'running'",
                 (str(status), time.time(), error, job_id),
             )
+        self._drop_previews()
+
+    def _drop_previews(self) -> None:
+        """Remove the previews of jobs that have ended: only a running job shows one."""
+        with self._database.transaction() as connection:
+            ended = connection.execute(
+                "UPDATE jobs SET preview_version = 0 "
+                "WHERE preview_version > 0 AND status NOT IN ('queued', 'running') RETURNING id"
+            ).fetchall()
+        for row in ended:
+            self._preview_path(row["id"]).unlink(missing_ok=True)
 
     def _preview_path(self, job_id: str) -> Path:
         return self._folders.previews_dir / f"{job_id}.webp"
@@ -313,7 +326,7 @@ class JobStore:
             made += [
                 path
                 for path in (job.result.video, job.result.thumbnail)
-                if path.resolve().is_relative_to(outputs)
+                if path is not None and path.resolve().is_relative_to(outputs)
             ]
         for path in made:
             path.unlink(missing_ok=True)

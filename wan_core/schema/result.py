@@ -28,13 +28,16 @@ class GenerationResult(BaseModel):
     ``request`` has every default and the seed filled in: running it again gives the same file.
     ``seconds`` maps each stage to its duration; ``peak_bytes`` is the largest device memory in use
     (the process's resident memory on a CPU); ``parts`` maps the parts of the model to what they took.
+    ``thumbnail`` is None for a video written outside the outputs folder. ``warnings`` are sentences about
+    what the request asked for and the model could not do.
     """
 
     model_config = ConfigDict(frozen=True)
 
     video: Path
-    thumbnail: Path
+    thumbnail: Path | None
     request: GenerationRequest
     seconds: dict[str, float]
     peak_bytes: int
     parts: dict[str, PartUse] = {}
+    warnings: tuple[str, ...] = ()
