@@ -47,17 +47,27 @@ class Budget:
 def choose_device(name: str) -> torch.device:
     """``"auto"`` is the best device there is; ``cuda``, ``cuda:1``, ``mps`` or ``cpu`` that one.
 
+    CUDA is started, and computes float32 in full: by default cuDNN would round the VAE's convolutions to
+    TF32 (10 bits of mantissa) on Ampere and later.
+
     Raises:
         InvalidRequest: the device is unknown or not in this machine.
     """
-    if name == "auto":
-        return torch.device(next(kind for kind, available in _AVAILABLE.items() if available()))
-    kind, _, index = name.partition(":")
     present = [kind for kind, available in _AVAILABLE.items() if available()]
+    kind, colon, index = (present[0] if name == "auto" else name).partition(":")
     count = torch.cuda.device_count() if kind == "cuda" else 1
-    if kind not in present or (index and not (index.isdecimal() and int(index) < count)):
+    if kind not in present or (colon and not (index.isdecimal() and int(index) < count)):
         raise InvalidRequest("device", f"{name!r} is not in this machine", f"Use {' or '.join(present)}.")
-    return torch.device(name)
+    if kind == "cuda":
+        torch.cuda.init()  # the counters of its memory need it
+        _compute_float32_in_full()
+    return torch.device(kind, int(index)) if colon else torch.device(kind)
+
+
+def _compute_float32_in_full() -> None:
+    """No TF32 anywhere; process-wide."""
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
 
 
 def choose_precision(device: torch.device, precision: Precision) -> Precision:

@@ -1,0 +1,127 @@
+"""Choosing device, precision and budget; CUDA is played by its functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import torch
+
+from wan_core.catalog import Role
+from wan_core.manager import devices
+from wan_core.manager.devices import (
+    Budget,
+    PeakMemory,
+    choose_device,
+    choose_dtypes,
+    choose_precision,
+    plan_budget,
+)
+from wan_core.schema import InvalidRequest
+
+GIB = 2**30
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+class FakeCuda:
+    """The functions of ``torch.cuda`` that are used, for a card of 24 GiB; bytes in use are settable."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.capability = (8, 0)
+        self.free, self.reserved = 20 * GIB, 3 * GIB
+        self.allocated = self.peak = 0
+
+    def reset(self, device: torch.device) -> None:
+        self.peak = self.allocated
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    """A machine with two cards."""
+    fake = FakeCuda()
+    monkeypatch.setitem(devices._AVAILABLE, "cuda", lambda: True)
+    for name, function in {
+        "init": lambda: fake.calls.append("init"),
+        "device_count": lambda: 2,
+        "get_device_capability": lambda device: fake.capability,
+        "mem_get_info": lambda device: (fake.free, 24 * GIB),
+        "memory_reserved": lambda device: fake.reserved,
+        "memory_allocated": lambda device: fake.allocated,
+        "max_memory_allocated": lambda device: fake.peak,
+        "reset_peak_memory_stats": fake.reset,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, function)
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [backend.fp32_precision for backend in backends]
+    yield fake
+    for backend, precision in zip(backends, before, strict=True):
+        backend.fp32_precision = precision
+
+
+def test_a_cpu_computes_in_float32_and_maps_the_text_encoder_as_it_is() -> None:
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+    assert choose_precision(CPU, "auto") == "fp32"
+    assert choose_dtypes(CPU, "auto") == {
+        Role.TRANSFORMER: torch.float32,
+        Role.TEXT_ENCODER: None,
+        Role.VAE: torch.float32,
+    }
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "cuda:x", "meta", "cpu:", "cpu:1", ":"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="is not in this machine"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda:", "cuda:2", "cuda:-1", "cuda:x", "cuda:0:0"])
+def test_a_card_that_is_not_there_is_refused(cuda: FakeCuda, name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^device: '{name}' is not in this machine"):
+        choose_device(name)
+    assert cuda.calls == []
+
+
+@pytest.mark.parametrize(("name", "device"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:1", "cuda:1")])
+def test_cuda_is_started_and_computes_float32_in_full(cuda: FakeCuda, name: str, device: str) -> None:
+    torch.backends.cudnn.conv.fp32_precision = "tf32"
+    assert choose_device(name) == torch.device(device)
+    assert cuda.calls == ["init"]
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+
+
+def test_a_cpu_starts_no_cuda(cuda: FakeCuda) -> None:
+    assert choose_device("cpu") == CPU
+    assert cuda.calls == []
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((8, 0), "bf16"), ((9, 0), "bf16"), ((7, 5), "fp16")])
+def test_bfloat16_is_for_cards_that_compute_it(
+    cuda: FakeCuda, capability: tuple[int, int], precision: str
+) -> None:
+    cuda.capability = capability
+    assert choose_precision(CUDA, "auto") == precision
+    assert choose_precision(CUDA, "fp32") == "fp32"
+
+
+def test_the_budget_of_a_card_leaves_room_and_leaves_out_other_programs(cuda: FakeCuda) -> None:
+    host = psutil.virtual_memory().total * 4 // 5
+    # of 24 GiB others hold 1: free 20 + our own 3 = 23; a quarter, or a sixteenth, of 24 is left
+    assert plan_budget(CUDA) == Budget(host, device=17 * GIB, largest=23 * GIB - 24 * GIB // 16)
+
+
+def test_peak_memory_of_a_card_forgets_no_peak(cuda: FakeCuda) -> None:
+    cuda.peak = 9 * GIB  # of the job before
+    cuda.allocated = GIB
+    peak = PeakMemory(CUDA)
+    assert peak.bytes == GIB
+    cuda.peak = 5 * GIB
+    assert peak.sample() == 5 * GIB
+    assert peak.sample() == GIB
+    assert peak.bytes == 5 * GIB
+
+
+def test_peak_memory_of_a_cpu_is_the_process_itself() -> None:
+    assert PeakMemory(CPU).bytes > 10 * 2**20
