@@ -17,5 +17,5 @@ VOLUME /home/studio/data
 
 EXPOSE 7860
 HEALTHCHECK --interval=30s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/config')"]
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/')"]
 CMD ["python", "app.py", "--host", "0.0.0.0"]

@@ -5,6 +5,7 @@ import torch
 from wan_core.models.vae.config import VAEConfig
 from wan_core.training import vae_training
 from wan_core.training.export import export_vae, fit_preview
+from wan_core.training.loop import LoopConfig, TrainingLoop
 
 TINY = VAEConfig(dim=4, dim_mult=(1, 2, 2, 2), num_res_blocks=1)
 
@@ -48,3 +49,18 @@ def test_preview_colours_fit_flat_pictures():
     table = fit_preview(vae, vae_training.clips(4, 4, 5))
     assert len(table["factors"]) == 16 and len(table["bias"]) == 3
     assert all(len(row) == 3 for row in table["factors"])
+
+
+def test_refinement_leaves_the_latents_as_they_are(tmp_path, monkeypatch):
+    phases = (vae_training.Phase(1, 1, 1), vae_training.Phase(3, 5, 1, decoder_only=True))
+    monkeypatch.setattr(vae_training, "PHASES", phases)
+    vae = vae_training.build(TINY)
+    config = LoopConfig(tmp_path, 3, 1e-2, warmup=1, precision="no")
+    loop = TrainingLoop(vae_training.VAEObjective(vae), config)
+    vae_training.skip_to_refinement(loop)
+    encoder = vae.encoder.conv1.weight.detach().clone()
+    decoder = vae.decoder.conv1.weight.detach().clone()
+    vae_training.train(loop)
+    assert loop.step == 3
+    assert torch.equal(vae.encoder.conv1.weight, encoder)
+    assert not torch.equal(vae.decoder.conv1.weight, decoder)

@@ -12,7 +12,7 @@ import torch
 
 from wan_core.catalog import MODELS, Role
 from wan_core.manager.devices import choose_device
-from wan_core.manager.loading import load_vae
+from wan_core.manager.loading import load_text_encoder, load_transformer, load_vae
 from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.training import vae_training
 from wan_core.training.dit_training import FlowMatching, FlowMatchingData
@@ -51,6 +51,9 @@ def main(argv: list[str]) -> int:
             command.add_argument("--steps", type=int, default=part.steps)
             command.add_argument("--learning-rate", type=float, default=part.learning_rate)
             command.add_argument("--minutes", type=float, default=0.0, help="stop after; 0 is no limit")
+            command.add_argument(
+                "--warm-start", action="store_true", help="refine --model's weights if there is no checkpoint"
+            )
             command.add_argument("--precision", default="bf16", choices=("no", "bf16", "fp16"))
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -65,10 +68,12 @@ def _train_tokenizer(args: argparse.Namespace) -> None:
 
 
 def _train_vae(args: argparse.Namespace) -> None:
-    loop = TrainingLoop(
-        vae_training.VAEObjective(vae_training.build(SPEC.vae)), _loop_config(args, args.folder / "vae")
-    )
-    loop.resume()
+    vae = vae_training.build(SPEC.vae)
+    if args.warm_start:
+        vae.load_state_dict(load_vae(args.model, SPEC.weights[Role.VAE].files, torch.float32).state_dict())
+    loop = TrainingLoop(vae_training.VAEObjective(vae), _loop_config(args, args.folder / "vae"))
+    if not loop.resume() and args.warm_start:
+        vae_training.skip_to_refinement(loop)
     vae_training.train(loop)
     vae = loop.averaged.module.vae.cpu().eval()
     samples = vae_training.clips(0, _SCALING_CLIPS, SPEC.defaults.num_frames)
@@ -85,7 +90,14 @@ def _write_latents(args: argparse.Namespace) -> None:
 def _train_dit(args: argparse.Namespace) -> None:
     latents = LatentSet(args.folder / LATENTS_FILE)
     data = FlowMatchingData(latents, PromptTokenizer(args.model / TOKENIZER_FOLDER, SPEC.dit.text_len))
-    loop = TrainingLoop(FlowMatching(SPEC), _loop_config(args, args.folder / "dit"))
+    objective = FlowMatching(SPEC)
+    if args.warm_start:
+        files = SPEC.weights
+        dit = load_transformer(args.model, files[Role.TRANSFORMER].files, torch.float32)
+        encoder = load_text_encoder(args.model, files[Role.TEXT_ENCODER].files, torch.float32)
+        objective.dit.load_state_dict(dit.state_dict())
+        objective.text_encoder.load_state_dict(encoder.state_dict())
+    loop = TrainingLoop(objective, _loop_config(args, args.folder / "dit"))
     loop.resume()
     loop.run(data.loss_at)
     export_transformer(loop.averaged.module, args.model)

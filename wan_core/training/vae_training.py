@@ -117,6 +117,11 @@ class VAEObjective(nn.Module):
         return error.square().mean() + 0.5 * error.abs().mean() + KL_WEIGHT * divergence
 
 
+def skip_to_refinement(loop: TrainingLoop) -> None:
+    """Begin where only the decoder learns: a finished VAE gets sharper and its latents stay the same."""
+    loop.step = loop.started = PHASES[-2].until
+
+
 def _loss_at(phase: Phase, model: nn.Module, step: int) -> Tensor:
     """The loss of the batch that belongs to ``step``."""
     frames = clips(step, phase.batch, phase.frames)
