@@ -101,9 +101,8 @@ def test_in_little_memory_each_part_makes_room_for_the_next(settings, tiny_spec,
 
 def test_the_longest_unused_goes_first(settings, tiny_spec, loads) -> None:
     sizes = sizes_of(manager(settings), tiny_spec)
-    vae_file = (tiny_spec.folder / tiny_spec.weights[VAE].files[0]).stat().st_size
     loads.clear()
-    made = manager(settings, host=sizes[TEXT_ENCODER] + sizes[TRANSFORMER] + vae_file - 1)
+    made = manager(settings, host=sizes[TEXT_ENCODER] + sizes[TRANSFORMER] + sizes[VAE] - 1)
     use(made, tiny_spec, TEXT_ENCODER, TRANSFORMER, TEXT_ENCODER, VAE)
     assert set(made.loaded()) == {TEXT_ENCODER, VAE}
     assert loads == {TEXT_ENCODER: 1, TRANSFORMER: 1, VAE: 1}
@@ -167,6 +166,83 @@ def test_on_a_device_parts_are_swapped_not_reloaded(settings, tiny_spec, loads) 
     assert loads == {TRANSFORMER: 1, VAE: 1}
     back = next(c for (r, _, _), c in made._components.items() if r is TRANSFORMER).module.state_dict()
     assert all(torch.equal(back[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_stage_that_needs_room_to_work_gets_it_from_idle_parts(settings, tiny_spec, loads) -> None:
+    sizes = sizes_of(manager(settings), tiny_spec)
+    loads.clear()
+    made = pretend_device(manager(settings, largest=sum(sizes.values()) + 1000))
+    use(made, tiny_spec, *Role)
+    for working, placed in ((1000, {*Role}), (1001, {TEXT_ENCODER, VAE}), (PLENTY, {VAE})):
+        with made.use(tiny_spec, VAE, ignore, working):  # it is on the device already
+            assert {role for role in Role if on_device(made, tiny_spec, role)} == placed
+    assert set(loads.values()) == {1}
+
+
+def test_room_to_work_counts_for_a_part_that_is_yet_to_be_placed(settings, tiny_spec) -> None:
+    sizes = sizes_of(manager(settings), tiny_spec)
+    made = pretend_device(manager(settings, largest=sizes[TRANSFORMER] + sizes[VAE] + 999))
+    use(made, tiny_spec, TRANSFORMER)
+    with made.use(tiny_spec, VAE, ignore, 1000):
+        assert on_device(made, tiny_spec, VAE)
+        assert not on_device(made, tiny_spec, TRANSFORMER)
+
+
+def test_work_too_large_for_the_device_is_tried_all_the_same(settings, tiny_spec) -> None:
+    made = pretend_device(manager(settings))
+    with made.use(tiny_spec, VAE, ignore, 2 * PLENTY):
+        assert on_device(made, tiny_spec, VAE)
+
+
+@pytest.mark.parametrize(
+    ("weights", "working", "fits"),
+    [(60, 0, True), (61, 0, False), (60, 30, True), (60, 31, False), (0, 90, True), (0, 91, False)],
+)
+def test_weights_and_work_share_the_device(weights: int, working: int, fits: bool) -> None:
+    assert model_manager._fits(weights, working, Budget(host=0, device=60, largest=90)) == fits
+
+
+def test_withdrawn_parts_stay_in_ram(settings, tiny_spec, loads) -> None:
+    made = pretend_device(manager(settings))
+    use(made, tiny_spec, VAE, TRANSFORMER)
+    with made.use(tiny_spec, VAE, ignore):
+        assert made.withdraw()
+        assert on_device(made, tiny_spec, VAE)
+    assert not on_device(made, tiny_spec, TRANSFORMER)
+    assert made.withdraw() and not made.withdraw()
+    use(made, tiny_spec, VAE, TRANSFORMER)
+    assert loads == {VAE: 1, TRANSFORMER: 1}
+    assert made.unload() and not made.unload()
+
+
+def test_a_text_encoder_too_large_for_the_device_drives_nobody_out(settings, tiny_spec) -> None:
+    made = pretend_device(manager(settings))
+    use(made, tiny_spec, TEXT_ENCODER)
+    made.withdraw()
+    next(iter(made._components.values())).bytes = PLENTY + 1
+    use(made, tiny_spec, VAE)
+    with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:
+        assert next(encoder.parameters()).device.type == "cpu"
+        assert on_device(made, tiny_spec, VAE)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_room_in_ram_is_made_for_the_size_after_the_cast(settings, tiny_spec, precision) -> None:
+    asked: list[int] = []
+    made = manager(settings.model_copy(update={"precision": precision}))
+    make_room = made._make_host_room
+    made._make_host_room = lambda size: (asked.append(size), make_room(size))
+    for role in Role:
+        use(made, tiny_spec, role)
+        assert asked.pop() == made.loaded()[role]
+
+
+def test_what_stays_as_it_is_in_the_file_counts_as_the_file(settings, tiny_spec) -> None:
+    asked: list[int] = []
+    made = manager(settings)  # on a CPU the text encoder's file is mapped
+    made._make_host_room = asked.append
+    use(made, tiny_spec, TEXT_ENCODER)
+    assert asked == [(tiny_spec.folder / tiny_spec.weights[TEXT_ENCODER].files[0]).stat().st_size]
 
 
 def test_a_part_larger_than_the_device(settings, tiny_spec) -> None:

@@ -205,11 +205,13 @@ def test_broken_latents_still_make_a_preview() -> None:
 def test_a_preview_table_round_trips_and_a_bad_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / TABLE_FILE
     path.write_text(json.dumps({"factors": TABLE.factors, "bias": TABLE.bias}))
-    assert LatentRGB.read(path) == TABLE
+    assert LatentRGB.read(path, 16) == TABLE
+    with pytest.raises(WeightsError, match="no table of preview colours for 12 latent channels"):
+        LatentRGB.read(path, 12)
     for bad in ("", "[]", '{"factors": [[1, 2]], "bias": [1, 2, 3]}', '{"bias": [1, 2, 3]}'):
         path.write_text(bad)
         with pytest.raises(WeightsError, match="no table of preview colours"):
-            LatentRGB.read(path)
+            LatentRGB.read(path, 16)
 
 
 @pytest.mark.parametrize(("every", "steps"), [(0, []), (1, [1, 2, 3, 4]), (2, [2, 4]), (9, [])])

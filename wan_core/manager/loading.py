@@ -58,6 +58,25 @@ def read_shapes(folder: Path, files: Iterable[str]) -> dict[str, Shape]:
     return shapes
 
 
+def cast_bytes(
+    folder: Path, files: Iterable[str], dtype: torch.dtype | None, keep_in_fp32: Callable[[str], bool]
+) -> int:
+    """Bytes of a part's tensors once they have ``dtype``, or float32 where their name says so.
+
+    ``None`` is the file's own dtype: nothing is cast, and the files' size is the answer. Only headers
+    are read.
+
+    Raises:
+        WeightsError: as ``read_shapes``.
+    """
+    if dtype is None:
+        return sum(path.stat().st_size for path in _checkpoint_paths(folder, files))
+    return sum(
+        math.prod(shape) * (torch.float32 if keep_in_fp32(name) else dtype).itemsize
+        for name, shape in read_shapes(folder, files).items()
+    )
+
+
 def load_transformer(
     folder: Path,
     files: Iterable[str],

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from wan_core.catalog import ModelSpec, Role
 from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
-from wan_core.manager.loading import load_text_encoder, load_transformer, load_vae
+from wan_core.manager.loading import cast_bytes, load_text_encoder, load_transformer, load_vae
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore
+from wan_core.models.dit.model import WanDiT
 from wan_core.schema import Emit, OutOfMemory, ProgressEvent, Settings, Stage
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,13 @@ _SIZES: dict[Role, Callable[[ModelSpec], object]] = {
 }
 
 _GIB = 2**30
+
+# Which of a part's tensors stay in float32, whatever the precision
+_KEEPS_FP32: dict[Role, Callable[[str], bool]] = {
+    Role.TRANSFORMER: WanDiT.keep_in_fp32,
+    Role.TEXT_ENCODER: lambda name: False,
+    Role.VAE: lambda name: False,
+}
 
 Key = tuple[Role, Path, tuple[str, ...]]
 """The files are the identity: models that share a text encoder share the loaded one."""
@@ -95,15 +103,17 @@ class ModelManager:
         self._lock = threading.RLock()
 
     @contextmanager
-    def use(self, spec: ModelSpec, role: Role, emit: Emit) -> Iterator[nn.Module]:
+    def use(self, spec: ModelSpec, role: Role, emit: Emit, working: int = 0) -> Iterator[nn.Module]:
         """Lend a part for the length of a block: loaded, in evaluation mode, on its device.
+
+        Idle parts leave the device until the weights and the ``working`` bytes of the block itself fit.
 
         Raises:
             WeightsError: its files are missing, damaged or of another model.
             OutOfMemory: it does not fit on the device even alone.
         """
         with self._lock:
-            component = self._ready(spec, role, emit)
+            component = self._ready(spec, role, emit, working)
             component.borrowers += 1
         try:
             yield component.module
@@ -131,23 +141,35 @@ class ModelManager:
             sizes[component.role] = sizes.get(component.role, 0) + component.bytes
         return sizes
 
-    def unload(self) -> None:
-        """Drop every part that is not borrowed, and give its memory back."""
+    def withdraw(self) -> bool:
+        """Take every part that is not borrowed off the device; RAM keeps them. Whether there was any."""
         with self._lock:
-            for key in self._idle():
+            placed = [part for key in self._idle() if (part := self._components[key]).on_device]
+            for component in placed:
+                component.withdraw()
+            gc.collect()
+            release_cached(self.device)
+        return bool(placed)
+
+    def unload(self) -> bool:
+        """Drop every part that is not borrowed, and give its memory back. Whether there was any."""
+        with self._lock:
+            idle = self._idle()
+            for key in idle:
                 self._drop(key)
             gc.collect()
             release_cached(self.device)
+        return bool(idle)
 
-    def _ready(self, spec: ModelSpec, role: Role, emit: Emit) -> _Component:
+    def _ready(self, spec: ModelSpec, role: Role, emit: Emit, working: int) -> _Component:
         files = spec.weights[role].files
         key = (role, self.folder(spec, role, emit), files)
         if key not in self._components:
             self._components[key] = self._load(spec, key, emit)
         self._components.move_to_end(key)
         component = self._components[key]
-        if self.device.type != "cpu" and not component.on_device:
-            self._place(spec, component)
+        if self.device.type != "cpu":
+            self._place(spec, component, working)
         return component
 
     def _load(self, spec: ModelSpec, key: Key, emit: Emit) -> _Component:
@@ -157,9 +179,8 @@ class ModelManager:
         def report(done: int, total: int) -> None:
             emit(ProgressEvent(stage=Stage.LOAD, step=done, total=total, message=message, part=role))
 
-        size = sum((folder / name).stat().st_size for name in expand(folder, files))
-        report(0, size)
-        self._make_host_room(size)
+        report(0, sum((folder / name).stat().st_size for name in expand(folder, files)))
+        self._make_host_room(cast_bytes(folder, files, self._dtypes[role], _KEEPS_FP32[role]))
         module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report)
         component = _Component(
             role, module, sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))
@@ -167,25 +188,29 @@ class ModelManager:
         _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, component.bytes / _GIB)
         return component
 
-    def _place(self, spec: ModelSpec, component: _Component) -> None:
+    def _place(self, spec: ModelSpec, component: _Component, working: int) -> None:
+        """Put a part on the device if it is not there, and clear the room that its work needs."""
         budget = self._budget()
-        for key in self._idle():
-            other = self._components[key]
-            if self._device_bytes() + component.bytes <= budget.device:
-                break
-            if other.on_device:
-                other.withdraw()
-                release_cached(self.device)
-        room = max(budget.largest - self._device_bytes(), 0)
-        if component.bytes > room:
+        added = 0 if component.on_device else component.bytes
+        lent = [other for other in self._components.values() if other.borrowers and other.on_device]
+        room = max(budget.largest - sum(other.bytes for other in lent), 0)
+        if added > room:
             if component.role is Role.TEXT_ENCODER:
                 _log.info("The text encoder of %s runs on the CPU: it is larger than the device", spec.id)
                 return
             raise OutOfMemory(
-                f"The {component.role} of {spec.title} needs {component.bytes / _GIB:.1f} GiB and the device "
+                f"The {component.role} of {spec.title} needs {added / _GIB:.1f} GiB and the device "
                 f"has room for {room / _GIB:.1f} GiB; choose a smaller model or precision bf16."
             )
-        component.place(self.device)
+        for key in self._idle():
+            other = self._components[key]
+            if _fits(self._device_bytes() + added, working, budget):
+                break
+            if other.on_device and other is not component:
+                other.withdraw()
+                release_cached(self.device)
+        if added:
+            component.place(self.device)
 
     def _make_host_room(self, size: int) -> None:
         limit = self._budget().host
@@ -206,3 +231,11 @@ class ModelManager:
 
     def _budget(self) -> Budget:
         return self._fixed_budget or plan_budget(self.device)
+
+
+def _fits(weights: int, working: int, budget: Budget) -> bool:
+    """Whether so many bytes of weights and of work fit on the device together.
+
+    A stage that does not tell its ``working`` bytes has what ``budget.device`` leaves free.
+    """
+    return weights <= budget.device and weights + working <= budget.largest

@@ -16,8 +16,13 @@ from wan_core.schema import Emit
 class ComponentSource(Protocol):
     """Lends the parts of a model; ``wan_core.manager.ModelManager`` is the real one."""
 
-    def use(self, spec: ModelSpec, role: Role, emit: Emit) -> AbstractContextManager[nn.Module]:
-        """Lend a part, loaded and on the device where it is to run, for the length of a block."""
+    def use(
+        self, spec: ModelSpec, role: Role, emit: Emit, working: int = 0
+    ) -> AbstractContextManager[nn.Module]:
+        """Lend a part, loaded and on the device where it is to run, for the length of a block.
+
+        ``working`` is the bytes that the block needs there beside the part's weights.
+        """
 
     def folder(self, spec: ModelSpec, part: Role | Literal["tokenizer"], emit: Emit) -> Path:
         """The folder that the part's files are relative to, downloaded if need be."""

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from wan_core.catalog import ModelSpec, Role
-from wan_core.models.vae.config import VAEConfig
+from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
 from wan_core.pipelines.components import ComponentSource
 from wan_core.pipelines.decoding import decode_frames
 from wan_core.pipelines.denoise import OnStep, denoise
@@ -37,7 +37,8 @@ def generate_latents(
     noise = prepare_noise(spec, request, generator)
     scheduler = make_scheduler(request.scheduler, request.num_inference_steps, request.shift, generator)
     on_step = _step_reporter(source, spec, request, emit)
-    with source.use(spec, Role.TRANSFORMER, emit) as transformer:
+    working = spec.dit.working_bytes(*noise.shape[2:])
+    with source.use(spec, Role.TRANSFORMER, emit, working) as transformer:
         emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=request.num_inference_steps))
         latents = denoise(transformer, noise, prompts, scheduler, request.guidance_scale, on_step)
         return latents.cpu()
@@ -47,7 +48,8 @@ def decode_latents(
     source: ComponentSource, spec: ModelSpec, latents: Tensor, emit: Emit
 ) -> Iterator[np.ndarray]:
     """Latents (1, C, F, H, W) to chunks of frames (T, H, W, 3) uint8; the VAE is borrowed meanwhile."""
-    with source.use(spec, Role.VAE, emit) as vae:
+    height, width = (side * SPATIAL_STRIDE for side in latents.shape[3:])
+    with source.use(spec, Role.VAE, emit, decoding_bytes(spec.vae, width, height)) as vae:
         yield from decode_frames(vae, latents, emit)
 
 
@@ -72,7 +74,7 @@ def _preview_table(source: ComponentSource, spec: ModelSpec, emit: Emit) -> Late
     path = source.folder(spec, Role.VAE, emit) / TABLE_FILE
     if path.is_file():
         try:
-            return LatentRGB.read(path)
+            return LatentRGB.read(path, spec.vae.z_dim)
         except WeightsError as error:
             _log.warning("No previews: %s", error)
             return None

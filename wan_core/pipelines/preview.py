@@ -26,8 +26,8 @@ class LatentRGB:
     bias: tuple[float, float, float]
 
     @classmethod
-    def read(cls, path: Path) -> LatentRGB:
-        """The table in a ``latent_rgb.json``.
+    def read(cls, path: Path, channels: int) -> LatentRGB:
+        """The table in a ``latent_rgb.json``, for latents of so many channels.
 
         Raises:
             WeightsError: the file is no such table.
@@ -37,8 +37,10 @@ class LatentRGB:
             rows = tuple(tuple(float(value) for value in row) for row in (*table["factors"], table["bias"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"{path.name} is no table of preview colours; remove it.") from error
-        if not rows or any(len(row) != 3 for row in rows):
-            raise WeightsError(f"{path.name} is no table of preview colours; remove it.")
+        if len(rows) != channels + 1 or any(len(row) != 3 for row in rows):
+            raise WeightsError(
+                f"{path.name} is no table of preview colours for {channels} latent channels; remove it."
+            )
         return cls(rows[:-1], rows[-1])
 
 
