@@ -47,20 +47,25 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     settings = Settings(home=options.home.expanduser().resolve())
-    executor = ProcessExecutor(settings)
     try:
-        serve(options, settings, executor)
-        ended.wait()
+        executor = ProcessExecutor(settings)
+        try:
+            serve(options, settings, executor)
+            ended.wait()
+        finally:
+            executor.stop()
     except (StoreError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    finally:
-        executor.stop()
     return 0
 
 
 def serve(options: argparse.Namespace, settings: Settings, executor: ProcessExecutor) -> None:
-    """Open the page and say where it is. The worker starts last: importing torch takes all cores."""
+    """Open the page and say where it is.
+
+    The worker starts once gradio is imported and the page is built, not sooner: it imports torch, which
+    takes all cores, and the page would wait for it.
+    """
     from ui.context import Context  # gradio takes seconds to import, so not before the arguments are known
     from ui.server import Access, launch, secured
     from ui.studio import build

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,7 @@ import app
 from tests.ui.conftest import Studio
 from ui.gate import MAX_BODY, Gate
 from ui.server import USER, Access, secured
+from wan_core.schema import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,3 +122,20 @@ def test_an_exposed_page_answers_to_any_name() -> None:
     client = TestClient(Gate(page, local=False), base_url="http://studio.example")
     assert client.get("/", headers={"origin": "https://tunnel.example"}).text == "page"
     assert client.get("/gradio_api/upload").status_code == 404
+
+
+def test_a_home_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    store = Settings(home=tmp_path).store_path
+    with closing(sqlite3.connect(store)) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    run = subprocess.run(
+        [sys.executable, "app.py", "--home", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert str(store) in run.stderr
