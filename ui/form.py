@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Any, get_args
 
 import gradio as gr
@@ -11,7 +10,7 @@ import gradio as gr
 from ui import choices
 from ui.strings import Texts
 from wan_core.catalog import MODELS, ModelSpec, find_model, resolve, validate
-from wan_core.schema import GenerationRequest, InvalidRequest, Knob, knobs
+from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 from wan_core.schema.request import Task
 
 SEEN_AS_CHOICES = ("width", "height")
@@ -35,7 +34,19 @@ MODEL_BOUND = (
 
 MAX_VIDEOS = 8
 
-_SHORTEST_CLIP = 17
+_SHORTEST_CLIP, _LONGEST_CLIP = 17, 129
+
+_OFFERED = {
+    "num_inference_steps": (1, 100),
+    "guidance_scale": (1, 12),
+    "shift": (1, 20),
+    "fps": (8, 30),
+}
+"""What sliders offer of what a request may hold."""
+
+SLIDERS = ("num_frames", *_OFFERED)
+"""Sliders whose ends depend on the model and the request shown, see ``slider_range``."""
+
 _SCHEDULER_TITLES = {"unipc": "UniPC", "dpm++": "DPM++", "euler": "Euler", "lcm": "LCM"}
 
 Values = Mapping[str, Any]
@@ -56,14 +67,12 @@ def _types(name: str) -> tuple[Any, ...]:
     return get_args(annotation) or (annotation,)
 
 
-def _first_step(knob: Knob) -> float:
-    """The lowest value on the grid of whole steps, so that a slider lands on round numbers."""
-    low, step = knob.low or 0, knob.step or 1
-    return low if float(low).is_integer() else ceil(low / step) * step
-
-
 def control(name: str, value: Any) -> gr.components.Component:
-    """The component of one request field, by its type."""
+    """The component of one request field, by its type.
+
+    A slider holds whatever a request may: Gradio refuses what is beyond its ends before any of our code
+    can, and a page outlives the studio that narrowed them. What is offered is narrowed in the browser.
+    """
     knob, types = knobs()[name], _types(name)
     common = {"value": value, "label": knob.label, "info": knob.help, "elem_id": f"field-{name}"}
     if isinstance(types[0], str):
@@ -72,7 +81,7 @@ def control(name: str, value: Any) -> gr.components.Component:
         return gr.Checkbox(**common)
     if types[0] is str:
         return gr.Textbox(lines=3, max_lines=8, **common)
-    return gr.Slider(_first_step(knob), knob.high, step=knob.step, buttons=[], **common)
+    return gr.Slider(knob.low, knob.high, step=knob.step, buttons=[], **common)
 
 
 def model_choices(task: Task) -> list[tuple[str, str]]:
@@ -141,7 +150,20 @@ def sentence(error: InvalidRequest) -> str:
 
 def clip_range(spec: ModelSpec) -> tuple[int, int]:
     """Shortest and longest clip offered, in frames (4n+1)."""
-    return min(_SHORTEST_CLIP, max(spec.defaults.num_frames // 8 * 4 + 1, 1)), spec.max_frames
+    shortest = min(_SHORTEST_CLIP, max(spec.defaults.num_frames // 8 * 4 + 1, 1))
+    return shortest, min(_LONGEST_CLIP, spec.max_frames)
+
+
+def slider_range(name: str, spec: ModelSpec, value: float | None = None) -> tuple[float, float]:
+    """Lowest and highest value that a slider of ``SLIDERS`` offers; wide enough for ``value``."""
+    low, high = clip_range(spec) if name == "num_frames" else _OFFERED[name]
+    return (low, high) if value is None else (min(low, value), max(high, value))
+
+
+def all_tiers(task: Task) -> list[str]:
+    """The resolutions of all models of a task."""
+    tiers = [tier for _, model in model_choices(task) for tier in choices.sizes_by_choice(MODELS[model])]
+    return list(dict.fromkeys(tiers))
 
 
 def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
@@ -158,11 +180,9 @@ def updates_for(spec: ModelSpec, values: Values, texts: Texts) -> dict[str, Any]
     """Control -> its update, so that the form offers what the model can do and holds ``values``."""
     table = choices.sizes_by_choice(spec)
     tier = values["resolution"] if values["resolution"] in table else next(iter(table))
-    low, high = clip_range(spec)
     extra: dict[str, dict[str, Any]] = {
         "resolution": {"choices": list(table), "value": tier, "visible": len(spec.sizes) > 1},
         "aspect": {"choices": list(table[tier]), "visible": len(spec.sizes) > 1},
-        "num_frames": {"minimum": low, "maximum": high},
         "quality": {"choices": quality_choices(spec, texts)},
     }
     return {name: gr.update(**{"value": value, **extra.get(name, {})}) for name, value in values.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -25,7 +26,10 @@ element.addEventListener('click', (event) => {
   if (button) trigger('take', { seed: button.dataset.seed });
 });
 """
-_CONFIRM = "(_, ...rest) => [confirm({question!r}), ...rest]"
+_CONFIRM = """(_, ...rest) => {{
+  const prompt = document.querySelector('#status .prompt')?.textContent ?? '';
+  return [confirm({question} + '\\n\\n' + prompt.slice(0, 200)), ...rest];
+}}"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def build(texts: Texts) -> Panel:
         download,
         delete,
         gr.Checkbox(visible=False),
-        _CONFIRM.format(question=texts.confirm_delete),
+        _CONFIRM.format(question=json.dumps(texts.confirm_delete)),
     )
 
 
@@ -166,7 +170,8 @@ def _pace(job: Job, texts: Texts) -> str:
 
 
 def _done(job: Job, context: Context) -> str:
-    return ""
+    warnings = job.result.warnings if job.result else ()
+    return "".join(f'<p class="warning">{escape(words)}</p>' for words in warnings)
 
 
 def _failed(job: Job, context: Context) -> str:

@@ -6,8 +6,10 @@ from html import escape
 
 from ui import form, units
 from ui.context import Context
+from ui.guess import guess_seconds
+from ui.listening import error_html
 from wan_core.catalog import find_model, validate
-from wan_core.schema import GenerationRequest, InvalidRequest
+from wan_core.schema import GenerationRequest, InvalidRequest, StoreError, WeightsError
 from wan_core.schema.request import Task
 
 
@@ -16,9 +18,11 @@ def preflight_html(task: Task, values: form.Values, context: Context) -> str:
     try:
         request = form.to_request(task, {**values, "prompt": values["prompt"] or "-"})
         validate(request)
+        facts = " · ".join(escape(fact) for fact in facts_of(request, int(values["videos"]), context))
     except InvalidRequest as error:
         return error_html(form.sentence(error))
-    facts = " · ".join(escape(fact) for fact in facts_of(request, int(values["videos"]), context))
+    except (StoreError, WeightsError) as error:  # the disk, or a damaged index of shards
+        return error_html(str(error))
     spec, texts = find_model(request.model), context.texts
     note = ""
     if (request.num_frames or 0) > spec.defaults.num_frames:
@@ -28,26 +32,29 @@ def preflight_html(task: Task, values: form.Values, context: Context) -> str:
 
 
 def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[str]:
-    """The parts of the line, for a request whose numbers are all filled in."""
+    """The parts of the line, for a request whose numbers are all filled in.
+
+    Raises:
+        StoreError, WeightsError: the store, or what there is of the model's files, cannot be read.
+    """
     texts, spec = context.texts, find_model(request.model)
     facts = [f"{request.width}×{request.height}"]
     if request.num_frames and request.fps:
         facts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
     if videos > 1:
         facts.append(texts.videos_count.format(count=videos))
-    seconds = context.store.estimate_seconds(request)
-    facts.append(texts.takes.format(time=units.in_time(seconds * videos)) if seconds else texts.takes_unknown)
+    facts.append(_expected(request, videos, context))
     download = sum(context.weights.missing(spec).values())
     if download:
         facts.append(texts.to_download.format(size=units.in_bytes(download)))
     return facts
 
 
-def error_html(words: str) -> str:
-    """One sentence about what to change."""
-    return f'<p class="alert" role="alert">{escape(words)}</p>' if words else ""
-
-
-def note_html(words: str) -> str:
-    """One sentence that is no complaint."""
-    return f'<p class="note" role="status">{escape(words)}</p>' if words else ""
+def _expected(request: GenerationRequest, videos: int, context: Context) -> str:
+    """How long it will take: as learnt from videos of this model, else guessed and called a guess."""
+    texts, store = context.texts, context.store
+    learnt = store.estimate_seconds(request)
+    if learnt:
+        return texts.takes.format(time=units.in_time(learnt * videos))
+    guess = guess_seconds(request, find_model(request.model), store.worker_status().device)
+    return texts.takes_guess.format(time=units.in_time(guess * videos)) if guess else texts.takes_unknown

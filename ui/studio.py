@@ -13,27 +13,27 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form, header, panel, preflight
+from ui import form, header, panel
 from ui.context import Context
+from ui.listening import QUIET, Handler, error_html, note_html, reporting
 from ui.tabs import history, text_to_video
 from wan_core.jobs.job import Job, JobStatus, WorkerState
 from wan_core.jobs.store import JobStore
-from wan_core.schema import GenerationRequest, InvalidRequest, StoreError
+from wan_core.schema import GenerationRequest, InvalidRequest
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _UNLOAD_SECONDS = 5.0
 _RECENT = 12
-
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""For every listener: all of them are quick, so they pass the queue by, and none is an API endpoint."""
 
 
 @dataclass(frozen=True)
 class Page:
     """All parts of the page.
 
-    ``watched`` is the job that was picked to look at; None follows the queue. ``done`` is the number of
-    finished videos, from which the expected time is learnt.
+    ``watched`` is the job that was picked to look at; None follows the queue. ``showing`` is the id of the
+    job that the page shows, ``stoppable`` that of the job that its Stop is for: both are kept by the
+    browser, so that a click means what the person saw, whatever has happened since. ``known`` changes
+    when the expected time may: with the number of finished videos, and with the device.
     """
 
     context: Context
@@ -42,38 +42,56 @@ class Page:
     history: history.History
     panel: panel.Panel
     watched: gr.State
-    done: gr.Number
+    showing: gr.Textbox
+    stoppable: gr.Textbox
+    known: gr.Textbox
     timer: gr.Timer
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What ``look`` updates."""
         return [
+            self.tab.notice,
             self.header.line,
             self.header.unload,
             self.tab.stop,
             *self.panel.outputs,
             *self.history.outputs,
-            self.done,
+            self.showing,
+            self.stoppable,
+            self.known,
             self.timer,
         ]
 
-    def look(self, watched: str | None, shown: int) -> list[Any]:
-        """Read the store and show what is there: values of ``outputs``."""
+    @property
+    def state(self) -> list[gr.components.Component]:
+        """What ``look`` is called with."""
+        return [self.watched, self.history.shown]
+
+    def look(self, watched: str | None, shown: int, notice: str | None = None) -> list[Any]:
+        """Read the store and show what is there: values of ``outputs``. Without a notice, the last stays."""
         context = self.context
         job = pick(context.store, watched)
         counts = context.store.counts()
         busy = counts[JobStatus.RUNNING] + counts[JobStatus.QUEUED] > 0
-        settling = context.store.worker_status().state is WorkerState.STARTING
+        worker = context.store.worker_status()
+        stoppable = _stoppable(context.store, job)
         return [
+            gr.skip() if notice is None else notice,
             header.line_html(context),
             gr.update(interactive=header.can_unload(context)),
-            gr.update(interactive=_stoppable(context.store, job) is not None),
+            gr.update(interactive=stoppable is not None),
             *panel.updates(job, context),
             *history.updates(job and job.id, shown, context),
-            counts[JobStatus.DONE],
-            gr.Timer(active=busy or settling),
+            job.id if job else "",
+            stoppable or "",
+            f"{counts[JobStatus.DONE]} {worker.device}",
+            gr.Timer(active=busy or worker.state is WorkerState.STARTING),
         ]
+
+    def reporting(self, handler: Handler, *first: gr.components.Component) -> Handler:
+        """``handler``, which returns the values of ``first`` and of ``outputs``, see ``listening``."""
+        return reporting(handler, [*first, *self.outputs], self.tab.notice)
 
 
 def pick(store: JobStore, watched: str | None) -> Job | None:
@@ -113,7 +131,8 @@ def build(context: Context) -> gr.Blocks:
                 right = panel.build(texts)
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
-        page = Page(context, head, tab, past, right, gr.State(None), gr.Number(visible="hidden"), timer)
+        ids = [gr.Textbox(visible="hidden", elem_id=name) for name in ("showing", "stoppable", "known")]
+        page = Page(context, head, tab, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, history_tab.select])
         _connect_memory(page, blocks)
         _connect_making(page)
@@ -125,9 +144,9 @@ def build(context: Context) -> gr.Blocks:
 
 def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> None:
     """Looks that change nothing: on load, on the timer, on coming back to the page or the tab."""
-    seen = [page.watched, page.history.shown]
-    gr.on([blocks.load, page.timer.tick, *more_events], page.look, seen, page.outputs, **_QUIET)
-    page.done.change(page.tab.tell, page.tab.inputs, page.tab.preflight, **_QUIET)
+    events = [blocks.load, page.timer.tick, *more_events]
+    gr.on(events, page.reporting(page.look), page.state, page.outputs, **QUIET)
+    page.known.change(page.tab.tell, page.tab.inputs, page.tab.told, **QUIET)
 
 
 def _connect_memory(page: Page, blocks: gr.Blocks) -> None:
@@ -148,80 +167,82 @@ def _connect_memory(page: Page, blocks: gr.Blocks) -> None:
                 request = GenerationRequest(model=wanted, prompt=request.prompt)
             return tab.restore(request)
         except InvalidRequest:  # saved by another version
-            return [gr.skip()] * (len(tab.model_outputs) + 1)
+            return tab.restore(GenerationRequest(model=page.context.first_model))
 
-    tab.generate.click(remember, tab.inputs, saved, **_QUIET)
-    tab.tell_after(blocks.load(recall, saved, [*tab.model_outputs, tab.notice], **_QUIET))
+    tab.generate.click(remember, tab.inputs, saved, **QUIET)
+    tab.refit_after(blocks.load(recall, saved, [*tab.model_outputs, tab.notice], **QUIET))
 
 
 def _connect_making(page: Page) -> None:
     """Generate, Stop, Unload."""
     context, tab = page.context, page.tab
-    outputs = [page.watched, tab.notice, *page.outputs]
 
     def generate(watched: str | None, shown: int, *arguments: Any) -> list[Any]:
         before = len(context.store.queue())
         try:
             for request in form.to_requests(text_to_video.TASK, tab.values(arguments)):
                 context.executor.submit(request)
-        except (InvalidRequest, StoreError) as error:
-            words = form.sentence(error) if isinstance(error, InvalidRequest) else str(error)
-            return [watched, preflight.error_html(words), *page.look(watched, shown)]
+        except InvalidRequest as error:
+            return [watched, *page.look(watched, shown, error_html(form.sentence(error)))]
         words = context.texts.queued_notice.format(count=before) if before else ""
-        return [None, preflight.note_html(words), *page.look(None, shown)]
+        return [None, *page.look(None, shown, note_html(words))]
 
-    def stop(watched: str | None, shown: int) -> list[Any]:
-        job_id = _stoppable(context.store, pick(context.store, watched))
-        if job_id is not None:
-            context.executor.cancel(job_id)
-        return [watched, "", *page.look(watched, shown)]
+    def stop(stoppable: str, watched: str | None, shown: int) -> list[Any]:
+        if stoppable:
+            context.executor.cancel(stoppable)
+        return page.look(watched, shown, "")
 
     def unload(watched: str | None, shown: int) -> list[Any]:
         context.executor.unload()
         deadline = time.monotonic() + _UNLOAD_SECONDS
         while header.can_unload(context) and time.monotonic() < deadline:
             time.sleep(0.1)
-        return [watched, "", *page.look(watched, shown)]
+        return page.look(watched, shown, "")
 
-    state = [page.watched, page.history.shown]
-    made = tab.generate.click(generate, [*state, *tab.inputs], outputs, **_QUIET)
-    stopped = tab.stop.click(stop, state, outputs, **_QUIET)
-    page.header.unload.click(unload, state, outputs, **_QUIET)
+    made = tab.generate.click(
+        page.reporting(generate, page.watched),
+        [*page.state, *tab.inputs],
+        [page.watched, *page.outputs],
+        **QUIET,
+    )
+    stopped = tab.stop.click(page.reporting(stop), [page.stoppable, *page.state], page.outputs, **QUIET)
+    page.header.unload.click(page.reporting(unload), page.state, page.outputs, **QUIET)
     for done in (made, stopped):  # a look that was under way may have put the timer to sleep meanwhile
-        done.then(page.look, state, page.outputs, **_QUIET)
+        done.then(page.reporting(page.look), page.state, page.outputs, **QUIET)
 
 
 def _connect_panel(page: Page) -> None:
     """What can be done with the job shown."""
     context, tab, right = page.context, page.tab, page.panel
+    form_outputs = [*tab.model_outputs, tab.notice]
 
-    def reuse(watched: str | None) -> list[Any]:
-        job = pick(context.store, watched)
+    def reuse(showing: str) -> list[Any]:
+        job = context.store.get(showing)
         if job is None:
-            return [gr.skip()] * (len(tab.model_outputs) + 1)
+            return [gr.skip()] * len(form_outputs)
         return tab.restore(job.result.request if job.result else job.request)
 
     def take_seed(event: gr.EventData) -> int:
         return int(event.seed)
 
-    def delete(confirmed: bool, watched: str | None, shown: int) -> list[Any]:
-        job = pick(context.store, watched)
-        if job is None or not confirmed:
-            return [watched, "", *page.look(watched, shown)]
+    def delete(confirmed: bool, showing: str, watched: str | None, shown: int) -> list[Any]:
+        if not confirmed:
+            return [watched, *page.look(watched, shown)]
         try:
-            context.store.delete(job.id)
+            context.store.delete(showing)
         except InvalidRequest as error:
-            return [watched, preflight.error_html(form.sentence(error)), *page.look(watched, shown)]
-        return [None, "", *page.look(None, shown)]
+            return [watched, *page.look(watched, shown, error_html(form.sentence(error)))]
+        return [None, *page.look(None, shown, "")]
 
-    tab.tell_after(right.reuse.click(reuse, page.watched, [*tab.model_outputs, tab.notice], **_QUIET))
-    right.status.take(take_seed, None, tab.controls["seed"], **_QUIET)
+    reused = reporting(reuse, form_outputs, tab.notice)
+    tab.refit_after(right.reuse.click(reused, page.showing, form_outputs, **QUIET))
+    right.status.take(take_seed, None, tab.controls["seed"], **QUIET)
     right.delete.click(
-        delete,
-        [right.confirmed, page.watched, page.history.shown],
-        [page.watched, tab.notice, *page.outputs],
+        page.reporting(delete, page.watched),
+        [right.confirmed, page.showing, *page.state],
+        [page.watched, *page.outputs],
         js=right.confirm_js,
-        **_QUIET,
+        **QUIET,
     )
 
 
@@ -234,13 +255,13 @@ def _connect_history(page: Page) -> None:
 
     def remove(watched: str | None, shown: int, event: gr.EventData) -> list[Any]:
         context.executor.cancel(str(event.job))
-        return [watched, *page.look(watched, shown)]
+        return page.look(watched, shown)
 
     def show_more(watched: str | None, shown: int) -> list[Any]:
         shown += history.PAGE
         return [shown, *page.look(watched, shown)]
 
-    state = [page.watched, past.shown]
-    past.cards.choose(choose, past.shown, [page.watched, *page.outputs], **_QUIET)
-    past.cards.remove(remove, state, [page.watched, *page.outputs], **_QUIET)
-    past.more.click(show_more, state, [past.shown, *page.outputs], **_QUIET)
+    chosen, more = [page.watched, *page.outputs], [past.shown, *page.outputs]
+    past.cards.choose(page.reporting(choose, page.watched), past.shown, chosen, **QUIET)
+    past.cards.remove(page.reporting(remove), page.state, page.outputs, **QUIET)
+    past.more.click(page.reporting(show_more, past.shown), page.state, more, **QUIET)

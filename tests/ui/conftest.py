@@ -46,11 +46,11 @@ def make_context(home: Path, model: str | None = None) -> Context:
     return Context(executor, WeightStore(settings, hub_cache=home / "hub"), settings, model)
 
 
-def open_studio(home: Path, model: str | None = None) -> Studio:
+def open_studio(home: Path, model: str | None = None, port: int | None = None) -> Studio:
     context = make_context(home, model)
     context.executor.start()
     blocks = build(context)
-    return Studio(launch(blocks, context.settings, Access()), context, blocks)
+    return Studio(launch(blocks, context.settings, Access(port=port)), context, blocks)
 
 
 @pytest.fixture

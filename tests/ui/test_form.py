@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 
 from tests.ui.fake import draw
-from ui import choices, form, preflight, units
+from ui import choices, form, guess, preflight, units
 from ui.context import Context
 from ui.examples import prompts_for
 from ui.strings import ENGLISH
-from wan_core.catalog import MODELS, find_model, resolve, validate
-from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest, knobs
+from ui.tabs import text_to_video
+from wan_core.catalog import MODELS, ModelSpec, Role, find_model, resolve, validate
+from wan_core.jobs.job import WorkerState, WorkerStatus
+from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest, StoreError, knobs
 
 WAN_14B = find_model("wan2.1-t2v-14b")
 WAN_SMALL = find_model("wan2.1-t2v-1.3b")
@@ -32,9 +35,7 @@ def test_a_control_carries_its_knob(name: str) -> None:
     built = form.control(name, values()[name])
     assert (built.label, built.info) == (knob.label, knob.help)
     if knob.high is not None:
-        assert (built.maximum, built.step) == (knob.high, knob.step)
-        assert built.minimum >= knob.low
-        assert (built.minimum / knob.step) % 1 == pytest.approx(0)
+        assert (built.minimum, built.maximum, built.step) == (knob.low, knob.high, knob.step)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -106,15 +107,72 @@ def test_errors_name_the_control_by_its_label(change: dict[str, object], words: 
 
 def test_clips_start_at_a_fifth_of_a_second_or_so() -> None:
     assert form.clip_range(DEMO) == (9, 25)
-    assert form.clip_range(WAN_14B) == (17, 257)
+    assert form.clip_range(WAN_14B) == (17, 129)
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "beyond", "wider"),
+    [
+        ("num_frames", (17, 129), 257, (17, 257)),
+        ("num_frames", (17, 129), 1, (1, 129)),
+        ("num_inference_steps", (1, 100), 200, (1, 200)),
+        ("guidance_scale", (1, 12), 20.0, (1, 20.0)),
+        ("shift", (1, 20), 0.1, (0.1, 20)),
+        ("fps", (8, 30), 60, (8, 60)),
+    ],
+)
+def test_sliders_offer_the_usual_and_widen_for_what_a_request_holds(
+    name: str, ends: tuple[float, float], beyond: float, wider: tuple[float, float]
+) -> None:
+    assert form.slider_range(name, WAN_14B) == ends
+    assert form.slider_range(name, WAN_14B, beyond) == wider
+    assert form.slider_range(name, WAN_14B, ends[0]) == ends
+
+
+def test_the_frame_rate_belongs_to_sampling() -> None:
+    assert form.fields("sampling") == [
+        "negative_prompt", "num_inference_steps", "guidance_scale", "shift", "scheduler", "fps",
+    ]  # fmt: skip
+    assert form.fields("output") == ["crf", "preview_every", "embed_metadata"]
+
+
+def test_a_fresh_session_takes_what_any_page_may_hold(context: Context) -> None:
+    """After a restart a page still shows a model that the new session has not heard of."""
+    with gr.Blocks():
+        controls = text_to_video.build(context).controls
+    for model in MODELS:
+        held = {**values(model), "num_frames": 257, "num_inference_steps": 200, "shift": 0.5}
+        for name in set(held) & set(controls):
+            assert controls[name].preprocess(held[name]) == held[name]
+    assert controls["resolution"].preprocess("720p") == "720p"
+    assert controls["aspect"].preprocess("9:16") == "9:16"
+
+
+@pytest.mark.parametrize(("model", "teraflops"), [(WAN_SMALL, 283), (WAN_14B, 1678)], ids=["1.3b", "14b"])
+def test_a_pass_costs_what_was_counted(model: ModelSpec, teraflops: float) -> None:
+    request = resolve(GenerationRequest(model=model.id, prompt="x"))
+    assert guess.forward_flops(request, model) / 1e12 == pytest.approx(teraflops, rel=0.005)
+    assert guess.decode_flops(request, model) / 1e12 == pytest.approx(275, rel=0.005)
+
+
+def test_a_guess_follows_the_device_and_the_request() -> None:
+    request = resolve(GenerationRequest(model=WAN_SMALL.id, prompt="x"))
+    card = guess.guess_seconds(request, WAN_SMALL, "NVIDIA GeForce RTX 4090")
+    assert 261 * 0.7 < card < 261 * 1.3  # measured by the model's authors
+    assert guess.guess_seconds(request, WAN_SMALL, "NVIDIA H100 80GB HBM3") < card / 3
+    assert guess.guess_seconds(request, WAN_SMALL, "CPU") > 1000 * card
+    unguided = request.model_copy(update={"guidance_scale": 1.0})
+    assert guess.guess_seconds(unguided, WAN_SMALL, "GPU") == pytest.approx(card / 2, rel=0.02)
+    assert guess.guess_seconds(request, WAN_SMALL, "") is None
 
 
 def test_the_preflight_line_tells_size_length_time_and_download(context: Context) -> None:
     line = preflight.preflight_html("t2v", values(WAN_SMALL.id), context)
-    assert line == (
-        '<p class="facts">832×480 · 5.1 s · time known after the first video · 17.6 GB to download</p>'
-    )
+    assert line == ('<p class="facts">832×480 · 5.1 s · time not known yet · 17.6 GB to download</p>')
     store, request = context.store, GenerationRequest(prompt="a star", seed=1)
+    store.beat(WorkerStatus(WorkerState.IDLE, device="NVIDIA GeForce RTX 4090"))
+    line = preflight.preflight_html("t2v", values(WAN_SMALL.id, videos=2), context)
+    assert "832×480 · 5.1 s · 2 videos · ≈10 min (guess) · 17.6 GB to download" in line
     job_id = store.submit(request)
     store.claim()
     video = context.settings.outputs_dir / "a.mp4"
@@ -135,6 +193,24 @@ def test_the_preflight_line_says_what_is_wrong_but_awaits_the_prompt(context: Co
     assert "alert" not in preflight.preflight_html("t2v", values(prompt=""), context)
     line = preflight.preflight_html("t2v", values(seed=-2), context)
     assert line.startswith('<p class="alert" role="alert">Seed: &#x27;-2&#x27; is refused.')
+
+
+def test_a_damaged_download_is_told_in_the_line(context: Context) -> None:
+    index = context.weights.folder(WAN_14B) / WAN_14B.weights[Role.TRANSFORMER].files[0]
+    index.parent.mkdir(parents=True)
+    index.write_text("{")
+    line = preflight.preflight_html("t2v", values(WAN_14B.id), context)
+    assert line.startswith('<p class="alert" role="alert">')
+    assert index.name in line
+
+
+def test_a_store_that_fails_is_told_in_the_line(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(request: GenerationRequest) -> float:
+        raise StoreError("The disk is full; make room.")
+
+    monkeypatch.setattr(context.store, "estimate_seconds", fail)
+    line = preflight.preflight_html("t2v", values(), context)
+    assert line == '<p class="alert" role="alert">The disk is full; make room.</p>'
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -15,7 +15,7 @@ from ui.strings import ENGLISH
 from ui.studio import pick
 from ui.tabs.history import cards_html
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
-from wan_core.schema import GenerationRequest, ProgressEvent, Stage
+from wan_core.schema import GenerationRequest, GenerationResult, ProgressEvent, Stage
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -57,6 +57,19 @@ def test_a_download_counts_bytes_and_passes_its_own_words_on(context: Context) -
     html = panel.status_html(replace(job(**event), status=JobStatus.RUNNING), context)
     assert "5.0 GB of 10.0 GB" in html
     assert "20 MB/s, 4 min left" in html
+
+
+def test_warnings_stand_beside_the_finished_video(context: Context, tmp_path: Path) -> None:
+    result = GenerationResult(
+        video=tmp_path / "a.mp4",
+        thumbnail=None,
+        request=job().request,
+        seconds={},
+        peak_bytes=1,
+        warnings=("No sound <here>.",),
+    )
+    html = panel.status_html(replace(job(), status=JobStatus.DONE, result=result), context)
+    assert '<p class="warning">No sound &lt;here&gt;.</p>' in html
 
 
 def test_a_file_that_has_gone_is_said_and_not_linked(context: Context, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import OpenPage, Studio, open_studio
 from tests.ui.fake import FAILING_PROMPT
-from wan_core.jobs.job import JobStatus
+from wan_core.jobs.job import Job, JobStatus
+from wan_core.schema import GenerationRequest, StoreError
 
 pytestmark = pytest.mark.browser
 
@@ -27,6 +29,11 @@ def write_prompt(page: Page, prompt: str) -> None:
 def generate(page: Page, prompt: str) -> None:
     write_prompt(page, prompt)
     page.locator("#generate").click()
+
+
+def choose_model(page: Page, title: str) -> None:
+    page.locator("#field-model input").click()
+    page.get_by_role("option", name=title).click()
 
 
 def wait_until_done(page: Page, status: str = "done") -> None:
@@ -257,4 +264,125 @@ def test_a_model_asked_for_at_the_start_wins_over_the_last_one(tmp_path: Path, o
     page = open_page(studio.address)
     expect(page.locator("#field-model input")).to_have_value("Wan2.1 T2V 1.3B")
     expect(page.locator("#preflight")).to_contain_text("832×480")
+    studio.close()
+
+
+def make(studio: Studio, **fields: object) -> Job:
+    """A video made elsewhere: the page that is open does not know of it."""
+    store = studio.context.store
+    job_id = studio.context.executor.submit(GenerationRequest(**fields))
+    deadline = time.monotonic() + 15
+    while not store.get(job_id).status.is_final and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return store.get(job_id)
+
+
+def test_delete_removes_the_video_that_is_shown(studio: Studio, open_page: OpenPage) -> None:
+    shown = make(studio, prompt="a star that is shown")
+    page = open_page(studio.address)
+    expect(page.locator("#status .prompt")).to_have_text("a star that is shown")
+    other = make(studio, prompt="a star made elsewhere")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.locator("#delete").click()
+    expect(page.locator("#status .prompt")).to_have_text("a star made elsewhere")
+    assert asked == ["Delete this video and its file?\n\na star that is shown"]
+    assert not shown.result.video.exists()
+    assert other.result.video.exists()
+    assert studio.context.store.get(shown.id) is None
+
+
+def test_reuse_gives_back_the_video_that_is_shown(studio: Studio, open_page: OpenPage) -> None:
+    make(studio, prompt="a star to be reused", seed=4)
+    page = open_page(studio.address)
+    make(studio, prompt="a star made elsewhere", seed=5)
+    page.locator("#reuse").click()
+    expect(page.locator("#field-prompt textarea")).to_have_value("a star to be reused")
+    expect(page.locator("#field-seed input")).to_have_value("4")
+
+
+def test_stop_is_for_the_job_that_the_page_has_seen(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    generate(page, "slowly, to be stopped")
+    wait_until_done(page, "running")
+    first = studio.context.store.queue()[0].id
+    page.route("**/gradio_api/**", lambda route: route.abort())  # the page learns nothing any more
+    studio.context.executor.cancel(first)
+    later = studio.context.executor.submit(GenerationRequest(prompt="a later one, endlessly"))
+    deadline = time.monotonic() + 10
+    while studio.context.store.get(later).status is not JobStatus.RUNNING and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert page.locator("#stoppable textarea, #stoppable input").first.input_value() == first
+    studio.context.executor.cancel(later)
+
+
+def test_settings_beyond_the_sliders_come_back_whole(studio: Studio, open_page: OpenPage) -> None:
+    extreme = {"num_frames": 5, "num_inference_steps": 150, "guidance_scale": 19.95, "shift": 0.3, "fps": 60}
+    job = make(studio, prompt="a star beyond", seed=9, **extreme)
+    page = open_page(studio.address)
+    page.locator("#reuse").click()
+    expect(page.locator("#field-prompt textarea")).to_have_value("a star beyond")
+    expect(page.locator("#field-num_frames")).to_contain_text("Duration: 0.08 s · 5 frames")
+    page.locator("#sampling > button").click()
+    steps = page.locator("#field-num_inference_steps input[type=range]")
+    expect(steps).to_have_attribute("max", "150")
+    expect(page.locator("#field-shift input[type=range]")).to_have_attribute("min", "0.3")
+    page.locator("#generate").click()
+    page.wait_for_function("document.querySelectorAll('#status [data-status=running]').length > 0")
+    wait_until_done(page)
+    again = studio.context.store.list(limit=1)[0]
+    assert again.id != job.id
+    assert again.request == job.request
+    expect(page.locator(".toast-wrap .toast-body")).to_have_count(0)
+
+
+def test_a_number_being_typed_is_no_error(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    choose_model(page, "Wan2.1 T2V 1.3B")
+    frames = page.locator("#field-num_frames input[type=number]")
+    expect(page.locator("#field-num_frames input[type=range]")).to_have_attribute("max", "129")
+    expect(page.locator("#field-num_frames")).to_contain_text("Duration: 5.1 s · 81 frames")
+    frames.fill("")
+    frames.press_sequentially("129", delay=150)
+    expect(page.locator("#preflight")).to_contain_text("8.1 s")
+    expect(page.locator("#preflight")).to_contain_text("longer than the 81 frames")
+    expect(page.locator("#field-num_frames")).to_contain_text("Duration: 8.1 s · 129 frames")
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_a_store_that_fails_is_one_sentence(
+    studio: Studio, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(job_id: str) -> bool:
+        raise StoreError("The disk is full; make room.")
+
+    make(studio, prompt="a star to keep")
+    page = open_page(studio.address)
+    monkeypatch.setattr(studio.context.store, "delete", fail)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#delete").click()
+    expect(page.locator("#notice .alert")).to_have_text("The disk is full; make room.")
+    expect(page.locator("#status .prompt")).to_have_text("a star to keep")
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_a_page_left_open_works_on_after_a_restart(tmp_path: Path, open_page: OpenPage) -> None:
+    studio = open_studio(tmp_path)
+    port = int(studio.address.rstrip("/").rsplit(":", 1)[1])
+    page = open_page(studio.address)
+    choose_model(page, "Wan2.1 T2V 14B")
+    page.get_by_label("720p").check()
+    expect(page.locator("#preflight")).to_contain_text("1280×720 · 5.1 s")
+    studio.close()
+    studio = open_studio(tmp_path, port=port)
+    page.get_by_label("9:16").check()
+    expect(page.locator("#preflight")).to_contain_text("720×1280 · 5.1 s")
+    generate(page, "")
+    expect(page.locator("#notice .alert")).to_have_text(
+        "Prompt: the prompt is empty. Describe what should be seen."
+    )
+    choose_model(page, "Demo (built in)")
+    expect(page.locator("#field-num_frames input[type=range]")).to_have_attribute("max", "25")
+    generate(page, "a star after the restart")
+    wait_until_done(page)
     studio.close()

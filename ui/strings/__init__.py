@@ -3,6 +3,4 @@
 from ui.strings.en import ENGLISH
 from ui.strings.texts import Texts
 
-LANGUAGES: dict[str, Texts] = {"en": ENGLISH}
-
-__all__ = ["ENGLISH", "LANGUAGES", "Texts"]
+__all__ = ["ENGLISH", "Texts"]

@@ -33,6 +33,7 @@ class Texts:
     resolution: str
     aspect: str
     duration: str
+    duration_of: str
     quality: str
     quality_draft: str
     quality_balanced: str
@@ -50,6 +51,7 @@ class Texts:
     clip: str
     videos_count: str
     takes: str
+    takes_guess: str
     takes_unknown: str
     to_download: str
     beyond_training: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -9,22 +10,23 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, preflight
+from ui import choices, form, preflight, units
 from ui.context import Context
 from ui.examples import prompts_for
+from ui.listening import QUIET, error_html
 from ui.strings import Texts
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 
 TASK = "t2v"
 
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 _TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
 """Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
 
 _LONGEST_CHIP, _LONG = 70, ' class="long"'
 _DEMO = "demo"
 _DICE = Path(__file__).resolve().parents[2] / "assets" / "icons" / "dice.svg"
+_NARROW_JS = "(ends) => JSON.parse(ends).map((pair) => ({ __type__: 'update', ...pair }))"
 _PICK_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
@@ -41,6 +43,7 @@ class TextToVideo:
     controls: dict[str, gr.components.Component] = field(default_factory=dict)
     world: gr.HTML | None = None
     examples: gr.HTML | None = None
+    ends: gr.Textbox | None = None
     preflight: gr.HTML | None = None
     notice: gr.HTML | None = None
     dice: gr.Button | None = None
@@ -55,7 +58,12 @@ class TextToVideo:
     @property
     def model_outputs(self) -> list[gr.components.Component]:
         """What ``model_updates`` updates."""
-        return [*self.controls.values(), self.world, self.examples]
+        return [*self.controls.values(), self.world, self.examples, self.ends]
+
+    @property
+    def told(self) -> list[gr.components.Component]:
+        """What ``tell`` updates."""
+        return [self.preflight, self.controls["num_frames"]]
 
     def values(self, arguments: tuple[Any, ...]) -> dict[str, Any]:
         return dict(zip(self.controls, arguments, strict=True))
@@ -67,15 +75,27 @@ class TextToVideo:
             *(updates.get(name, gr.skip()) for name in self.controls),
             gr.update(visible=spec.id == _DEMO),
             examples_html(spec, self.context.texts),
+            _slider_ends(spec, values),
         ]
 
-    def tell(self, *arguments: Any) -> str:
-        """The pre-flight line of the form as it stands."""
-        return preflight.preflight_html(TASK, self.values(arguments), self.context)
+    def tell(self, *arguments: Any) -> list[Any]:
+        """The pre-flight line of the form as it stands, and the clip's length beside its slider."""
+        values, texts = self.values(arguments), self.context.texts
+        line = preflight.preflight_html(TASK, values, self.context)
+        frames, fps = values["num_frames"], values["fps"]
+        if not (frames and fps):
+            return [line, gr.update(label=texts.duration)]
+        seconds = units.in_seconds(frames / fps)
+        return [line, gr.update(label=texts.duration_of.format(seconds=seconds, frames=round(frames)))]
 
     def tell_after(self, event: Any) -> None:
         """Renew the pre-flight line once ``event`` has changed the form."""
-        event.then(self.tell, self.inputs, self.preflight, **_QUIET)
+        event.then(self.tell, self.inputs, self.told, **QUIET)
+
+    def refit_after(self, event: Any) -> None:
+        """``event`` has put another model or request into the form: fit the sliders' ends to it, and tell."""
+        sliders = [self.controls[name] for name in form.SLIDERS]
+        self.tell_after(event.then(None, self.ends, sliders, js=_NARROW_JS, **QUIET))
 
     def restore(self, request: GenerationRequest) -> list[Any]:
         """The updates of ``model_outputs`` and ``notice`` that put a request back into the form."""
@@ -83,7 +103,13 @@ class TextToVideo:
             return [*self.model_updates(find_model(request.model), form.values_of(request)), ""]
         except InvalidRequest as error:
             unchanged = [gr.skip()] * len(self.model_outputs)
-            return [*unchanged, preflight.error_html(form.sentence(error))]
+            return [*unchanged, error_html(form.sentence(error))]
+
+
+def _slider_ends(spec: ModelSpec, values: form.Values) -> str:
+    """The ends of all of ``form.SLIDERS``, in their order, as the browser is to apply them."""
+    ranges = [form.slider_range(name, spec, values.get(name)) for name in form.SLIDERS]
+    return json.dumps([{"minimum": low, "maximum": high} for low, high in ranges])
 
 
 def examples_html(spec: ModelSpec, texts: Texts) -> str:
@@ -137,6 +163,7 @@ def _build_main(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> No
         elem_id="world",
         apply_default_css=False,
     )
+    tab.ends = gr.Textbox(visible="hidden", elem_id="slider-ends")
     _build_choices(tab, spec, values)
 
 
@@ -152,13 +179,12 @@ def _build_seed(tab: TextToVideo, values: dict[str, Any]) -> None:
 
 
 def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> None:
-    """Resolution, aspect ratio, duration, quality."""
+    """Resolution, aspect ratio, duration, quality; at first with what any model offers, see ``control``."""
     texts, controls = tab.context.texts, tab.controls
-    table = choices.sizes_by_choice(spec)
     several = len(spec.sizes) > 1
     with gr.Row():
         controls["resolution"] = gr.Radio(
-            list(table),
+            form.all_tiers(TASK),
             value=values["resolution"],
             label=texts.resolution,
             visible=several,
@@ -166,19 +192,19 @@ def _build_choices(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) ->
             min_width=150,
         )
         controls["aspect"] = gr.Radio(
-            list(table[values["resolution"]]),
+            list(choices.ASPECTS),
             value=values["aspect"],
             label=texts.aspect,
             visible=several,
             elem_id="field-aspect",
             scale=2,
         )
-    low, high = form.clip_range(spec)
+    frames = knobs()["num_frames"]
     controls["num_frames"] = gr.Slider(
-        low,
-        high,
+        frames.low,
+        frames.high,
         value=values["num_frames"],
-        step=knobs()["num_frames"].step,
+        step=frames.step,
         label=texts.duration,
         buttons=[],
         elem_id="field-num_frames",
@@ -223,7 +249,7 @@ def _build_sampling(tab: TextToVideo, values: dict[str, Any]) -> None:
     def own_negative(model: str) -> str:
         return find_model(model).defaults.negative_prompt
 
-    reset.click(own_negative, controls["model"], controls["negative_prompt"], **_QUIET)
+    reset.click(own_negative, controls["model"], controls["negative_prompt"], **QUIET)
 
 
 def _build_output(tab: TextToVideo, values: dict[str, Any]) -> None:
@@ -255,23 +281,23 @@ def _connect(tab: TextToVideo) -> None:
 
     model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
     resolution, aspect = controls["resolution"], controls["aspect"]
+    tab.refit_after(model.input(choose_model, model, tab.model_outputs, **QUIET))
     chosen = (
-        model.input(choose_model, model, tab.model_outputs, **_QUIET),
-        resolution.input(choose_resolution, [model, resolution, aspect], aspect, **_QUIET),
-        quality.input(choose_quality, [model, quality], steps, **_QUIET),
-        tab.dice.click(None, None, controls["seed"], js="() => -1", **_QUIET),
+        resolution.input(choose_resolution, [model, resolution, aspect], aspect, **QUIET),
+        quality.input(choose_quality, [model, quality], steps, **QUIET),
+        tab.dice.click(None, None, controls["seed"], js="() => -1", **QUIET),
     )
     for event in chosen:
         tab.tell_after(event)
-    steps.input(name_quality, [model, steps], quality, **_QUIET)
-    tab.examples.pick(take_example, None, [controls["prompt"], tab.notice], **_QUIET)
-    controls["prompt"].input(None, None, tab.notice, js="() => ''", **_QUIET)
+    steps.input(name_quality, [model, steps], quality, **QUIET)
+    tab.examples.pick(take_example, None, [controls["prompt"], tab.notice], **QUIET)
+    controls["prompt"].input(None, None, tab.notice, js="() => ''", **QUIET)
     others = [part for name, part in controls.items() if name not in _TOLD_OTHERWISE]
     gr.on(
         [part.input for part in others],
         tab.tell,
         tab.inputs,
-        tab.preflight,
+        tab.told,
         trigger_mode="always_last",
-        **_QUIET,
+        **QUIET,
     )

@@ -97,7 +97,7 @@ class GenerationRequest(BaseModel):
     )
     fps: int | None = _knob(
         None,
-        Knob("Frame rate", "Frames per second of the file; motion speed follows.", "output", 1, 60, 1),
+        Knob("Frame rate", "Frames per second of the file; motion speed follows.", "sampling", 1, 60, 1),
     )
     crf: int = _knob(
         18,

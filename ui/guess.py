@@ -1,0 +1,53 @@
+"""A first guess of how long a video takes, until the store has learnt it from finished ones."""
+
+from __future__ import annotations
+
+from wan_core.catalog import ModelSpec
+from wan_core.schema import GenerationRequest
+
+_FLOPS_PER_SECOND = (
+    ("CPU", 0.05e12),
+    ("MPS", 3e12),
+    ("H100", 350e12),
+    ("H200", 350e12),
+    ("H800", 350e12),
+    ("A100", 195e12),
+    ("A800", 195e12),
+)
+"""Part of a device's name -> what the official code reaches on it, to the order of magnitude."""
+
+_ANY_GPU = 100e12
+_STEP_SECONDS = 0.05
+"""What a pass through the model takes at the least, however small it is."""
+
+_DECODE_FLOPS, _DECODE_DIM = 8.5e6, 96
+"""Decoding one pixel with the official VAE (275 TFLOP for 81 frames of 832x480), and its width."""
+
+
+def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> float | None:
+    """Seconds that a request with all its numbers takes on a device of this name; None without a name."""
+    if not device:
+        return None
+    speed = next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
+    passes = request.num_inference_steps * (2 if request.guidance_scale > 1 else 1)
+    return (
+        passes * (forward_flops(request, spec) / speed + _STEP_SECONDS) + decode_flops(request, spec) / speed
+    )
+
+
+def forward_flops(request: GenerationRequest, spec: ModelSpec) -> float:
+    """Floating-point operations of one pass through the DiT: its linear layers and both attentions."""
+    dit = spec.dit
+    of_time, of_height, of_width = dit.patch_size
+    latent_frames = (request.num_frames - 1) // 4 + 1
+    cells = latent_frames * (request.height // 8) * (request.width // 8)
+    tokens = cells / (of_time * of_height * of_width)
+    linear = tokens * (6 * dit.dim**2 + 2 * dit.dim * dit.ffn_dim) + dit.text_len * 2 * dit.dim**2
+    attention = 2 * tokens * (tokens + dit.text_len) * dit.dim
+    return 2 * dit.num_layers * (linear + attention)
+
+
+def decode_flops(request: GenerationRequest, spec: ModelSpec) -> float:
+    """Floating-point operations of decoding the latents; they grow with the square of the VAE's width."""
+    pixels = request.num_frames * request.height * request.width
+    return pixels * _DECODE_FLOPS * (spec.vae.dim / _DECODE_DIM) ** 2
