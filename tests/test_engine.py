@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -96,14 +97,15 @@ def test_without_metadata_the_file_says_nothing(engine: Engine) -> None:
 
 def test_the_same_request_gives_the_same_file_and_another_seed_another(settings: Settings) -> None:
     files = []
-    for seed in (1, 1, 2):
-        result = Engine(settings).generate(request(seed=seed, embed_metadata=False), ignore, f"job{seed}")
+    for job, seed in {"a": 1, "b": 1, "c": 2}.items():
+        result = Engine(settings).generate(request(seed=seed, embed_metadata=False), ignore, job)
         files.append(result.video.read_bytes())
     assert files[0] == files[1] != files[2]
 
 
 def test_a_warm_engine_repeats_itself(engine: Engine) -> None:
-    first, other, again = (engine.generate(request(seed=s), ignore, f"j{s}") for s in (1, 2, 1))
+    jobs = {"a": 1, "b": 2, "c": 1}
+    first, other, again = (engine.generate(request(seed=s), ignore, job) for job, s in jobs.items())
     assert first.video.read_bytes() == again.video.read_bytes() != other.video.read_bytes()
 
 
@@ -226,6 +228,82 @@ def test_latents_are_saved_before_decoding_and_decode_to_the_same_file(engine: E
     whole = engine.generate(request(), ignore, "again")
     assert rescued.video.read_bytes() == whole.video.read_bytes()
     assert rescued.request == whole.request
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each call of the transformer."""
+    forward, seen = WanDiT.forward, []
+
+    def counted(self: WanDiT, *inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(1)
+        return forward(self, *inputs)
+
+    monkeypatch.setattr(WanDiT, "forward", counted)
+    return seen
+
+
+def test_a_job_that_died_while_decoding_is_not_denoised_again(settings: Settings, calls: list[int]) -> None:
+    with pytest.raises(Cancelled):
+        Engine(settings).generate(request(), stop_at(Stage.DECODE, 1), "job")
+    assert len(calls) == 6
+    again = Engine(settings).generate(request(), ignore, "job")
+    assert len(calls) == 6
+    assert again.video.read_bytes() == Engine(settings).generate(request(), ignore, "b").video.read_bytes()
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"num_inference_steps": 2}, {"prompt": "a blue circle"}])
+def test_latents_of_another_request_are_not_taken(engine: Engine, calls: list[int], change: dict) -> None:
+    engine.generate(request(), ignore, "job")
+    calls.clear()
+    engine.generate(request().model_copy(update=change), ignore, "job")
+    assert len(calls) == 2 * change.get("num_inference_steps", 3)
+
+
+def test_damaged_latents_are_made_again(engine: Engine, calls: list[int]) -> None:
+    engine.generate(request(), ignore, "job")
+    path = engine.latents_path("job")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    engine.generate(request(), ignore, "job")
+    assert len(calls) == 12
+    assert path.read_bytes() == whole
+
+
+def test_a_prompt_cut_short_is_a_warning_of_the_result(settings: Settings) -> None:
+    engine = Engine(settings)
+    assert engine.generate(request(), ignore, "a").warnings == ()
+    long = request().model_copy(update={"prompt": "a red circle " * 300})
+    (warning,) = engine.generate(long, ignore, "b").warnings
+    assert re.fullmatch(r"The prompt has \d{3,4} tokens; the model sees the first 512\.", warning)
+    # another process has encoded nothing; it takes the latents and counts the tokens
+    assert Engine(settings).generate(long, ignore, "b").warnings == (warning,)
+
+
+def test_a_named_file_has_no_poster_and_its_neighbours_stay(engine: Engine, tmp_path: Path) -> None:
+    neighbour = tmp_path / "out.webp"
+    neighbour.write_bytes(b"mine")
+    result = engine.generate(request(), ignore, "job", tmp_path / "out.mp4")
+    assert (result.video, result.thumbnail) == (tmp_path / "out.mp4", None)
+    assert neighbour.read_bytes() == b"mine"
+    assert outputs(engine) == []
+
+
+def test_short_of_memory_the_device_is_cleared_first_and_ram_last(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+
+    def exhausted(*_: object) -> None:
+        log.append("work")
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    for name in ("withdraw", "unload"):
+        monkeypatch.setattr(engine.manager, name, lambda name=name: log.append(name) or True)
+    monkeypatch.setattr(WanDiT, "forward", exhausted)
+    with pytest.raises(OutOfMemory):
+        engine.generate(request(), ignore, "job")
+    assert log == ["work", "withdraw", "work", "unload", "work", "unload"]
 
 
 def test_a_full_disk_while_writing_keeps_the_latents(engine: Engine) -> None:

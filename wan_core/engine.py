@@ -27,11 +27,12 @@ from wan_core.media.write import (
 )
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
-from wan_core.pipelines.prompt_encoding import PromptCache
+from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
 from wan_core.schema import (
     Emit,
     GenerationRequest,
     GenerationResult,
+    MediaError,
     OutOfMemory,
     PartUse,
     ProgressEvent,
@@ -95,6 +96,8 @@ class _Job:
     peak: PeakMemory
     latents: Tensor | None = None
     poster: np.ndarray | None = None
+    thumbnail: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Engine:
@@ -117,13 +120,15 @@ class Engine:
         """Make the video of a request.
 
         The latents are saved in ``settings.latents_dir/<job_id>.safetensors`` before they are decoded,
-        so a failure after that costs no denoising: see ``decode``.
+        so a failure after that costs no denoising: the same job run again starts from them, and so does
+        ``decode``.
 
         Args:
             request: open fields are filled in with the model's defaults, seed -1 with a new seed.
             emit: told every step; raises ``Cancelled`` to stop the job within one step.
             job_id: names the files.
-            output: the video's file, replaced if it exists; None is a new one in ``outputs_dir``.
+            output: the video's file, replaced if it exists, with no poster beside it; None is a new one
+                in ``outputs_dir``, with its poster.
 
         Raises:
             InvalidRequest: the request does not fit the model.
@@ -136,15 +141,17 @@ class Engine:
         validate(request)
         request = resolve(request)
         job = self._start(request, emit, job_id, output)
+        job.latents = self._saved_latents(request, job_id)
 
         def work() -> GenerationResult:
             if job.latents is None:
                 job.latents = generate_latents(self.manager, job.spec, request, self._prompts, job.clock)
                 save_latents(job.latents, self.latents_path(job_id), request)
                 prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+            job.warnings = prompt_warnings(self.manager, job.spec, request, self._prompts, job.clock)
             return self._finish(job)
 
-        return self._twice_if_short_of_memory(work)
+        return self._again_if_short_of_memory(work)
 
     def decode(
         self, latents_file: Path, emit: Emit, job_id: str, output: Path | None = None
@@ -153,7 +160,7 @@ class Engine:
         latents, request = load_latents(latents_file)
         job = self._start(request, emit, job_id, output)
         job.latents = latents
-        return self._twice_if_short_of_memory(lambda: self._finish(job))
+        return self._again_if_short_of_memory(lambda: self._finish(job))
 
     def latents_path(self, job_id: str) -> Path:
         """Where a job's latents are kept."""
@@ -167,25 +174,37 @@ class Engine:
         target = output or new_video_path(self.settings.outputs_dir, job_id)
         require_writable(target.parent)
         peak = PeakMemory(self.manager.device)
-        return _Job(find_model(request.model), request, target, StageClock(emit, peak), peak)
+        job = _Job(find_model(request.model), request, target, StageClock(emit, peak), peak)
+        if output is None:
+            job.thumbnail = target.with_suffix(".webp")
+        return job
+
+    def _saved_latents(self, request: GenerationRequest, job_id: str) -> Tensor | None:
+        """What an earlier run of the same job finished denoising, if it got that far."""
+        try:
+            latents, saved = load_latents(self.latents_path(job_id))
+        except MediaError:  # there are none, or they are damaged
+            return None
+        return latents if saved == request else None
 
     def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video and its poster."""
         request, target = job.request, job.target
-        thumbnail = target.with_suffix(".webp")
         metadata = request_metadata(request) if request.embed_metadata else {}
         with closing(self._frames(job)) as frames:
             write_video(frames, target, request.fps, request.crf, metadata)
-        write_poster(job.poster, thumbnail)
+        if job.thumbnail is not None:
+            write_poster(job.poster, job.thumbnail)
         job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
         job.clock.stop()
         return GenerationResult(
             video=target,
-            thumbnail=thumbnail,
+            thumbnail=job.thumbnail,
             request=request,
             seconds=job.clock.seconds,
             peak_bytes=job.peak.bytes,
             parts=job.clock.parts,
+            warnings=job.warnings,
         )
 
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:
@@ -199,9 +218,14 @@ class Engine:
                 yield chunk
         job.clock(ProgressEvent(stage=Stage.SAVE, step=0, total=1))
 
-    def _twice_if_short_of_memory(self, work: Callable[[], GenerationResult]) -> GenerationResult:
-        """Run ``work``; when memory runs out, once more with nothing else in it. Finished latents stay."""
-        for _ in range(2):
+    def _again_if_short_of_memory(self, work: Callable[[], GenerationResult]) -> GenerationResult:
+        """Run ``work``; when memory runs out, again with an empty device, and at last with empty RAM.
+
+        A step that has nothing to free is left out. Finished latents stay.
+        """
+        reliefs = iter((self.manager.withdraw, self.manager.unload))
+        freed = True
+        while freed:
             try:
                 return work()
             except (RuntimeError, MemoryError) as error:
@@ -209,7 +233,8 @@ class Engine:
                     raise
                 _log.warning("Out of memory: %s", str(error).partition("\n")[0])
                 traceback.clear_frames(error.__traceback__)  # their locals hold tensors
-            self.unload()
+            freed = any(relieve() for relieve in reliefs)  # the first that frees something
+        self.unload()
         raise OutOfMemory(
             f"The device ({self.manager.device.type}) ran out of memory; choose a smaller size, fewer frames "
             "or precision bf16, or close other programs that use it."

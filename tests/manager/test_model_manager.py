@@ -216,7 +216,7 @@ def test_withdrawn_parts_stay_in_ram(settings, tiny_spec, loads) -> None:
 
 
 def test_a_text_encoder_too_large_for_the_device_drives_nobody_out(settings, tiny_spec) -> None:
-    made = pretend_device(manager(settings))
+    made = pretend_device(manager(settings, host=3 * PLENTY))
     use(made, tiny_spec, TEXT_ENCODER)
     made.withdraw()
     next(iter(made._components.values())).bytes = PLENTY + 1

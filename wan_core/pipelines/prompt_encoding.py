@@ -77,8 +77,7 @@ def encode_prompts(
     """
     guided = request.guidance_scale != 1
     texts = [request.prompt, request.negative_prompt] if guided else [request.prompt]
-    encoder_id = (spec.text_encoder, spec.weights[Role.TEXT_ENCODER], spec.folder)
-    keys = [(text, encoder_id, source.dtype(Role.TEXT_ENCODER)) for text in texts]
+    keys = [_key(source, spec, text) for text in texts]
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
     if missing:
         tokenizer = PromptTokenizer(source.folder(spec, "tokenizer", emit), spec.dit.text_len)
@@ -87,9 +86,31 @@ def encode_prompts(
                 emit(ProgressEvent(stage=Stage.ENCODE, step=done, total=len(missing)))
                 cache.put(key, encode_prompt(encoder, tokenizer, text))
     prompts = [cache.get(key) for key in keys]
-    message = _overlong(prompts[0].tokens, spec.dit.text_len)
+    message = " ".join(_overlong(prompts[0].tokens, spec.dit.text_len))
     emit(ProgressEvent(stage=Stage.ENCODE, step=len(missing), total=len(missing), message=message))
     return PromptEmbeds(prompts[0].embeds, prompts[1].embeds if guided else None)
+
+
+def prompt_warnings(
+    source: ComponentSource, spec: ModelSpec, request: GenerationRequest, cache: PromptCache, emit: Emit
+) -> tuple[str, ...]:
+    """What to tell of a resolved request's prompt: that the model sees its beginning only, if so.
+
+    The prompt is not encoded for it; its tokens are counted if it is not in the cache.
+    """
+    key = _key(source, spec, request.prompt)
+    if key in cache:
+        tokens = cache.get(key).tokens
+    else:
+        tokenizer = PromptTokenizer(source.folder(spec, "tokenizer", emit), spec.dit.text_len)
+        tokens = tokenizer.count(request.prompt)
+    return _overlong(tokens, spec.dit.text_len)
+
+
+def _key(source: ComponentSource, spec: ModelSpec, text: str) -> Hashable:
+    """What decides the embeddings of a text: it, the encoder and its precision."""
+    encoder_id = (spec.text_encoder, spec.weights[Role.TEXT_ENCODER], spec.folder)
+    return (text, encoder_id, source.dtype(Role.TEXT_ENCODER))
 
 
 @torch.inference_mode()
@@ -106,6 +127,6 @@ def encode_prompt(encoder: nn.Module, tokenizer: PromptTokenizer, text: str) -> 
     return EncodedPrompt(embeds, tokenizer.count(text))
 
 
-def _overlong(tokens: int, limit: int) -> str:
+def _overlong(tokens: int, limit: int) -> tuple[str, ...]:
     """What to tell when the model will not see the end of the prompt."""
-    return f"The prompt has {tokens} tokens; the model sees the first {limit}." if tokens > limit else ""
+    return (f"The prompt has {tokens} tokens; the model sees the first {limit}.",) if tokens > limit else ()
