@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.test_architecture import ROOT
+from wan_core import cli
+from wan_core.catalog import MODELS, ModelSpec
 from wan_core.cli import TerminalProgress, main, progress_line
 from wan_core.engine import Engine
+from wan_core.manager.weights import WeightStore
 from wan_core.media.metadata import read_request
-from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Stage, knobs
+from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Stage, WeightsError, knobs
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -123,6 +126,36 @@ def test_models_lists_each_with_its_place_and_size(machine, tiny, capsys) -> Non
     assert str(tiny.folder) in row
     row = next(line for line in lines if line.startswith("wan2.1-t2v-1.3b"))
     assert "17.6 GB" in row
+
+
+def test_models_lists_the_others_beside_a_damaged_one(machine, capsys, monkeypatch) -> None:
+    missing = WeightStore.missing
+
+    def damaged(self: WeightStore, spec: ModelSpec) -> dict[str, int]:
+        if spec.id == "wan2.1-t2v-14b":
+            raise WeightsError("x.index.json is no index.")
+        return missing(self, spec)
+
+    monkeypatch.setattr(WeightStore, "missing", damaged)
+    assert main(["models", *machine]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(MODELS)
+    assert "wan2.1-t2v-14b     Wan2.1 T2V 14B     x.index.json is no index." in lines
+    assert sum("x.index.json" in line for line in lines) == 1
+
+
+def test_a_failure_of_training_is_one_sentence(capsys, monkeypatch) -> None:
+    def fail(argv: list[str]) -> int:
+        raise WeightsError(f"{argv[0]} is damaged.")
+
+    monkeypatch.setattr(cli, "_train", fail)
+    assert main(["train", "vae"]) == 1
+    assert capsys.readouterr().err == "vae is damaged.\n"
+
+
+def test_warnings_are_told_once_at_the_end(machine, capsys) -> None:
+    assert generate(machine, "--prompt", "a red circle " * 300) == 0
+    assert capsys.readouterr().err.count("tokens; the model sees the first 512.\n") == 1
 
 
 def test_download_needs_a_model_and_leaves_a_complete_one_alone(machine, capsys) -> None:

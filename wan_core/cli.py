@@ -39,11 +39,11 @@ _BYTE_STAGES = (Stage.DOWNLOAD, Stage.LOAD)
 
 def main(argv: list[str]) -> int:
     """Run one command; returns the exit code: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
-    if argv[:1] == ["train"]:  # it has options of its own
-        return _train(argv[1:])
-    options = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
+        if argv[:1] == ["train"]:  # it has options of its own
+            return _train(argv[1:])
+        options = _parser().parse_args(argv)
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
         return options.run(options)
     except InvalidRequest as error:
         return _complain(error, EXIT_BAD_INPUT)
@@ -139,6 +139,8 @@ def _run(options: argparse.Namespace, work: Callable[..., GenerationResult]) -> 
         result = work(Engine(_settings(options)), progress, secrets.token_hex(6), output)
     finally:
         progress.close()
+    for warning in result.warnings:
+        sys.stderr.write(f"{warning}\n")
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
     for part, use in result.parts.items():
         memory = f"peak {use.peak_bytes / 2**30:6.2f} GiB"
@@ -161,7 +163,11 @@ def _models(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{folder}\n")
         return 0
     for spec in MODELS.values():
-        sys.stdout.write(f"{_model_line(store, spec)}\n")
+        try:
+            line = _model_line(store, spec)
+        except WanStudioError as error:  # the others are of use all the same
+            line = f"{spec.id:<18} {spec.title:<18} {error}"
+        sys.stdout.write(f"{line}\n")
     return 0
 
 
