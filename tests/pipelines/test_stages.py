@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from wan_core.catalog import ModelSpec, Role, resolve
+from wan_core.catalog import ModelSpec, Role, find_model, resolve
 from wan_core.manager.model_manager import ModelManager
+from wan_core.models.vae.config import decoding_bytes
 from wan_core.pipelines.decoding import to_uint8
-from wan_core.pipelines.generation import generate_latents
+from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.guidance import guided_velocity
 from wan_core.pipelines.latents import (
     load_latents,
@@ -34,7 +36,7 @@ from wan_core.pipelines.preview import (
     preview_webp,
 )
 from wan_core.pipelines.prompt_encoding import EncodedPrompt, PromptCache, PromptEmbeds, encode_prompts
-from wan_core.schema import GenerationRequest, MediaError, ProgressEvent, Settings, Stage, WeightsError
+from wan_core.schema import Emit, GenerationRequest, MediaError, ProgressEvent, Settings, Stage, WeightsError
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -88,6 +90,36 @@ def test_without_a_null_prompt_there_is_one_pass() -> None:
     prompts = PromptEmbeds(torch.full((1, 4, 8), 3.0), None)
     assert guided_velocity(model, latents, torch.tensor([500]), prompts, 1.0).mean() == 3
     assert model.calls == 1
+
+
+def test_each_stage_tells_how_much_room_it_needs(tiny: ModelSpec, manager: ModelManager) -> None:
+    told: dict[Role, int] = {}
+    use = manager.use
+
+    def noting(spec: ModelSpec, role: Role, emit: Emit, working: int = 0) -> AbstractContextManager:
+        told[role] = working
+        return use(spec, role, emit, working)
+
+    manager.use = noting
+    asked = request(width=48, num_frames=9)
+    latents = generate_latents(manager, tiny, asked, PromptCache(), lambda event: None)
+    assert len(list(decode_latents(manager, tiny, latents, lambda event: None))) == 3
+    tokens, dim = 3 * 2 * 3, 48
+    assert told == {
+        Role.TEXT_ENCODER: 0,
+        Role.TRANSFORMER: 43 * tokens * dim,
+        Role.VAE: 14_000 * 48 * 32 * 8 // 96 + 2**30,
+    }
+
+
+def test_room_to_work_covers_what_was_measured_of_the_official_models() -> None:
+    """Peaks in GiB with the official sizes: of one transformer call, and of the VAE's stream."""
+    small, large = find_model("wan2.1-t2v-1.3b"), find_model("wan2.1-t2v-14b")
+    assert 2.0 < small.dit.working_bytes(21, 60, 104) / 2**30 < 2.1
+    assert 6.1 < large.dit.working_bytes(21, 60, 104) / 2**30 < 7.0
+    assert 10.4 < large.dit.working_bytes(21, 90, 160) / 2**30 < 16.0
+    assert 5.1 < decoding_bytes(small.vae, 832, 480) / 2**30 - 1 < 5.3
+    assert 11.4 < decoding_bytes(small.vae, 1280, 720) / 2**30 - 1 < 12.1
 
 
 def test_cached_prompts_borrow_no_encoder(tiny: ModelSpec, manager: ModelManager) -> None:
