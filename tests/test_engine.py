@@ -26,7 +26,6 @@ from wan_core.schema import (
     GenerationRequest,
     InvalidRequest,
     MediaError,
-    OutOfMemory,
     ProgressEvent,
     Settings,
     Stage,
@@ -289,23 +288,6 @@ def test_a_named_file_has_no_poster_and_its_neighbours_stay(engine: Engine, tmp_
     assert outputs(engine) == []
 
 
-def test_short_of_memory_the_device_is_cleared_first_and_ram_last(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log: list[str] = []
-
-    def exhausted(*_: object) -> None:
-        log.append("work")
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    for name in ("withdraw", "unload"):
-        monkeypatch.setattr(engine.manager, name, lambda name=name: log.append(name) or True)
-    monkeypatch.setattr(WanDiT, "forward", exhausted)
-    with pytest.raises(OutOfMemory):
-        engine.generate(request(), ignore, "job")
-    assert log == ["work", "withdraw", "work", "unload", "work", "unload"]
-
-
 def test_a_full_disk_while_writing_keeps_the_latents(engine: Engine) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -343,49 +325,6 @@ def test_a_wrong_request_is_refused_before_anything_is_loaded(engine: Engine) ->
     with pytest.raises(InvalidRequest, match="num_frames: 6 is not 4n"):
         engine.generate(request(num_frames=6), ignore, "job")
     assert engine.manager.loaded() == {}
-
-
-@pytest.mark.parametrize("where", [WanDiT, WanVAE])
-def test_running_out_of_memory_frees_everything_and_the_next_job_is_identical(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, where: type
-) -> None:
-    clean = engine.generate(request(), ignore, "clean").video.read_bytes()
-
-    def exhausted(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(where, "forward" if where is WanDiT else "reconstruct", exhausted)
-        with pytest.raises(OutOfMemory, match="choose a smaller size") as caught:
-            engine.generate(request(), ignore, "job")
-    assert caught.value.__context__ is None  # no traceback that keeps tensors alive
-    assert engine.manager.loaded() == {}
-    assert engine.generate(request(), ignore, "next").video.read_bytes() == clean
-
-
-@pytest.mark.parametrize("where", [WanDiT, WanVAE])
-def test_memory_that_suffices_alone_suffices(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, where: type
-) -> None:
-    clean = engine.generate(request(), ignore, "clean").video.read_bytes()
-    name = "forward" if where is WanDiT else "reconstruct"
-    original, crowds = getattr(where, name), []
-    denoised: list[ProgressEvent] = []
-
-    def crowded(*arguments: object) -> torch.Tensor:
-        if len(engine.manager.loaded()) > 1:
-            crowds.append(where)
-            raise RuntimeError("CUDNN_STATUS_ALLOC_FAILED")
-        return original(*arguments)
-
-    monkeypatch.setattr(where, name, crowded)
-    result = engine.generate(
-        request(), lambda event: denoised.append(event) if event.stage is Stage.DENOISE else None, "job"
-    )
-    assert result.video.read_bytes() == clean
-    assert len(crowds) == 1
-    starts = [event for event in denoised if event.step == 0]
-    assert len(starts) == (2 if where is WanDiT else 1)  # finished latents are not made again
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
