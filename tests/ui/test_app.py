@@ -20,7 +20,7 @@ from tests.ui.test_page import VIDEO_PLAYS, generate, wait_until_done
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.store import JobStore
 from wan_core.media.metadata import read_request
-from wan_core.schema import Settings
+from wan_core.schema import GenerationRequest, Settings
 
 pytestmark = pytest.mark.browser
 
@@ -91,12 +91,10 @@ def test_a_prompt_becomes_a_video_that_holds_its_request(app: App, open_page: Op
 
 def test_a_reload_finds_the_job_and_stop_ends_it(app: App, open_page: OpenPage) -> None:
     page = open_page(app.address)
-    page.locator("#sampling > button").click()
-    page.locator("#field-num_inference_steps input[type=number]").fill("200")
-    generate(page, "a green star bouncing at night")
-    wait_until_done(page, "running")
+    prompt = "a green star bouncing at night"
+    app.store.submit(GenerationRequest(prompt=prompt, num_inference_steps=200))
     page.reload()
-    expect(page.locator("#status .prompt")).to_have_text("a green star bouncing at night")
+    expect(page.locator("#status .prompt")).to_have_text(prompt)
     expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 200"), timeout=PATIENCE)
     page.locator("#stop").click()
     wait_until_done(page, "cancelled")

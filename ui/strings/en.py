@@ -45,7 +45,9 @@ ENGLISH = Texts(
     takes_guess="≈{time} (guess)",
     takes_unknown="time not known yet",
     to_download="{size} to download",
-    beyond_training="longer than the {frames} frames the model was trained on; motion may loop or drift",
+    beyond_training=(
+        "This is longer than the {frames} frames the model was trained on; motion may loop or drift."
+    ),
     nothing_yet="Your video appears here",
     nothing_yet_hint="Write a prompt or pick an example, then Generate.",
     waiting="Next in the queue",
