@@ -179,10 +179,11 @@ def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
 def updates_for(spec: ModelSpec, values: Values, texts: Texts) -> dict[str, Any]:
     """Control -> its update, so that the form offers what the model can do and holds ``values``."""
     table = choices.sizes_by_choice(spec)
-    tier = values["resolution"] if values["resolution"] in table else next(iter(table))
+    taken = choices.size_for(spec, values["resolution"], values["aspect"])
+    tier, aspect = choices.tier_of(taken), choices.aspect_of(taken)
     extra: dict[str, dict[str, Any]] = {
         "resolution": {"choices": list(table), "value": tier, "visible": len(spec.sizes) > 1},
-        "aspect": {"choices": list(table[tier]), "visible": len(spec.sizes) > 1},
+        "aspect": {"choices": list(table[tier]), "value": aspect, "visible": len(spec.sizes) > 1},
         "quality": {"choices": quality_choices(spec, texts)},
     }
     return {name: gr.update(**{"value": value, **extra.get(name, {})}) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""How the page listens: quietly, and with one sentence where the store cannot be used."""
+"""How the page listens: quietly, and with one sentence where the store or a file cannot be used."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def note_html(words: str) -> str:
 
 
 def reporting(handler: Handler, outputs: Sequence[Component], notice: Component) -> Handler:
-    """The handler; where it meets a ``StoreError``, ``notice`` says so and the other outputs stay."""
+    """The handler; where the disk fails it, ``notice`` says so in a sentence and the other outputs stay."""
 
     @wraps(handler)
     def report(*arguments: Any) -> list[Any]:
         try:
             return handler(*arguments)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             words = error_html(str(error))
             return [words if output is notice else gr.skip() for output in outputs]
 

@@ -148,6 +148,26 @@ def test_a_fresh_session_takes_what_any_page_may_hold(context: Context) -> None:
     assert controls["aspect"].preprocess("9:16") == "9:16"
 
 
+@pytest.mark.parametrize("size", [(16, 16), (96, 64), (640, 368), (1280, 720), (4096, 16)])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_size_of_any_kind_leaves_a_form_that_holds_its_own_choices(
+    model: str, size: tuple[int, int]
+) -> None:
+    request = GenerationRequest(model=model, width=size[0], height=size[1])
+    updates = form.updates_for(find_model(model), form.values_of(request), ENGLISH)
+    assert updates["resolution"]["value"] in updates["resolution"]["choices"]
+    assert updates["aspect"]["value"] in updates["aspect"]["choices"]
+
+
+def test_a_size_that_the_form_lacks_is_replaced_aloud(context: Context) -> None:
+    with gr.Blocks():
+        tab = text_to_video.build(context)
+    *_, notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=640, height=368))
+    assert "The form offers no 640×368; 832×480 is taken instead." in notice
+    *_, notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=480, height=832))
+    assert notice == ""
+
+
 @pytest.mark.parametrize(("model", "teraflops"), [(WAN_SMALL, 283), (WAN_14B, 1678)], ids=["1.3b", "14b"])
 def test_a_pass_costs_what_was_counted(model: ModelSpec, teraflops: float) -> None:
     request = resolve(GenerationRequest(model=model.id, prompt="x"))

@@ -6,16 +6,18 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from ui import header, panel
 from ui.context import Context
 from ui.links import link
+from ui.listening import error_html, reporting
 from ui.strings import ENGLISH
 from ui.studio import pick
 from ui.tabs.history import cards_html
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
-from wan_core.schema import GenerationRequest, GenerationResult, ProgressEvent, Stage
+from wan_core.schema import GenerationRequest, GenerationResult, ProgressEvent, Stage, StoreError
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -57,6 +59,17 @@ def test_a_download_counts_bytes_and_passes_its_own_words_on(context: Context) -
     html = panel.status_html(replace(job(**event), status=JobStatus.RUNNING), context)
     assert "5.0 GB of 10.0 GB" in html
     assert "20 MB/s, 4 min left" in html
+
+
+@pytest.mark.parametrize("error", [StoreError("The disk is full."), PermissionError("No <access>.")])
+def test_a_handler_that_the_disk_fails_changes_only_the_notice(error: Exception) -> None:
+    def fail(*_: object) -> list[object]:
+        raise error
+
+    with gr.Blocks():
+        other, notice = gr.HTML(), gr.HTML()
+    values = reporting(fail, [other, notice, other], notice)("a", 1)
+    assert values == [gr.skip(), error_html(str(error)), gr.skip()]
 
 
 def test_warnings_stand_beside_the_finished_video(context: Context, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ ENGLISH = Texts(
     takes_guess="≈{time} (guess)",
     takes_unknown="time not known yet",
     to_download="{size} to download",
+    other_size="The form offers no {wanted}; {taken} is taken instead.",
     beyond_training=(
         "This is longer than the {frames} frames the model was trained on; motion may loop or drift."
     ),

@@ -54,6 +54,7 @@ class Texts:
     takes_guess: str
     takes_unknown: str
     to_download: str
+    other_size: str
     beyond_training: str
 
     nothing_yet: str

@@ -13,7 +13,7 @@ import gradio as gr
 from ui import choices, form, preflight, units
 from ui.context import Context
 from ui.examples import prompts_for
-from ui.listening import QUIET, error_html
+from ui.listening import QUIET, error_html, note_html
 from ui.strings import Texts
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
@@ -100,10 +100,21 @@ class TextToVideo:
     def restore(self, request: GenerationRequest) -> list[Any]:
         """The updates of ``model_outputs`` and ``notice`` that put a request back into the form."""
         try:
-            return [*self.model_updates(find_model(request.model), form.values_of(request)), ""]
+            values = form.values_of(request)
+            spec = find_model(request.model)
+            return [*self.model_updates(spec, values), note_html(self._other_size(request, spec, values))]
         except InvalidRequest as error:
             unchanged = [gr.skip()] * len(self.model_outputs)
             return [*unchanged, error_html(form.sentence(error))]
+
+    def _other_size(self, request: GenerationRequest, spec: ModelSpec, values: form.Values) -> str:
+        """What to say when the form offers no such size and takes the nearest; nothing when it does."""
+        taken = choices.size_for(spec, values["resolution"], values["aspect"])
+        wanted = (request.width or taken[0], request.height or taken[1])
+        if wanted == taken:
+            return ""
+        wanted_words, taken_words = (f"{width}×{height}" for width, height in (wanted, taken))
+        return self.context.texts.other_size.format(wanted=wanted_words, taken=taken_words)
 
 
 def _slider_ends(spec: ModelSpec, values: form.Values) -> str:
