@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wan_core.schedulers.base import Scheduler
@@ -15,8 +14,7 @@ from wan_core.schema.request import SchedulerName
 if TYPE_CHECKING:
     import torch
 
-# Each is called with the number of steps, the shift and the generator.
-SCHEDULERS: dict[SchedulerName, Callable[[int, float, torch.Generator | None], Scheduler]] = {
+SCHEDULERS: dict[SchedulerName, type[Scheduler]] = {
     "unipc": UniPC,
     "dpm++": DPMPlusPlus,
     "euler": Euler,

@@ -34,18 +34,25 @@ class Scheduler(ABC):
     """One run of a sampler; it counts its own steps, so that equal timesteps do no harm.
 
     Args:
-        sigmas: noise levels from the first to the last, which is 0.
-        generator: draws noise, on its own device, where a sampler adds some; None is the global one.
+        num_inference_steps: model calls, at least 1.
+        shift: where the steps are spent; higher means more of them at high noise.
+        generator: draws noise, on its own device, where a sampler adds some; None is the global one of
+            the latents' device.
 
     Attributes:
+        first_sigma: where the run starts, before the shift.
         sigmas: N+1 noise levels.
         timesteps: N integers, 1000 * sigma truncated; what the model is told.
         step_index: steps taken so far.
     """
 
-    def __init__(self, sigmas: list[float], generator: torch.Generator | None = None) -> None:
-        self.sigmas = sigmas
-        self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in sigmas[:-1]]
+    first_sigma = 1.0
+
+    def __init__(
+        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
+    ) -> None:
+        self.sigmas = shifted_sigmas(self.first_sigma, num_inference_steps, shift)
+        self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in self.sigmas[:-1]]
         self.step_index = 0
         self._generator = generator
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wan_core.schedulers.base import Scheduler, log_snr, shifted_sigmas
+from wan_core.schedulers.base import Scheduler, log_snr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from torch import Tensor
 
 
@@ -41,21 +40,11 @@ def step_order(index: int, num_inference_steps: int) -> int:
 
 
 class DPMPlusPlus(Scheduler):
-    """DPM-Solver++(2M); its first timestep is 1000.
+    """DPM-Solver++(2M); its first timestep is 1000."""
 
-    Args:
-        num_inference_steps: model calls, at least 1.
-        shift: where the steps are spent.
-        generator: not drawn from; here since all samplers are made alike.
-    """
-
-    def __init__(
-        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
-    ) -> None:
-        super().__init__(shifted_sigmas(1.0, num_inference_steps, shift), generator)
-        self._x0s: list[Tensor] = []
+    _x0s: tuple[Tensor, ...] = ()
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
-        self._x0s = [*self._x0s[-1:], latents - self.sigmas[index] * velocity]
+        self._x0s = (*self._x0s[-1:], latents - self.sigmas[index] * velocity)
         order = step_order(index, len(self.timesteps))
         return multistep(latents, self._x0s[-order:], self.sigmas[index + 1 - order : index + 2])

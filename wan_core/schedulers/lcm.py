@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wan_core.schedulers.base import Scheduler, shifted_sigmas
+from wan_core.schedulers.base import Scheduler
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
 class LCM(Scheduler):
-    """Each step jumps to the predicted clean latents and adds fresh noise for the next level.
-
-    Args:
-        num_inference_steps: model calls, at least 1.
-        shift: where the steps are spent.
-        generator: draws the noise, on its own device; None uses the global one of the latents' device.
-    """
-
-    def __init__(
-        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
-    ) -> None:
-        super().__init__(shifted_sigmas(1.0, num_inference_steps, shift), generator)
+    """Each step jumps to the predicted clean latents and adds fresh noise for the next level."""
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         x0 = latents - self.sigmas[index] * velocity

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wan_core.schedulers.base import Scheduler, log_snr, shifted_sigmas
+from wan_core.schedulers.base import Scheduler, log_snr
 from wan_core.schedulers.dpmpp import multistep, step_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from torch import Tensor
 
 # 0.999 as a float32, as the official code holds it: 1000 * sigma then lies just above the
@@ -54,24 +53,15 @@ def _second_order_weights(span: float, decay: float, ratio: float) -> tuple[floa
 
 
 class UniPC(Scheduler):
-    """The official sampler: a predictor as DPM++ has it, and a corrector from the second step on.
+    """The official sampler: a predictor as DPM++ has it, and a corrector from the second step on."""
 
-    Args:
-        num_inference_steps: model calls, at least 1.
-        shift: where the steps are spent.
-        generator: not drawn from; here since all samplers are made alike.
-    """
-
-    def __init__(
-        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
-    ) -> None:
-        super().__init__(shifted_sigmas(FIRST_SIGMA, num_inference_steps, shift), generator)
-        self._x0s: list[Tensor] = []
-        self._origin: Tensor | None = None
+    first_sigma = FIRST_SIGMA
+    _x0s: tuple[Tensor, ...] = ()
+    _origin: Tensor | None = None
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         num_steps = len(self.timesteps)
-        self._x0s = [*self._x0s[-2:], latents - self.sigmas[index] * velocity]
+        self._x0s = (*self._x0s[-2:], latents - self.sigmas[index] * velocity)
         if self._origin is not None:
             used = step_order(index - 1, num_steps) + 1
             latents = correct(self._origin, self._x0s[-used:], self.sigmas[index + 1 - used : index + 1])
