@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from tests.models.randomise import randomise
 from wan_core.catalog import ModelSpec, Role, SamplingDefaults, WeightFiles
+from wan_core.catalog.parts import TEXT_TASKS
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.checkpoint import to_official_keys
@@ -57,7 +58,7 @@ def tiny_spec(folder: Path) -> ModelSpec:
     return ModelSpec(
         id="tiny",
         title="Tiny",
-        tasks=("t2v",),
+        inputs=TEXT_TASKS,
         repo="",
         revision="",
         licence="Apache-2.0",

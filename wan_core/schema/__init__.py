@@ -12,7 +12,8 @@ from wan_core.schema.errors import (
     WeightsError,
 )
 from wan_core.schema.events import Emit, ProgressEvent, Stage
-from wan_core.schema.request import GenerationRequest, Knob, knobs
+from wan_core.schema.knob import Knob
+from wan_core.schema.request import GenerationRequest, knobs
 from wan_core.schema.result import GenerationResult, PartUse
 from wan_core.schema.settings import Settings
 

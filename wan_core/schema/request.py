@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, ValidationError, field_validator
 
 from wan_core.schema.errors import InvalidRequest
+from wan_core.schema.inputs import MediaInputs, Steering
+from wan_core.schema.knob import Group, Knob
+from wan_core.schema.knob import knob_field as _knob
 
 SchedulerName = Literal["unipc", "dpm++", "euler", "lcm"]
-Task = Literal["t2v"]
+ImageFormat = Literal["png", "jpeg", "webp"]
+
+Task = Literal["t2v", "t2i", "i2v", "flf2v", "v2v", "control"]
+"""What is made from what: a tab each, text to image sharing that of text to video."""
 
 MAX_SEED = 2**32 - 1
 
 
-@dataclass(frozen=True)
-class Knob:
-    """How a request field is shown: the UI, the CLI and the documentation read it from here."""
-
-    label: str
-    help: str
-    group: Literal["main", "sampling", "output"] = "main"
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-
-
-def _knob(default: Any, knob: Knob) -> Any:
-    return Field(default, ge=knob.low, le=knob.high, description=knob.help, json_schema_extra={"knob": knob})
-
-
-class GenerationRequest(BaseModel):
+class GenerationRequest(MediaInputs, Steering):
     """Everything that decides a video; plain JSON.
 
     ``None`` means "the model's own default"; ``wan_core.catalog.resolve`` fills it in.
@@ -107,6 +96,7 @@ class GenerationRequest(BaseModel):
         5,
         Knob("Preview every", "Steps between previews; 0 shows none.", "output", low=0, high=100, step=1),
     )
+    image_format: ImageFormat = _knob("png", Knob("Picture format", "File of a single picture.", "steering"))
     embed_metadata: bool = _knob(
         True,
         Knob("Settings in the file", "Store these settings in the video, to reuse them later.", "output"),
@@ -137,8 +127,9 @@ class GenerationRequest(BaseModel):
 
 
 def knobs() -> dict[str, Knob]:
-    """Name of each request field -> how it is shown, in the order of the form."""
-    return {
+    """Name of each request field -> how it is shown, group by group, in the order of the form."""
+    shown = {
         name: info.json_schema_extra["knob"]  # type: ignore[index]
         for name, info in GenerationRequest.model_fields.items()
     }
+    return dict(sorted(shown.items(), key=lambda item: get_args(Group).index(item[1].group)))

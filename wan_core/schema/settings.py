@@ -36,6 +36,11 @@ class Settings(BaseModel):
         return self.home / "outputs"
 
     @property
+    def inputs_dir(self) -> Path:
+        """Pictures and videos that requests name, see ``wan_core.media.inputs``."""
+        return self.home / "inputs"
+
+    @property
     def latents_dir(self) -> Path:
         return self.home / "latents"
 

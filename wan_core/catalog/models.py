@@ -1,0 +1,8 @@
+"""The table of models, in the order in which they are offered."""
+
+from __future__ import annotations
+
+from wan_core.catalog import official
+from wan_core.catalog.spec import ModelSpec
+
+MODELS: dict[str, ModelSpec] = {row.id: row for row in official.ROWS}

@@ -1,0 +1,153 @@
+"""The fields of a request that say what a video is made from besides its prompt.
+
+Media are named, not placed: a name is the digest of a file's content and its kind, as
+``wan_core.media.inputs`` gives it when it takes the file in. So a request is plain JSON, means the same
+tomorrow, and cannot point at other files.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from wan_core.schema.knob import Knob, knob_field
+
+InputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\.[a-z0-9]{2,5}$")]
+
+Fit = Literal["crop", "fit", "stretch"]
+StrengthMode = Literal["sigma", "steps"]
+Preprocess = Literal["none", "grey", "canny", "soft-edge", "depth", "pose"]
+MaskBuilder = Literal["none", "region", "outpaint", "frames", "before", "after"]
+CameraMotion = Literal[
+    "left", "right", "up", "down", "left-up", "left-down", "right-up", "right-down", "in", "out"
+]
+CameraPath = Literal[
+    "pan-right",
+    "pan-left",
+    "tilt-up",
+    "tilt-down",
+    "zoom-in",
+    "zoom-out",
+    "translate-up",
+    "translate-down",
+    "arc-left",
+    "arc-right",
+]
+Share = Annotated[float, knob_field(..., Knob("Share", "A part of a side.", low=0.0, high=4.0))]
+
+
+class MediaInputs(BaseModel):
+    """What is given: names of kept pictures and videos, and how they are cut to size and length."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image: InputName | None = knob_field(None, Knob("Image", "The first frame.", "media"))
+    last_image: InputName | None = knob_field(None, Knob("Last image", "The last frame.", "media"))
+    references: tuple[InputName, ...] = knob_field(
+        (), Knob("References", "Pictures of who or what is to appear.", "media")
+    )
+    video: InputName | None = knob_field(
+        None, Knob("Video", "The video to change, to follow or to go on from.", "media")
+    )
+    mask: InputName | None = knob_field(
+        None, Knob("Mask", "A picture or video: white is made anew, black is kept.", "media")
+    )
+    camera_poses: InputName | None = knob_field(
+        None, Knob("Camera poses", "A text file with one pose per line; it replaces the motion.", "media")
+    )
+    continues: InputName | None = knob_field(
+        None, Knob("Continues", "A video that the new one is joined to.", "media")
+    )
+    video_start: float = knob_field(
+        0.0, Knob("From", "Where in the video to begin, in seconds.", "media", 0.0, 86_400.0, 0.1)
+    )
+    video_end: float | None = knob_field(
+        None,
+        Knob("To", "Where in the video to end, in seconds; empty is its end.", "media", 0.0, 86_400.0, 0.1),
+    )
+    fit: Fit = knob_field(
+        "crop",
+        Knob(
+            "Fit",
+            "What of another shape becomes: crop cuts its edges, fit adds borders, stretch distorts.",
+            "media",
+        ),
+    )
+    match_input: bool = knob_field(
+        True,
+        Knob(
+            "Match input",
+            "Take the shape of the picture or video, at the area of width times height.",
+            "media",
+        ),
+    )
+
+
+class Steering(BaseModel):
+    """How strongly and when what is given steers the video, and helpers that build masks and cameras."""
+
+    model_config = ConfigDict(frozen=True)
+
+    strength: float = knob_field(
+        0.7,
+        Knob("Strength", "How far to move away from the video; 0 returns it.", "steering", 0.0, 1.0, 0.05),
+    )
+    strength_mode: StrengthMode = knob_field(
+        "sigma",
+        Knob(
+            "Strength means",
+            "sigma runs all steps over a shortened noise range; steps leaves out the first steps.",
+            "steering",
+        ),
+    )
+    preprocess: Preprocess = knob_field(
+        "none", Knob("Make control from video", "What is drawn from the video before it steers.", "steering")
+    )
+    mask_builder: MaskBuilder = knob_field(
+        "none", Knob("Build mask", "A mask made from numbers instead of a drawn one.", "steering")
+    )
+    region: tuple[Share, Share, Share, Share] | None = knob_field(
+        None,
+        Knob("Region", "Left, top, right, bottom of the box made anew, as parts of the sides.", "steering"),
+    )
+    outpaint: tuple[Share, Share, Share, Share] | None = knob_field(
+        None, Knob("Outpaint", "What is added left, above, right, below, as parts of the sides.", "steering")
+    )
+    kept_frames: tuple[int, ...] = knob_field(
+        (), Knob("Kept frames", "Frames of the video that stay, from 0; -1 is the last.", "steering")
+    )
+    control_scale: float = knob_field(
+        1.0, Knob("Control scale", "Weight of the control; 0 ignores it.", "steering", 0.0, 10.0, 0.05)
+    )
+    control_start: float = knob_field(
+        0.0, Knob("Control from", "Part of the steps after which the control begins.", "steering", 0, 1, 0.05)
+    )
+    control_end: float = knob_field(
+        1.0, Knob("Control to", "Part of the steps after which the control ends.", "steering", 0, 1, 0.05)
+    )
+    camera_motion: CameraMotion | None = knob_field(
+        None, Knob("Camera motion", "Where the camera moves.", "steering")
+    )
+    camera_speed: float = knob_field(
+        1 / 54,
+        Knob("Camera speed", "How far the camera moves from frame to frame.", "steering", 0.0, 1.0, 0.001),
+    )
+    camera_rotation: bool = knob_field(
+        False,
+        Knob(
+            "As DiffSynth",
+            "Shear the view as DiffSynth-Studio does instead of moving the camera.",
+            "steering",
+        ),
+    )
+    camera_path: CameraPath | None = knob_field(
+        None, Knob("New camera path", "How the camera moves in the video that is rendered again.", "steering")
+    )
+    motion_bucket: int | None = knob_field(
+        None, Knob("Motion", "How much moves: 0 is little, 100 is much.", "steering", 0, 100, 1)
+    )
+    reference_guidance_scale: float | None = knob_field(
+        None,
+        Knob("Reference guidance", "How strictly the references are followed.", "steering", 1.0, 20.0, 0.1),
+    )
