@@ -13,13 +13,13 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form, header, panel
+from ui import form, header, memory, panel
 from ui.context import Context
 from ui.listening import QUIET, Handler, error_html, note_html, reporting
 from ui.tabs import history, text_to_video
 from wan_core.jobs.job import Job, JobStatus, WorkerState
 from wan_core.jobs.store import JobStore
-from wan_core.schema import GenerationRequest, InvalidRequest
+from wan_core.schema import InvalidRequest
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _UNLOAD_SECONDS = 5.0
@@ -134,8 +134,7 @@ def build(context: Context) -> gr.Blocks:
         ids = [gr.Textbox(visible="hidden", elem_id=name) for name in ("showing", "stoppable", "known")]
         page = Page(context, head, tab, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, history_tab.select])
-        _connect_memory(page, blocks)
-        _connect_making(page)
+        _connect_making(page, memory.connect(blocks, tab, context))
         _connect_panel(page)
         _connect_history(page)
     blocks.queue(max_size=64, api_open=False)
@@ -149,43 +148,20 @@ def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> N
     page.known.change(page.tab.tell, page.tab.inputs, page.tab.told, **QUIET)
 
 
-def _connect_memory(page: Page, blocks: gr.Blocks) -> None:
-    """Each browser keeps the settings it used last and starts from them."""
-    tab, wanted = page.tab, page.context.model
-    saved = gr.BrowserState(None, storage_key="wan-studio", secret="wan-studio")
-
-    def remember(*arguments: Any) -> Any:
-        try:
-            return form.to_request(text_to_video.TASK, tab.values(arguments)).model_dump()
-        except InvalidRequest:
-            return gr.skip()
-
-    def recall(values: dict[str, Any] | None) -> list[Any]:
-        try:
-            request = GenerationRequest.parse(values or {})
-            if wanted not in (None, request.model):
-                request = GenerationRequest(model=wanted, prompt=request.prompt)
-            return tab.restore(request)
-        except InvalidRequest:  # saved by another version
-            return tab.restore(GenerationRequest(model=page.context.first_model))
-
-    tab.generate.click(remember, tab.inputs, saved, **QUIET)
-    tab.refit_after(blocks.load(recall, saved, [*tab.model_outputs, tab.notice], **QUIET))
-
-
-def _connect_making(page: Page) -> None:
-    """Generate, Stop, Unload."""
+def _connect_making(page: Page, saved: gr.BrowserState) -> None:
+    """Generate, which also keeps its settings in the browser, Stop, Unload."""
     context, tab = page.context, page.tab
 
     def generate(watched: str | None, shown: int, *arguments: Any) -> list[Any]:
-        before = len(context.store.queue())
+        before, values = len(context.store.queue()), tab.values(arguments)
         try:
-            for request in form.to_requests(text_to_video.TASK, tab.values(arguments)):
+            for request in form.to_requests(text_to_video.TASK, values):
                 context.executor.submit(request)
         except InvalidRequest as error:
-            return [watched, *page.look(watched, shown, error_html(form.sentence(error)))]
+            complaint = error_html(form.sentence(error))
+            return [memory.settings(values), watched, *page.look(watched, shown, complaint)]
         words = context.texts.queued_notice.format(count=before) if before else ""
-        return [None, *page.look(None, shown, note_html(words))]
+        return [memory.settings(values), None, *page.look(None, shown, note_html(words))]
 
     def stop(stoppable: str, watched: str | None, shown: int) -> list[Any]:
         if stoppable:
@@ -200,9 +176,9 @@ def _connect_making(page: Page) -> None:
         return page.look(watched, shown, "")
 
     made = tab.generate.click(
-        page.reporting(generate, page.watched),
+        page.reporting(generate, saved, page.watched),
         [*page.state, *tab.inputs],
-        [page.watched, *page.outputs],
+        [saved, page.watched, *page.outputs],
         **QUIET,
     )
     stopped = tab.stop.click(page.reporting(stop), [page.stoppable, *page.state], page.outputs, **QUIET)

@@ -1,5 +1,26 @@
-// What the page does in the browser itself: Ctrl+Enter, and looking again after a pause.
+// What the page does in the browser itself: Ctrl+Enter, looking again after a pause, filling the form.
 (() => {
+  // The settings used last arrive a moment after the page. What was typed by then stays; once anything
+  // besides the prompt was chosen, so does the whole form, as its parts depend on each other.
+  const changed = new Set();
+  const note = (event) => {
+    const place = event.target.closest?.("[id^=field-], #dice, #examples");
+    if (place) changed.add(place.id === "examples" ? "prompt" : place.id.replace(/^field-/, ""));
+  };
+  document.addEventListener("input", note, true);
+  document.addEventListener("change", note, true);
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target.closest?.("#field-model, #dice, #examples button")) note(event);
+  }, true);
+
+  window.wanStudio = {
+    recall(updates) {
+      const chosen = [...changed].some((name) => name !== "prompt");
+      return Object.entries(updates).map(([name, update]) =>
+        chosen || changed.has(name) ? { __type__: "update" } : update);
+    },
+  };
+
   const narrow = window.matchMedia("(max-width: 760px)");
 
   document.addEventListener("keydown", (event) => {

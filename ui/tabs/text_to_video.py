@@ -174,7 +174,7 @@ def _build_main(tab: TextToVideo, spec: ModelSpec, values: dict[str, Any]) -> No
         elem_id="world",
         apply_default_css=False,
     )
-    tab.ends = gr.Textbox(visible="hidden", elem_id="slider-ends")
+    tab.ends = gr.Textbox(_slider_ends(spec, values), visible="hidden", elem_id="slider-ends")
     _build_choices(tab, spec, values)
 
 
@@ -232,7 +232,9 @@ def _build_actions(tab: TextToVideo) -> None:
     texts = tab.context.texts
     tab.preflight = gr.HTML(elem_id="preflight", apply_default_css=False)
     with gr.Row(elem_id="go"):
-        tab.generate = gr.Button(texts.generate, variant="primary", elem_id="generate", scale=3)
+        tab.generate = gr.Button(
+            texts.generate, variant="primary", interactive=False, elem_id="generate", scale=3
+        )
         tab.stop = gr.Button(
             texts.stop, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=80
         )
