@@ -22,15 +22,18 @@ class DiTContext:
     """What every block reads besides the tokens; made by ``WanDiT.embed``.
 
     Attributes:
-        grid: tokens along (time, height, width).
+        grid: tokens of the clip along (time, height, width).
         time: (B, D), float32; modulates the head.
         modulation: (B, 6, D), float32; modulates the blocks.
         text: (B, S, D) in the model's compute dtype.
         text_bias: (S,) or None; see ``attention``.
         rope: (L, head_dim / 2), complex64.
         image: (B, N, D) in compute dtype; None in a model that attends to no picture.
-        vace: (B, L, D) in compute dtype, the tokens of the VACE context; None in a model without.
+        vace: (B, L, D) in compute dtype, the tokens of the VACE context; None where no hints are made.
         vace_scale: what the VACE hints are multiplied by.
+        front: tokens before those of the clip, a reference's; what follows the clip's goes on to the end.
+        camera_path: (B, latent frames of all tokens, camera_path_dim) in compute dtype; None in a model
+            without.
     """
 
     grid: Triple
@@ -42,6 +45,8 @@ class DiTContext:
     image: Tensor | None = None
     vace: Tensor | None = None
     vace_scale: float = 1.0
+    front: int = 0
+    camera_path: Tensor | None = None
 
 
 class PatchEmbedding(nn.Conv3d):
@@ -137,10 +142,14 @@ class Block(nn.Module):
         rows = self.modulation.float() + context.modulation
         shift1, scale1, gate1, shift2, scale2, gate2 = rows.chunk(6, dim=1)
         x = modulated_layer_norm(tokens, shift1, scale1, self.eps).to(dtype)
-        tokens = torch.addcmul(tokens, self.self_attn(x, context.rope).float(), gate1)
+        tokens = torch.addcmul(tokens, self.attend(x, context).float(), gate1)
         tokens = tokens + self.cross_attn(self.norm3(tokens).to(dtype), context)
         x = modulated_layer_norm(tokens, shift2, scale2, self.eps).to(dtype)
         return torch.addcmul(tokens, self.ffn(x).float(), gate2)
+
+    def attend(self, x: Tensor, context: DiTContext) -> Tensor:
+        """(B, L, D) in compute dtype -> the same: what the tokens learn from each other."""
+        return self.self_attn(x, context.rope)
 
 
 class Head(nn.Module):

@@ -1,4 +1,4 @@
-"""What a DiT checkpoint says about its own sizes. Imports no torch."""
+"""What the checkpoint of a DiT, or of a motion controller, says about its own sizes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from wan_core.models.dit.config import DiTConfig, Kind
+from wan_core.models.dit.config import PIXELS_PER_CELL, DiTConfig, Kind, MotionConfig
 from wan_core.schema.errors import WeightsError
 
 OFFICIAL_HEAD_DIM = 128
+_MOTION_FIRST = "linear.0.weight"
 
 Shapes = Mapping[str, Sequence[int]]
 
 # The first key that a checkpoint has decides; the order is from special to general.
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("vace_patch_embedding.weight", "vace"),
+    ("blocks.0.cam_encoder.weight", "recam"),
+    ("control_adapter.conv.weight", "camera"),
     ("img_emb.emb_pos", "flf2v"),
+    ("ref_conv.weight", "control"),
     ("img_emb.proj.0.weight", "i2v"),
     ("blocks.0.self_attn.norm_q.weight", "t2v"),
 )
@@ -24,7 +28,15 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 
 def find_kind(shapes: Shapes) -> Kind | None:
     """What the model was made for; None when these tensors are no Wan DiT's."""
-    return next((kind for key, kind in _KINDS if key in shapes), None)
+    kind = next((kind for key, kind in _KINDS if key in shapes), None)
+    return "control" if kind in ("i2v", "t2v") and _joins_two_clips(shapes) else kind
+
+
+def _joins_two_clips(shapes: Shapes) -> bool:
+    """Whether two clips' channels are joined to the noisy ones: a control video and a picture."""
+    patch = tuple(shapes.get("patch_embedding.weight", ()))
+    head = tuple(shapes.get("head.head.weight", ()))
+    return len(patch) == 5 and len(head) == 2 and patch[1] * math.prod(patch[2:]) == 3 * head[0]
 
 
 def describe(shapes: Shapes) -> str:
@@ -62,10 +74,8 @@ def infer_config(
             "Choose a diffusion_pytorch_model file of a Wan2.1 model."
         )
     try:
-        config = _read_sizes(shapes, num_heads)
-        if kind in ("i2v", "flf2v"):
-            config = _add_image(config, shapes)
-        elif kind == "vace":
+        config = dataclasses.replace(_read_sizes(shapes, num_heads), **_read_extras(shapes))
+        if kind == "vace":
             config = _add_vace(config, shapes, vace_layers)
         return config if text_len is None else dataclasses.replace(config, text_len=text_len)
     except KeyError as error:
@@ -100,12 +110,19 @@ def _read_sizes(shapes: Shapes, num_heads: int | None) -> DiTConfig:
     )
 
 
-def _add_image(config: DiTConfig, shapes: Shapes) -> DiTConfig:
-    return dataclasses.replace(
-        config,
-        image_dim=shapes["img_emb.proj.1.weight"][1],
-        image_positions=shapes.get("img_emb.emb_pos", (1, 0))[1],
-    )
+def _read_extras(shapes: Shapes) -> dict[str, int]:
+    """Sizes of the parts that only some models have."""
+    extras = {}
+    if "img_emb.proj.0.weight" in shapes:
+        extras["image_dim"] = shapes["img_emb.proj.1.weight"][1]
+        extras["image_positions"] = shapes.get("img_emb.emb_pos", (1, 0))[1]
+    if "ref_conv.weight" in shapes:
+        extras["reference_dim"] = shapes["ref_conv.weight"][1]
+    if "control_adapter.conv.weight" in shapes:
+        extras["camera_dim"] = shapes["control_adapter.conv.weight"][1] // PIXELS_PER_CELL**2
+    if "blocks.0.cam_encoder.weight" in shapes:
+        extras["camera_path_dim"] = shapes["blocks.0.cam_encoder.weight"][1]
+    return extras
 
 
 def _add_vace(config: DiTConfig, shapes: Shapes, layers: Sequence[int] | None) -> DiTConfig:
@@ -126,3 +143,23 @@ def _add_vace(config: DiTConfig, shapes: Shapes, layers: Sequence[int] | None) -
 
 def _count_layers(shapes: Shapes, prefix: str = "blocks.") -> int:
     return len({name.split(".")[1] for name in shapes if name.startswith(prefix)})
+
+
+def is_motion_controller(shapes: Shapes) -> bool:
+    """Whether these tensors are a motion controller's."""
+    return len(shapes) == 6 and _MOTION_FIRST in shapes and "linear.4.weight" in shapes
+
+
+def infer_motion_config(shapes: Shapes) -> MotionConfig:
+    """Sizes of a motion controller from the shapes of its tensors.
+
+    Raises:
+        WeightsError: the tensors are no motion controller's.
+    """
+    if not is_motion_controller(shapes) or len(shapes[_MOTION_FIRST]) != 2:
+        raise WeightsError(
+            f"These {len(shapes)} tensors are no motion controller: {_MOTION_FIRST} is missing. "
+            "Choose the model.safetensors file of Wan2.1-1.3b-speedcontrol-v1."
+        )
+    dim, freq_dim = shapes[_MOTION_FIRST]
+    return MotionConfig(dim=dim, freq_dim=freq_dim)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["t2v", "i2v", "flf2v", "vace"]
+Kind = Literal["t2v", "i2v", "flf2v", "vace", "control", "camera", "recam"]
+
+PIXELS_PER_CELL = 8
+"""Pixels along a side of a latent cell, which the camera adapter folds into channels."""
 
 # Peak of one call in bfloat16, for each token and unit of width: 43 with the 1.3B model (2.0 GiB for the
 # 32 760 tokens of 832x480x81) and 40 with the 14B (6.1 GiB).
 _BYTES_PER_TOKEN_AND_WIDTH = 43
+_VACE_BYTES_PER_TOKEN_AND_WIDTH = 6  # its own float32 stream and the embedded context, held all the while
+_CAMERA_BYTES = 4  # of each number of the camera's rays, float32
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,18 @@ class DiTConfig:
     """Sizes of a Wan DiT (spec 1, table); the defaults are those of text to video.
 
     Attributes:
-        in_dim: channels of the noisy latents and of what is joined to them: 16, or 36 with a picture.
+        in_dim: channels of the noisy latents and of what is joined to them: 16; 36 with a mask and a
+            picture; 48 with a control video and a picture; 32 with a picture and a camera.
         patch_size: latent cells per token along (time, height, width).
         image_dim: width of the image embeds (1280); 0 for a model that attends to no picture.
         image_positions: rows of learned positions added to the image embeds: 514 where two pictures
             are told apart, 0 otherwise.
         vace_in_dim: channels of the VACE context (96); 0 for a model without.
         vace_layers: the blocks, in order, that a hint is added after; one VACE block makes each.
+        reference_dim: latent channels of a reference picture (16), whose tokens go before the clip's;
+            0 for a model without.
+        camera_dim: channels of the rays of a camera (24); 0 for a model without.
+        camera_path_dim: numbers of a camera pose (12) that each block reads; 0 for a model without.
     """
 
     dim: int
@@ -41,22 +51,53 @@ class DiTConfig:
     image_positions: int = 0
     vace_in_dim: int = 0
     vace_layers: tuple[int, ...] = ()
+    reference_dim: int = 0
+    camera_dim: int = 0
+    camera_path_dim: int = 0
 
     @property
     def head_dim(self) -> int:
         return self.dim // self.num_heads
 
-    def working_bytes(self, frames: int, height: int, width: int) -> int:
-        """Device memory that one call takes beside the weights, for a latent grid of this size."""
+    def working_bytes(self, frames: int, height: int, width: int, appended: int = 0) -> int:
+        """Device memory that one call takes beside the weights, for a latent grid of this size.
+
+        ``appended`` are the latent frames given after the clip; a model that renders a video again
+        counts those of its source, as many as the clip's, by itself.
+        """
         time, rows, columns = self.patch_size
-        tokens = (frames // time) * (height // rows) * (width // columns)
-        return _BYTES_PER_TOKEN_AND_WIDTH * tokens * self.dim
+        cells = time * rows * columns
+        before = 1 if self.reference_dim else 0
+        after = max(appended, frames if self.camera_path_dim else 0)
+        tokens = ((before * time + frames + after) // time) * (height // rows) * (width // columns)
+        rate = _BYTES_PER_TOKEN_AND_WIDTH + (_VACE_BYTES_PER_TOKEN_AND_WIDTH if self.vace_layers else 0)
+        rays = self.camera_dim * cells * PIXELS_PER_CELL**2 * _CAMERA_BYTES
+        return tokens * (rate * self.dim + rays)
 
     @property
     def kind(self) -> Kind:
         """What the model was made for."""
         if self.vace_layers:
             return "vace"
+        if self.camera_path_dim:
+            return "recam"
+        if self.camera_dim:
+            return "camera"
         if self.image_positions:
             return "flf2v"
+        if self.reference_dim or self.in_dim == 3 * self.out_dim:  # the clip, its control and a picture
+            return "control"
         return "i2v" if self.image_dim else "t2v"
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Sizes of a motion controller.
+
+    Attributes:
+        dim: width of the DiT that it steers.
+        freq_dim: width of the sinusoid of the motion bucket.
+    """
+
+    dim: int = 1536
+    freq_dim: int = 256

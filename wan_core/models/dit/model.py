@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wan_core.models.dit.blocks import Block, DiTContext, Head, PatchEmbedding
+from wan_core.models.dit.camera import CameraAdapter, RecamBlock
 from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.image import ImageEmbedding
+from wan_core.models.dit.sinusoid import sinusoid
 from wan_core.models.dit.vace import VaceBlock, vace_hints
 from wan_core.ops.patchify import patch_grid, unpatchify
 from wan_core.ops.rope import rope_table
@@ -42,9 +44,13 @@ class WanDiT(nn.Module):
         )
         self.time_embedding = nn.Sequential(nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        block = RecamBlock if config.camera_path_dim else Block
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.num_layers))
         self.head = Head(config)
         self.img_emb = ImageEmbedding(config) if config.image_dim else None
+        patch = config.patch_size[1:]
+        self.ref_conv = nn.Conv2d(config.reference_dim, dim, patch, patch) if config.reference_dim else None
+        self.control_adapter = CameraAdapter(config) if config.camera_dim else None
         self.vace_patch_embedding = (
             PatchEmbedding(config.vace_in_dim, dim, config.patch_size) if config.vace_layers else None
         )
@@ -85,45 +91,60 @@ class WanDiT(nn.Module):
         prompt_embeds: Tensor,
         conditioning: DiTConditioning = UNCONDITIONED,
     ) -> tuple[Tensor, DiTContext]:
-        """Tokens (B, L, D) in float32, and what the blocks read besides them; see ``forward``."""
-        conditioning.check(self.config)
-        if conditioning.channel_latents is not None:
-            latents = torch.cat([latents, conditioning.channel_latents.to(latents.dtype)], dim=1)
-        grid = patch_grid(latents, self.config.patch_size)
+        """Tokens (B, L, D) in float32, and what the blocks read besides them; see ``forward``.
+
+        The tokens are those of the reference, of the clip and of the frames given after it, in this
+        order; their time positions count on from 0 through all of them.
+        """
+        conditioning.check(self.config, latents)
+        clip = patch_grid(latents, self.config.patch_size)
+        tokens = self._embed_latents(latents, conditioning)
+        front = 0
+        if self.ref_conv is not None:
+            reference = self._embed_reference(conditioning.reference_latents, latents)
+            front = reference.shape[1]
+            tokens = torch.cat([reference, tokens], dim=1)
         time, modulation = self._embed_time(timestep)
+        if conditioning.motion is not None:
+            modulation = modulation + conditioning.motion
         text, text_bias = self._embed_text(prompt_embeds)
+        frames = tokens.shape[1] // (clip[1] * clip[2])
         context = DiTContext(
-            grid=grid,
+            grid=clip,
             time=time,
             modulation=modulation,
             text=text,
             text_bias=text_bias,
-            rope=rope_table(grid, self.config.head_dim, latents.device),
+            rope=rope_table((frames, *clip[1:]), self.config.head_dim, latents.device),
             image=None if self.img_emb is None else self.img_emb(conditioning.image_embeds),
-            vace=self._embed_vace(conditioning.vace_latents),
+            vace=self._embed_vace(conditioning),
             vace_scale=conditioning.vace_scale,
+            front=front,
+            camera_path=self._embed_path(conditioning.camera_path),
         )
-        return self.patch_embedding(latents).float(), context
+        return tokens, context
 
     def run_blocks(self, tokens: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D), float32 -> the same, through every block; VACE hints join after theirs (spec 2)."""
+        steered = () if context.vace is None else self.config.vace_layers
         hints = vace_hints(self.vace_blocks, tokens, context)
         for number, block in enumerate(self.blocks):
             tokens = block(tokens, context)
-            if number in self.config.vace_layers:
+            if number in steered:
                 tokens = torch.add(tokens, next(hints), alpha=context.vace_scale)
         return tokens
 
     def unembed(self, tokens: Tensor, context: DiTContext) -> Tensor:
-        """(B, L, D), float32 -> velocity (B, out_dim, F, H, W), float32."""
+        """(B, L, D), float32 -> velocity (B, out_dim, F, H, W), float32, of the clip's tokens alone."""
+        clip = tokens.narrow(1, context.front, math.prod(context.grid))
         with torch.autocast(tokens.device.type, enabled=False):
-            patches = self.head(tokens.float(), context.time)
+            patches = self.head(clip.float(), context.time)
         return unpatchify(patches, context.grid, self.config.patch_size)
 
     def _embed_time(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) -> (B, D) and (B, 6, D), float32 (spec 1.2)."""
         with torch.autocast(timestep.device.type, enabled=False):
-            time = self.time_embedding(timestep_sinusoid(timestep, self.config.freq_dim))
+            time = self.time_embedding(sinusoid(timestep, self.config.freq_dim))
             return time, self.time_projection(time).unflatten(1, (6, -1))
 
     def _embed_text(self, prompt_embeds: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -142,15 +163,46 @@ class WanDiT(nn.Module):
             return self.text_embedding(padded), bias
         return self.text_embedding(F.pad(prompt_embeds, (0, 0, 0, missing))), None
 
-    def _embed_vace(self, vace_latents: Tensor | None) -> Tensor | None:
-        """(B, vace_in_dim, F, H, W) -> (B, L, D) in compute dtype; None in a model without VACE."""
-        return None if self.vace_patch_embedding is None else self.vace_patch_embedding(vace_latents)
+    def _embed_latents(self, latents: Tensor, conditioning: DiTConditioning) -> Tensor:
+        """(B, out_dim, F, H, W) -> (B, L, D), float32, of the clip and of what is joined to it."""
+        if conditioning.channel_latents is not None:
+            latents = torch.cat([latents, conditioning.channel_latents], dim=1)
+        if conditioning.frame_latents is not None:
+            latents = torch.cat([latents, conditioning.frame_latents], dim=2)
+        tokens = self.patch_embedding(latents).float()
+        if conditioning.camera is not None:
+            tokens = tokens + self.control_adapter(conditioning.camera)
+        return tokens
+
+    def _embed_reference(self, reference: Tensor | None, latents: Tensor) -> Tensor:
+        """(B, reference_dim, H, W) -> (B, one frame of tokens, D), float32; none is a picture of zeros.
+
+        The zeros are what PAI's own code gives a model that was always shown a reference in training.
+        """
+        if reference is None:
+            batch, _, _, height, width = latents.shape
+            reference = latents.new_zeros(batch, self.config.reference_dim, height, width)
+        tokens = self.ref_conv(reference.to(self.ref_conv.weight.dtype))
+        return tokens.flatten(2).transpose(1, 2).float()
+
+    def _embed_vace(self, conditioning: DiTConditioning) -> Tensor | None:
+        """(B, vace_in_dim, F, H, W) -> (B, L, D) in compute dtype; None where it would change nothing."""
+        if conditioning.vace_latents is None or conditioning.vace_scale == 0:
+            return None
+        return self.vace_patch_embedding(conditioning.vace_latents)
+
+    def _embed_path(self, path: Tensor | None) -> Tensor | None:
+        """(B, F, camera_path_dim) -> (B, 2 F, camera_path_dim) in compute dtype: clip, then source.
+
+        ReCamMaster tells the frames of its source the poses of the new camera, too.
+        """
+        return None if path is None else path.to(self.patch_embedding.weight.dtype).repeat(1, 2, 1)
 
     @torch.no_grad()
     def init_weights(self) -> None:
         """Fill every parameter for training from scratch; the model then predicts zero."""
         for module in self.modules():
-            if isinstance(module, nn.Linear | PatchEmbedding):
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
                 nn.init.xavier_uniform_(module.weight.flatten(1))
                 nn.init.zeros_(module.bias)
         for linear in (self.text_embedding[0], self.text_embedding[2]):
@@ -161,12 +213,3 @@ class WanDiT(nn.Module):
             nn.init.normal_(block.modulation, std=self.config.dim**-0.5)
         nn.init.normal_(self.head.modulation, std=self.config.dim**-0.5)
         nn.init.zeros_(self.head.head.weight)
-
-
-def timestep_sinusoid(timestep: Tensor, width: int) -> Tensor:
-    """(B,) -> (B, width), float32: cosines, then sines, computed in float64 (spec 1.2)."""
-    half = width // 2
-    device = torch.device("cpu") if timestep.device.type == "mps" else timestep.device  # mps has no float64
-    exponents = torch.arange(half, dtype=torch.float64, device=device) / half
-    angles = torch.outer(timestep.to(device, torch.float64), 10000.0**-exponents)
-    return torch.cat([angles.cos(), angles.sin()], dim=1).float().to(timestep.device)
