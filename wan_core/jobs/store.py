@@ -7,7 +7,6 @@ that closing any of these loses nothing.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sqlite3
 import statistics
@@ -21,6 +20,7 @@ from wan_core.catalog import MODELS, resolve, validate
 from wan_core.jobs.database import Database
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
 from wan_core.jobs.rows import job_from_row, worker_from_row
+from wan_core.media.atomic import whole_file
 from wan_core.schema import (
     GenerationRequest,
     GenerationResult,
@@ -312,11 +312,8 @@ class JobStore:
         return self._folders.previews_dir / f"{job_id}.webp"
 
     def _write_preview(self, job_id: str, content: bytes) -> None:
-        path = self._preview_path(job_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{job_id}.part")
-        part.write_bytes(content)
-        os.replace(part, path)
+        with whole_file(self._preview_path(job_id)) as partial:
+            partial.write_bytes(content)
 
     def _remove_files(self, job: Job) -> None:
         """Delete what the job made; a file outside the home's own folders is never touched."""

@@ -1,22 +1,72 @@
-"""Frames out of a video file; the file is treated as hostile.
+"""Pictures and frames out of files; every file is treated as hostile.
 
-The demuxer is pinned to MP4/MOV, so a playlist under a video's name cannot make ffmpeg open other files
-or addresses, and the size is checked before any frame is decoded.
+Sizes are checked before anything is decoded. What comes out is always upright RGB of 8 bits: pictures are
+turned as the camera says and laid on white where they are transparent; videos are turned, made of square
+pixels, and sampled at equal steps of time, however irregular their frames are.
+
+Shape legend: T frames, H W pixels.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import struct
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
-import imageio_ffmpeg
 import numpy as np
+from PIL import Image, ImageOps
 
+from wan_core.media.ffmpeg import MAX_FRAME_PIXELS, Decoder, list_packets
+from wan_core.media.sniff import GIF, sniff
 from wan_core.schema import MediaError
 
 MAX_PIXELS = 2**31  # width x height x frames of one clip: 6 GiB of RGB
+MAX_FRAMES = 500_000  # of one stream
+MAX_PICTURE_PIXELS = 40_000_000
+MIN_SIDE = 16
+MAX_ASPECT = 10
 
-_PINNED = ["-f", "mov", "-protocol_whitelist", "file", "-hide_banner"]
+_MAX_RATE = 240
+_PROBE_SECONDS, _DECODE_SECONDS = 20.0, 300.0
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+_UPRIGHT = (  # square pixels; ffmpeg itself has turned the picture by then
+    "scale=w='max(2,trunc(iw*clip(sar,0.25,4)+0.5))':h=ih"
+)
+_RGB = "flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
+_PPM, _PPM_HEADER = re.compile(rb"P6\s(\d{1,6})\s(\d{1,6})\s255\s"), 32
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """Size as shown, upright, in pixels; of a picture, ``frames`` is 1 and ``fps`` and ``seconds`` are 0."""
+
+    kind: Literal["image", "video"]
+    width: int
+    height: int
+    frames: int
+    fps: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -27,28 +77,196 @@ class VideoClip:
     fps: float
 
 
-def read_video(path: Path, max_pixels: int = MAX_PIXELS) -> VideoClip:
-    """All frames of an MP4 or MOV.
+@dataclass(frozen=True)
+class ClipStream:
+    """Frames (H, W, 3), uint8 RGB, one at a time; ``expected`` is how many there should be."""
+
+    frames: Iterator[np.ndarray]
+    fps: float
+    width: int
+    height: int
+    expected: int
+
+
+def probe(path: Path) -> MediaFacts:
+    """What a picture or video is, without decoding more than its first frame.
 
     Raises:
-        MediaError: the file is no such video, is damaged, or holds more than ``max_pixels``.
+        MediaError: it is neither, is damaged, or is too large or too small.
     """
-    if not path.is_file():
-        raise MediaError(f"{path.name} cannot be opened; check that it exists.")
-    reader = imageio_ffmpeg.read_frames(str(path.resolve()), pix_fmt="rgb24", input_params=_PINNED)
+    found = sniff(path)
+    if found.kind == "text":
+        raise MediaError(f"{path.name} is a text; a picture or video is needed.")
+    if found.kind == "image":
+        with _opened(path) as picture:
+            turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            width, height = reversed(picture.size) if turned else picture.size
+        return MediaFacts("image", width, height, 1, 0.0, 0.0)
+    packets = list_packets(path)
+    height, width, _ = _first_frame(path).shape
+    if found is GIF and packets.count == 1:
+        return MediaFacts("image", width, height, 1, 0.0, 0.0)
+    return MediaFacts("video", width, height, packets.count, float(packets.rate), packets.seconds)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A picture (H, W, 3), uint8 RGB, turned upright and laid on white; of a GIF its first frame.
+
+    Raises:
+        MediaError: it is no picture, is damaged, or is too large or too small.
+    """
+    with _opened(path) as opened:
+        picture = _eight_bits(ImageOps.exif_transpose(opened))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture)
+        return np.array(picture.convert("RGB"))
+
+
+def read_mask_image(path: Path) -> np.ndarray:
+    """A mask (H, W), uint8, 255 where something is made anew: the brightness, and 0 where transparent.
+
+    Raises:
+        MediaError: as ``read_image``.
+    """
+    with _opened(path) as opened:
+        picture = _eight_bits(ImageOps.exif_transpose(opened))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            black = Image.new("RGBA", picture.size, "black")
+            picture = Image.alpha_composite(black, picture)
+        return np.array(picture.convert("L"))
+
+
+def stream_clip(
+    path: Path,
+    start: float = 0.0,
+    end: float | None = None,
+    fps: float | None = None,
+    max_frames: int | None = None,
+) -> ClipStream:
+    """The frames of a video between two times in seconds, one at a time.
+
+    They are sampled at ``fps``, by the times in the file; without it at the file's own mean rate, which
+    gives every frame of a regular video. ``end`` None is the end; at most ``max_frames`` come.
+
+    Raises:
+        MediaError: the file is no video, is damaged, or ends before ``start``; also while iterating.
+    """
+    facts = probe(path)
+    if facts.kind == "image":
+        raise MediaError(f"{path.name} is a picture; a video is needed.")
+    length = (facts.seconds if end is None else min(end, facts.seconds)) - start
+    if length <= 0:
+        raise MediaError(
+            f"{path.name} is {facts.seconds:.2f} s long and has nothing from {start:g} s "
+            f"to {'its end' if end is None else f'{end:g} s'}; choose another part."
+        )
+    rate = Fraction(min(fps or facts.fps, _MAX_RATE)).limit_denominator(100_000)
+    expected = min(math.ceil(length * rate - 1e-3), max_frames or MAX_FRAMES)
+    if expected >= MAX_FRAMES:
+        raise MediaError(f"{path.name} has more than {MAX_FRAMES} frames; cut it.")
+    seek = ["-ss", f"{start:.6f}"] if start else []
+    seek += ["-t", f"{length:.6f}"] if end is not None else []
+    sample = f"setpts=PTS-STARTPTS,fps={rate.numerator}/{rate.denominator}"
+    size = f"scale={facts.width}:{facts.height}:{_RGB}"
+    output = ["-vf", f"{sample},{size}", "-frames:v", str(expected), "-f", "rawvideo", "-"]
+    return ClipStream(_frames(path, seek, output, facts), float(rate), facts.width, facts.height, expected)
+
+
+def read_clip(
+    path: Path,
+    start: float = 0.0,
+    end: float | None = None,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> VideoClip:
+    """The frames of ``stream_clip``, all in memory.
+
+    Raises:
+        MediaError: as ``stream_clip``, or they hold more than ``max_pixels``; nothing is decoded then.
+    """
+    stream = stream_clip(path, start, end, fps, max_frames)
+    room = max_pixels // (stream.width * stream.height)
+    if stream.expected > room:
+        raise MediaError(
+            f"{path.name} is too long at {stream.width}x{stream.height}; cut it to {room} frames."
+        )
+    frames = np.empty((stream.expected, stream.height, stream.width, 3), np.uint8)
+    count = 0
+    for frame in stream.frames:
+        frames[count] = frame
+        count += 1
+    return VideoClip(frames[:count], stream.fps)
+
+
+def read_video(path: Path, max_pixels: int = MAX_PIXELS) -> VideoClip:
+    """A whole video at its own rate; raises as ``read_clip``."""
+    return read_clip(path, max_pixels=max_pixels)
+
+
+def read_last_frames(path: Path, count: int) -> VideoClip:
+    """The last ``count`` frames of a video, or all if it is shorter; raises as ``stream_clip``."""
+    stream = stream_clip(path)
+    return VideoClip(np.stack(deque(stream.frames, maxlen=count)), stream.fps)
+
+
+def _frames(path: Path, before: list[str], after: list[str], facts: MediaFacts) -> Iterator[np.ndarray]:
+    size = facts.width * facts.height * 3
+    count = 0
+    with Decoder(path, before, after, _DECODE_SECONDS) as decoder:
+        while len(data := decoder.read(size)) == size:
+            count += 1
+            yield np.frombuffer(data, np.uint8).reshape(facts.height, facts.width, 3)
+    if not count:
+        raise MediaError(f"No frame of {path.name} can be decoded there; choose another part or file.")
+
+
+def _first_frame(path: Path) -> np.ndarray:
+    """(H, W, 3) as it is shown: turned, of square pixels."""
+    after = ["-frames:v", "1", "-vf", f"{_UPRIGHT}:{_RGB}", "-f", "image2pipe", "-c:v", "ppm", "-"]
+    with Decoder(path, [], after, _PROBE_SECONDS) as decoder:
+        header = _PPM.match(beginning := decoder.read(_PPM_HEADER))
+        if header is None:
+            raise MediaError(
+                f"{path.name} is damaged, or its kind of coding is not known; convert it to H.264 MP4."
+            )
+        width, height = int(header[1]), int(header[2])
+        _check_size(path.name, width, height, MAX_FRAME_PIXELS)
+        data = beginning[header.end() :]
+        data += decoder.read(width * height * 3 - len(data))
+    return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Lend a picture that is not decoded yet; what goes wrong in the block too is said of the file."""
+    found = sniff(path)
+    if found.kind != "image" and found is not GIF:
+        raise MediaError(f"{path.name} is a {found.kind}; a picture is needed.")
     try:
-        about = next(reader)
-        width, height = about["size"]
-        limit = max_pixels // max(width * height, 1)
-        frames: list[np.ndarray] = []
-        for data in reader:
-            if len(frames) >= limit:
-                raise MediaError(f"{path.name} is too long at {width}x{height}; cut it to {limit} frames.")
-            frames.append(np.frombuffer(data, np.uint8).reshape(height, width, 3))
-    except (OSError, RuntimeError, KeyError, IndexError, ValueError) as error:
-        raise MediaError(f"{path.name} is no MP4 or MOV video that can be read.") from error
-    finally:
-        reader.close()
-    if not frames:
-        raise MediaError(f"{path.name} holds no frames.")
-    return VideoClip(np.stack(frames), float(about["fps"]))
+        with Image.open(path, formats=[found.reader.upper()]) as picture:
+            _check_size(path.name, *picture.size, MAX_PICTURE_PIXELS)
+            yield picture
+    except _PILLOW_ERRORS as error:
+        raise MediaError(f"{path.name} is a damaged picture; choose another copy of it.") from error
+
+
+def _check_size(name: str, width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise MediaError(
+            f"{name} is {width}x{height} pixels; make it smaller, to at most {most / 1e6:.0f} megapixels."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise MediaError(f"{name} is {width}x{height} pixels; choose one of at least {MIN_SIDE}x{MIN_SIDE}.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise MediaError(f"{name} is {width}x{height} pixels; crop it to sides of at most {MAX_ASPECT} to 1.")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits, which Pillow would cut off at 255, scaled to 8."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return picture

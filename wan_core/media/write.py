@@ -1,7 +1,4 @@
-"""Videos, posters and previews on disk: whole or not at all.
-
-Every file is written beside its final name, flushed to the disk and then renamed, so a crash or a full
-disk leaves no half file under a name that somebody may open.
+"""Videos, pictures, posters and previews on disk: whole or not at all, see ``wan_core.media.atomic``.
 
 Shape legend: T frames, H W pixels; frames are uint8 RGB arrays (T, H, W, 3).
 """
@@ -9,13 +6,10 @@ Shape legend: T frames, H W pixels; frames are uint8 RGB arrays (T, H, W, 3).
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import subprocess
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +18,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from wan_core.media.atomic import partial_file, whole_file
 from wan_core.media.metadata import ffmetadata
 from wan_core.schema import MediaError
 
@@ -32,7 +27,6 @@ Frames = np.ndarray
 _NAME_LENGTH = 12  # characters of the job id that go into a file name
 _PREVIEW_QUALITY = 75
 _POSTER_QUALITY = 85
-_STALE_SECONDS = 3600
 _THREADS = "8"  # x264's output depends on it; fixed, the same frames give the same file everywhere
 
 # Said in the file, since players otherwise guess the matrix from the height and get the colours wrong.
@@ -56,23 +50,13 @@ def require_writable(folder: Path) -> None:
     Raises:
         MediaError: it cannot; better before the first step than after the last.
     """
-    probe = folder / f".{secrets.token_hex(8)}.partial"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        with partial_file(folder) as probe:
+            probe.touch(exist_ok=False)
     except OSError as error:
         raise MediaError(
             f"The folder {folder} cannot be written to ({error.strerror}); choose another or free some space."
         ) from error
-
-
-def sweep_partials(folder: Path) -> None:
-    """Remove what killed processes left half written in ``folder``, an hour ago or earlier."""
-    for path in folder.glob(".*.partial*"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
 
 
 def write_video(frames: Iterable[Frames], path: Path, fps: int, crf: int, metadata: dict[str, Any]) -> None:
@@ -127,19 +111,12 @@ def animated_webp(frames: Sequence[np.ndarray] | Frames, milliseconds: int) -> b
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[Path]:
-    """Lend a partial name; on success flush it and rename it to ``path``, else remove it."""
-    partial = path.with_name(f".{secrets.token_hex(8)}{path.suffix}.partial")
+    """``whole_file``, with one sentence for a disk that refuses."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with whole_file(path) as partial:
+            yield partial
     except OSError as error:
         raise MediaError(f"{path.name} could not be written ({error.strerror or error}).") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 @contextmanager

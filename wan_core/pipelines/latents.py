@@ -6,9 +6,6 @@ Shape legend: C channels, F latent frames, H W latent grid (1/8 of the pixels).
 from __future__ import annotations
 
 import json
-import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wan_core.catalog import ModelSpec
+from wan_core.media.atomic import whole_file
 from wan_core.models.vae.config import SPATIAL_STRIDE, latent_frames
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
@@ -44,9 +42,13 @@ def make_generator(request: GenerationRequest) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(request.seed)
 
 
-def prepare_noise(spec: ModelSpec, request: GenerationRequest, generator: torch.Generator) -> Tensor:
-    """Gaussian noise (1, C, F, H, W), float32, on the CPU: the generator's first numbers."""
-    return torch.randn(latent_shape(spec, request), generator=generator, dtype=torch.float32)
+def prepare_noise(
+    spec: ModelSpec, request: GenerationRequest, generator: torch.Generator, front_frames: int = 0
+) -> Tensor:
+    """Gaussian noise (1, C, front_frames + F, H, W), float32, on the CPU: the generator's first numbers."""
+    batch, channels, frames, *grid = latent_shape(spec, request)
+    shape = (batch, channels, front_frames + frames, *grid)
+    return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
 def save_latents(latents: Tensor, path: Path, request: GenerationRequest) -> None:
@@ -56,19 +58,11 @@ def save_latents(latents: Tensor, path: Path, request: GenerationRequest) -> Non
         MediaError: the disk refuses.
     """
     data = save({_KEY: latents.float().cpu().contiguous()}, {_REQUEST: request.model_dump_json()})
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise MediaError(f"The latents {path.name} could not be saved ({error.strerror}).") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def prune_latents(folder: Path, limit: int) -> None:

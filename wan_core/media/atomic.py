@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all.
+
+A file is written beside its final name, flushed to the disk and then renamed, so a crash or a full disk
+leaves no half file under a name that somebody may open.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_STALE_SECONDS = 3600
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Lend a name beside ``path`` to write to; what is there at the end of the block becomes ``path``.
+
+    An exception in the block leaves nothing behind, and a file that was there before as it was.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with partial_file(path.parent, path.suffix) as partial:
+        yield partial
+        settle(partial, path)
+
+
+@contextmanager
+def partial_file(folder: Path, suffix: str = "") -> Iterator[Path]:
+    """Lend an unused name in ``folder``, which is made; what is still there at the end is removed.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{secrets.token_hex(8)}{suffix}.partial"
+    try:
+        yield partial
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def settle(partial: Path, path: Path) -> None:
+    """Flush ``partial`` to the disk and give it its final name in the same folder.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def sweep_partials(folder: Path) -> None:
+    """Remove what killed processes left half written in ``folder``, an hour ago or earlier."""
+    for path in folder.glob(".*.partial*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()

@@ -1,0 +1,150 @@
+"""ffmpeg as a reader of hostile files: pinned, bounded and killed when it takes too long.
+
+The demuxer is the one that the file's first bytes call for, only files may be opened, and only these
+decoders may run, so a playlist under a video's name opens nothing. No frame above ``MAX_FRAME_PIXELS`` is
+decoded.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from wan_core.media.sniff import KNOWN_FORMATS, sniff
+from wan_core.schema import MediaError
+
+MAX_FRAME_PIXELS = 2**24  # 4096 x 4096
+MAX_PACKETS = 500_000  # two hours at 60 frames per second
+
+_DECODERS = (
+    "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,mpeg2video,mpeg1video,h263,mjpeg,prores,dnxhd,ffv1,png,gif,rawvideo"
+)
+_DISCARDED = 4  # flag of a packet that is decoded but not shown: what an edit list cuts away
+_NO_TIME = -(2**63)
+_DEMUX_SECONDS = 60.0
+
+
+class Decoder:
+    """A running ffmpeg and what it writes; it may keep us waiting for ``patience`` seconds in all.
+
+    Time that the caller spends between reads does not count.
+    """
+
+    def __init__(self, path: Path, before: list[str], after: list[str], patience: float) -> None:
+        self._name = path.name
+        self._patience = patience
+        self._late = False
+        self._process = subprocess.Popen(
+            [
+                imageio_ffmpeg.get_ffmpeg_exe(),
+                *("-hide_banner", "-nostats", "-nostdin"),
+                *("-threads", "4", "-max_pixels", str(MAX_FRAME_PIXELS)),
+                *("-f", _demuxer(path), "-protocol_whitelist", "file", "-codec_whitelist", _DECODERS),
+                *before,
+                *("-i", f"file:{path.resolve()}", "-map", "0:V:0"),
+                *after,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us to act on
+        )
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer at the end.
+
+        Raises:
+            MediaError: the patience has run out.
+        """
+        begun = time.monotonic()
+        watch = threading.Timer(max(self._patience, 0.0), self._give_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            data = self._process.stdout.read(size)
+        finally:
+            watch.cancel()
+            self._patience -= time.monotonic() - begun
+        if self._late:
+            raise MediaError(f"{self._name} takes too long to decode; cut it or convert it to H.264 MP4.")
+        return data
+
+    def _give_up(self) -> None:
+        self._late = True
+        self._process.kill()
+
+
+@dataclass(frozen=True)
+class Packets:
+    """The coded pictures of a video: how many, from the first to the end of the last, and how often."""
+
+    count: int
+    seconds: float
+    rate: Fraction
+
+
+def list_packets(path: Path) -> Packets:
+    """Count the coded pictures of a video without decoding any.
+
+    Raises:
+        MediaError: there are none, as in a file with sound only, or more than ``MAX_PACKETS``.
+    """
+    text = bytearray()
+    with Decoder(path, [], ["-c", "copy", "-f", "framecrc", "-"], _DEMUX_SECONDS) as listing:
+        while chunk := listing.read(2**20):
+            text += chunk
+            if text.count(b"\n") > MAX_PACKETS:
+                raise MediaError(f"{path.name} has more than {MAX_PACKETS} frames; cut it.")
+    tick, times = _parse_listing(text.decode("ascii", errors="replace"))
+    if not times:
+        raise MediaError(f"{path.name} holds no video that can be read; use {KNOWN_FORMATS}.")
+    first, last = min(times), max(times)
+    span = (last[0] - first[0]) * tick
+    shown_last = last[1] * tick
+    if span <= 0:  # one frame, or times that say nothing
+        span, shown_last = Fraction(0), max(shown_last, Fraction(1, 1000))
+        return Packets(len(times), float(shown_last), 1 / shown_last)
+    rate = (len(times) - 1) / span
+    return Packets(len(times), float(span + (shown_last if shown_last > 0 else 1 / rate)), rate)
+
+
+def _parse_listing(text: str) -> tuple[Fraction, list[tuple[int, int]]]:
+    """Seconds per tick, and (time, duration) in ticks of each packet that is shown."""
+    tick, times = Fraction(0), []
+    for line in text.splitlines():
+        if line.startswith("#tb 0:"):
+            tick = Fraction(line.split(":")[1].strip())
+        elif not line.startswith("#"):
+            fields = [field.strip() for field in line.split(",")]
+            decoded, shown, duration = (int(field) for field in fields[1:4])
+            flags = [int(field[2:], 16) for field in fields[6:] if field.startswith("F=")]
+            if not any(flag & _DISCARDED for flag in flags):
+                times.append((decoded if shown == _NO_TIME else shown, duration))
+    return tick, times
+
+
+def _demuxer(path: Path) -> str:
+    """The demuxer for a file's first bytes.
+
+    Raises:
+        MediaError: the file is no video.
+    """
+    found = sniff(path)
+    if found.kind != "video":
+        what = "a picture" if found.kind == "image" else "a text"
+        raise MediaError(f"{path.name} is {what}; a video is needed.")
+    return found.reader
