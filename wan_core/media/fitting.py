@@ -1,0 +1,74 @@
+"""The size and length that a model works at, and pictures brought to them.
+
+Shape legend: T frames, H W pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from wan_core.schema.inputs import Fit
+
+Box = tuple[float, float, float, float]
+
+
+def fit_size(area: int, shape: tuple[int, int], multiple: int = 16) -> tuple[int, int]:
+    """(width, height) of about ``area`` pixels with the aspect of ``shape`` (height, width).
+
+    The official rule (spec 7): each side is floored to a multiple of ``multiple``, 16 for Wan (8 of the
+    VAE times 2 of the patches), so the area is never above ``area`` unless a side is below one multiple.
+    Reckoned in whole numbers, so a shape that has the area exactly is returned as it is.
+    """
+    height, width = shape
+    sides = (math.isqrt(area * width // height), math.isqrt(area * height // width))
+    across, down = (max(side // multiple, 1) * multiple for side in sides)
+    return across, down
+
+
+def fit_frames(
+    frames: Iterable[np.ndarray], width: int, height: int, fit: Fit, border: int = 0
+) -> np.ndarray:
+    """Frames (H, W, 3) or masks (H, W), uint8, of any one size -> (T, height, width[, 3]).
+
+    ``crop`` covers the target and cuts the edges evenly, ``fit`` is wholly inside it with a ``border`` of
+    that grey value, ``stretch`` fills it and changes the aspect. Resampled with Lanczos, antialiased; a
+    frame of the right size stays as it is. ``frames`` may be a stream: only the results are held.
+    """
+    return np.stack([_fit(frame, width, height, fit, border) for frame in frames])
+
+
+def fit_length(frames: np.ndarray, num_frames: int) -> np.ndarray:
+    """(T, ...) -> (num_frames, ...): what is too long is cut, what is too short holds its last frame."""
+    missing = num_frames - len(frames)
+    if missing <= 0:
+        return frames[:num_frames]
+    return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
+
+
+def shown_box(shape: tuple[int, int], width: int, height: int, fit: Fit) -> Box:
+    """The part (left, top, right, bottom) of a picture of ``shape`` (height, width) that a model sees."""
+    down, across = shape
+    if fit != "crop":
+        return (0.0, 0.0, float(across), float(down))
+    scale = max(width / across, height / down)
+    left, top = (across - width / scale) / 2, (down - height / scale) / 2
+    return (max(left, 0.0), max(top, 0.0), min(across - left, across), min(down - top, down))
+
+
+def _fit(frame: np.ndarray, width: int, height: int, fit: Fit, border: int) -> np.ndarray:
+    if frame.shape[:2] == (height, width):
+        return frame
+    picture = Image.fromarray(frame)
+    if fit != "fit":
+        box = shown_box(frame.shape[:2], width, height, fit)
+        return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=box))
+    scale = min(width / picture.width, height / picture.height)
+    inside = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+    canvas = np.full((height, width, *frame.shape[2:]), border, np.uint8)
+    left, top = (width - inside[0]) // 2, (height - inside[1]) // 2
+    canvas[top : top + inside[1], left : left + inside[0]] = picture.resize(inside, Image.Resampling.LANCZOS)
+    return canvas

@@ -1,0 +1,124 @@
+"""The pictures, videos and texts that requests name, kept in one folder under their content's digest.
+
+A kept file never changes, so a request means the same tomorrow; the same content is kept once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+
+from wan_core.media.atomic import partial_file, settle
+from wan_core.media.read import probe, read_image
+from wan_core.media.sniff import FORMATS, GIF, KNOWN_FORMATS, TEXT, Kind, sniff
+from wan_core.schema import MediaError
+from wan_core.schema.inputs import InputName
+
+MAX_BYTES = 2**31  # of one picture or video
+MAX_TEXT_BYTES = 2**20
+
+_NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{2,5}")
+_CHUNK = 2**20
+
+
+class InputStore:
+    """Kept inputs in ``folder``. Safe to use from any thread and process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(self, path: Path) -> InputName:
+        """Copy a picture, a video or a text of camera poses in, and return the name to put in a request.
+
+        Raises:
+            MediaError: it is none of these, cannot be opened, or the disk refuses.
+        """
+        check_input(path)
+        try:
+            with partial_file(self.folder) as partial:
+                digest = _copy(path, partial)
+                name = f"{digest[:32]}.{_extension(partial)}"
+                settle(partial, self.folder / name)
+        except OSError as error:
+            raise MediaError(
+                f"{path.name} could not be kept ({error.strerror or error}); free some space or choose "
+                "another file."
+            ) from error
+        return name
+
+    def path(self, name: InputName) -> Path:
+        """Where a kept file lies.
+
+        Raises:
+            MediaError: it has been deleted, or ``name`` is none that ``keep`` gave.
+        """
+        path = self.folder / name
+        if not _NAME.fullmatch(name) or not path.is_file():
+            raise MediaError(f"The input {name[:40]} is gone; choose the file again.")
+        return path
+
+    def kind(self, name: InputName) -> Kind:
+        """Whether a kept file is a picture, a video or a text; a GIF that does not move is a picture.
+
+        Raises:
+            MediaError: as ``path``.
+        """
+        path = self.path(name)
+        found = FORMATS.get(path.suffix[1:], TEXT)
+        return probe(path).kind if found is GIF else found.kind
+
+
+def check_input(path: Path) -> Kind:
+    """What a file is, if it can be used: pictures are decoded, of videos the first frame.
+
+    Raises:
+        MediaError: it cannot.
+    """
+    kind = sniff(path).kind
+    size, most = path.stat().st_size, MAX_TEXT_BYTES if kind == "text" else MAX_BYTES
+    if size > most:
+        raise MediaError(f"{path.name} has {size / 2**20:.0f} MiB; the most is {most / 2**20:.0f}.")
+    if kind == "text":
+        if not _are_poses(path.read_bytes()):
+            raise MediaError(
+                f"{path.name} is no picture, video or list of camera poses; use {KNOWN_FORMATS}, or a text "
+                "with a line of numbers per pose."
+            )
+    elif kind == "image" or (kind := probe(path).kind) == "image":
+        read_image(path)
+    return kind
+
+
+def _are_poses(data: bytes) -> bool:
+    """A JSON object or array, or lines of numbers, of which the first may be a title."""
+    try:
+        text = data.decode("utf-8-sig").strip()
+        if text[:1] in ("{", "["):
+            return isinstance(json.loads(text), dict | list)
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        numbers = [[float(word) for word in row] for row in (rows if len(rows) == 1 else rows[1:])]
+    except (ValueError, RecursionError):
+        return False
+    return bool(numbers) and all(math.isfinite(number) for row in numbers for number in row)
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy at most ``MAX_BYTES`` and return the digest of what was written."""
+    digest, room = hashlib.sha256(), MAX_BYTES
+    with source.open("rb") as reading, target.open("xb") as writing:
+        while chunk := reading.read(min(_CHUNK, room)):
+            digest.update(chunk)
+            writing.write(chunk)
+            room -= len(chunk)
+    return digest.hexdigest()
+
+
+def _extension(path: Path) -> str:
+    """By content; ``json`` is told from ``txt``."""
+    found = sniff(path)
+    if found is TEXT and path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        return "json"
+    return found.extension
