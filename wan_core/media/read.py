@@ -36,7 +36,7 @@ MAX_ASPECT = 10
 
 _MAX_RATE = 240
 _PROBE_SECONDS, _DECODE_SECONDS = 20.0, 300.0
-_PILLOW_ERRORS = (
+PILLOW_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -50,6 +50,8 @@ _PILLOW_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+"""What Pillow raises for damaged files, by experience."""
+
 _UPRIGHT = (  # square pixels; ffmpeg itself has turned the picture by then
     "scale=w='max(2,trunc(iw*clip(sar,0.25,4)+0.5))':h=ih"
 )
@@ -207,6 +209,11 @@ def read_video(path: Path, max_pixels: int = MAX_PIXELS) -> VideoClip:
     return read_clip(path, max_pixels=max_pixels)
 
 
+def read_first_frame(path: Path) -> np.ndarray:
+    """(H, W, 3), uint8 RGB: a picture, or the first frame of a video; raises as ``probe``."""
+    return _first_frame(path) if probe(path).kind == "video" else read_image(path)
+
+
 def read_last_frames(path: Path, count: int) -> VideoClip:
     """The last ``count`` frames of a video, or all if it is shorter; raises as ``stream_clip``."""
     stream = stream_clip(path)
@@ -250,7 +257,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=[found.reader.upper()]) as picture:
             _check_size(path.name, *picture.size, MAX_PICTURE_PIXELS)
             yield picture
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise MediaError(f"{path.name} is a damaged picture; choose another copy of it.") from error
 
 

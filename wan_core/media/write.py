@@ -19,8 +19,10 @@ import numpy as np
 from PIL import Image
 
 from wan_core.media.atomic import partial_file, whole_file
-from wan_core.media.metadata import ffmetadata
+from wan_core.media.metadata import encode_picture, ffmetadata
+from wan_core.media.read import read_first_frame
 from wan_core.schema import MediaError
+from wan_core.schema.request import ImageFormat
 
 Frames = np.ndarray
 
@@ -33,14 +35,14 @@ _THREADS = "8"  # x264's output depends on it; fixed, the same frames give the s
 _COLOURS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 
 
-def new_video_path(folder: Path, job_id: str) -> Path:
+def new_video_path(folder: Path, job_id: str, suffix: str = ".mp4") -> Path:
     """A name that no file in ``folder`` has: local time, job id, and a counter when both collide."""
     safe = "".join(char for char in job_id if char.isascii() and char.isalnum())[:_NAME_LENGTH] or "video"
     stem = f"{datetime.now():%Y%m%d-%H%M%S}-{safe}"
-    path, copy = folder / f"{stem}.mp4", 1
+    path, copy = folder / f"{stem}{suffix}", 1
     while path.exists():
         copy += 1
-        path = folder / f"{stem}-{copy}.mp4"
+        path = folder / f"{stem}-{copy}{suffix}"
     return path
 
 
@@ -90,6 +92,28 @@ def write_poster(frame: np.ndarray, path: Path) -> None:
     """
     with _whole_file(path) as partial:
         Image.fromarray(frame).save(partial, format="WEBP", quality=_POSTER_QUALITY)
+
+
+def write_image(frame: np.ndarray, path: Path, format: ImageFormat, metadata: dict[str, Any]) -> None:
+    """One frame (H, W, 3) as a picture; ``metadata`` as in ``write_video``. PNG keeps every pixel.
+
+    Raises:
+        MediaError: the disk refuses.
+    """
+    data = encode_picture(Image.fromarray(frame), format, metadata)
+    with _whole_file(path) as partial:
+        partial.write_bytes(data)
+
+
+def write_thumbnail(media: Path, path: Path, side: int = 320) -> None:
+    """A picture, or a video's first frame, as a WebP of at most ``side`` pixels a side.
+
+    Raises:
+        MediaError: ``media`` cannot be read, or the disk refuses.
+    """
+    picture = Image.fromarray(read_first_frame(media))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    write_poster(np.asarray(picture), path)
 
 
 def animated_webp(frames: Sequence[np.ndarray] | Frames, milliseconds: int) -> bytes:
