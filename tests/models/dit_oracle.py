@@ -7,9 +7,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from diffusers import WanTransformer3DModel
 from torch import nn
+from torch.nn import functional
 
 from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.model import WanDiT
 
 Oracle = TypeVar("Oracle", bound=nn.Module)
 
@@ -44,6 +47,9 @@ _ORACLE_NAMES = (
     ("ffn.2", "ffn.net.2"),
 )
 
+# what diffusers has no counterpart of; a test puts it in by hand
+_UNKNOWN_TO_ORACLE = ("ref_conv.", "control_adapter.", ".cam_encoder.", ".projector.")
+
 
 def oracle_sizes(config: DiTConfig) -> dict[str, int]:
     """The arguments that every transformer of diffusers takes."""
@@ -70,6 +76,25 @@ def fill_oracle(oracle: Oracle, state: Mapping[str, torch.Tensor]) -> Oracle:
 
     oracle.condition_embedder.timesteps_proj.forward = exact_sinusoid  # its own is float32: 3e-5 off at 999
     return oracle.eval()
+
+
+def plain_oracle(dit: WanDiT) -> WanTransformer3DModel:
+    """diffusers' transformer with our weights, but for the parts that it does not know."""
+    config = dit.config
+    oracle = WanTransformer3DModel(
+        **oracle_sizes(config),
+        image_dim=config.image_dim or None,
+        added_kv_proj_dim=config.dim if config.image_dim else None,
+        pos_embed_seq_len=config.image_positions or None,
+    )
+    state = dit.state_dict()
+    known = [name for name in state if not any(part in name for part in _UNKNOWN_TO_ORACLE)]
+    return fill_oracle(oracle, {name: state[name] for name in known})
+
+
+def full_text(config: DiTConfig, prompt: torch.Tensor) -> torch.Tensor:
+    """The rows of a prompt, filled up with zeros, as diffusers' transformer is given them."""
+    return functional.pad(prompt, (0, 0, 0, config.text_len - prompt.shape[1]))
 
 
 def _oracle_name(name: str) -> str:

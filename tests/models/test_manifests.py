@@ -1,8 +1,9 @@
-"""Every official checkpoint fits the module that its shapes ask for, name by name."""
+"""Every published checkpoint fits the module that its shapes ask for, name by name."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit import checkpoint as dit_checkpoint
-from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.config import DiTConfig, MotionConfig
 from wan_core.models.dit.model import WanDiT
+from wan_core.models.dit.motion import MotionController
 from wan_core.models.umt5 import checkpoint as umt5_checkpoint
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.umt5.model import build_encoder
@@ -25,6 +27,8 @@ FOLDER = Path(__file__).parent.parent / "data" / "manifests"
 
 SMALL, LARGE = MODELS["wan2.1-t2v-1.3b"].dit, MODELS["wan2.1-t2v-14b"].dit
 I2V = dataclasses.replace(LARGE, in_dim=36, image_dim=1280)
+CONTROL = {"in_dim": 48, "image_dim": 1280}
+CAMERA = {"in_dim": 32, "image_dim": 1280, "camera_dim": 24}
 
 
 def _manifest(name: str) -> dict[str, list[int]]:
@@ -64,6 +68,60 @@ def test_official_transformer(name: str, sizes: DiTConfig, parameters: int) -> N
         dit = WanDiT(config)
     assert _shapes(dit) == manifest
     assert sum(parameter.numel() for parameter in dit.parameters()) == parameters
+
+
+def _fingerprint(shapes: dict[str, list[int]]) -> str:
+    """DiffSynth-Studio knows a checkpoint by this digest of the name and shape of every tensor."""
+    parts = [part for name, shape in shapes.items() for part in (name, f"{name}:{'_'.join(map(str, shape))}")]
+    return hashlib.md5(",".join(sorted(parts)).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fingerprint"),
+    [
+        (SMALL, "9269f8db9040a9d860eaca435be61814"),
+        (dataclasses.replace(SMALL, in_dim=36, image_dim=1280), "6d6ccde6845b95ad9114ab993d917893"),
+        (I2V, "6bfcfb3b342cb286ce886889d519a77e"),
+        (dataclasses.replace(SMALL, **CONTROL), "349723183fc063b2bfc10bb2835cf677"),
+        (dataclasses.replace(LARGE, **CONTROL), "efa44cddf936c70abd0ea28b6cbe946c"),
+        (dataclasses.replace(SMALL, **CONTROL, reference_dim=16), "70ddad9d3a133785da5ea371aae09504"),
+        (dataclasses.replace(LARGE, **CONTROL, reference_dim=16), "26bde73488a92e64cc20b0a7485b9e5b"),
+        (dataclasses.replace(SMALL, **CAMERA), "ac6a5aa74f4a0aab6f64eb9a72f19901"),
+        (dataclasses.replace(LARGE, **CAMERA), "b61c605c2adbd23124d152ed28e049ae"),
+    ],
+    ids=("t2v-S", "inp-S", "inp-L", "control-S", "control-L", "v1.1-S", "v1.1-L", "camera-S", "camera-L"),
+)
+def test_transformers_of_fun_have_the_published_tensors(sizes: DiTConfig, fingerprint: str) -> None:
+    with torch.device("meta"):
+        shapes = _shapes(WanDiT(sizes))
+    assert _fingerprint(shapes) == fingerprint
+    assert dit_checkpoint.infer_config(shapes) == sizes
+
+
+def test_recam_adds_two_matrices_to_every_block() -> None:
+    sizes = dataclasses.replace(SMALL, camera_path_dim=12)
+    with torch.device("meta"):
+        shapes = _shapes(WanDiT(sizes))
+    added = {}
+    for number in range(30):
+        added |= {f"blocks.{number}.cam_encoder.weight": [1536, 12]}
+        added |= {f"blocks.{number}.projector.weight": [1536, 1536]}
+        added |= {f"blocks.{number}.{part}.bias": [1536] for part in ("cam_encoder", "projector")}
+    assert shapes == _manifest("t2v-1.3B") | added
+    assert dit_checkpoint.infer_config(shapes) == sizes
+    assert dit_checkpoint.find_kind(shapes) == sizes.kind == "recam"
+
+
+def test_published_motion_controller() -> None:
+    with torch.device("meta"):
+        shapes = _shapes(MotionController(MotionConfig()))
+    assert _fingerprint(shapes) == "dbd5ec76bbf977983f972c151d545389"
+    assert dit_checkpoint.is_motion_controller(shapes)
+    assert dit_checkpoint.infer_motion_config(shapes) == MotionConfig()
+    assert dit_checkpoint.find_kind(shapes) is None
+    for foreign in (_manifest("t2v-1.3B"), {**shapes, "linear.0.weight": [4]}):
+        with pytest.raises(WeightsError, match=r"tensors are no motion controller"):
+            dit_checkpoint.infer_motion_config(foreign)
 
 
 def test_official_text_encoder() -> None:
