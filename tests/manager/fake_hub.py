@@ -22,10 +22,11 @@ class Request:
 
 @dataclass
 class FakeHub:
-    """Serves ``files`` of the repository ``org/Model``; its fields are the faults to play.
+    """Serves ``files``, the same of each of its ``repos``; its other fields are the faults to play.
 
     Attributes:
         files: name -> content.
+        repos: the repositories there are.
         requests: what was asked, in order.
         statuses: answers to give instead, first come first served: (method, status, headers).
         drop_after: bytes after which a file's body is cut off, one entry per answer.
@@ -38,6 +39,7 @@ class FakeHub:
     """
 
     files: dict[str, bytes]
+    repos: tuple[str, ...] = ("org/Model",)
     requests: list[Request] = field(default_factory=list)
     statuses: list[tuple[str, int, dict[str, str]]] = field(default_factory=list)
     drop_after: list[int] = field(default_factory=list)
@@ -93,10 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
         name = self.path.removeprefix("/cdn/")
         on_cdn = name != self.path
         if not on_cdn:
-            start = "/org/Model/resolve/"
-            if not self.path.startswith(start):
+            repo, _, rest = self.path.removeprefix("/").partition("/resolve/")
+            if repo not in hub.repos:
                 return self._send(401, {"X-Error-Code": "RepoNotFound"})
-            name = self.path.removeprefix(start).partition("/")[2]
+            name = rest.partition("/")[2]
         if name not in hub.files:
             return self._send(404, {"X-Error-Code": "EntryNotFound"})
         self._serve(name, on_cdn)

@@ -67,6 +67,8 @@ def test_a_cpu_computes_in_float32_and_maps_the_text_encoder_as_it_is() -> None:
         Role.TRANSFORMER: torch.float32,
         Role.TEXT_ENCODER: None,
         Role.VAE: torch.float32,
+        Role.IMAGE_ENCODER: torch.float32,
+        Role.MOTION_CONTROLLER: torch.float32,
     }
 
 

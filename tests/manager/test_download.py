@@ -257,6 +257,71 @@ def test_an_index_brings_its_shards(store, spec, hub):
     assert len(hub.asked("GET", "d-00002-of-00002.safetensors")) == 2
 
 
+@pytest.fixture
+def shared(spec: ModelSpec, hub: FakeHub) -> ModelSpec:
+    """The model, with a text encoder and a tokenizer that come from another repository."""
+    hub.repos = ("org/Model", "base/Base")
+    elsewhere = {"repo": "base/Base", "revision": "v1"}
+    text_encoder = replace(spec.weights[Role.TEXT_ENCODER], **elsewhere)
+    return replace(
+        spec,
+        weights={**spec.weights, Role.TEXT_ENCODER: text_encoder},
+        tokenizer=replace(spec.tokenizer, **elsewhere),
+    )
+
+
+def test_parts_of_several_repositories_are_one_download(store, shared, hub, settings):
+    events: list[ProgressEvent] = []
+    assert store.fetch(shared, events.append) == settings.models_dir / "Model"
+    base = settings.models_dir / "Base"
+    for name, folder in {"t5.pth": base, "vae.pth": settings.models_dir / "Model"}.items():
+        assert (folder / name).read_bytes() == hub.files[name]
+    assert not (settings.models_dir / "Model" / "t5.pth").exists()
+    assert {store.locate(shared, part).name for part in ("tokenizer", Role.TEXT_ENCODER)} == {"Base"}
+    assert store.missing(shared) == {}
+    assert [r.path for r in hub.asked("GET", "t5.pth")] == ["/base/Base/resolve/v1/t5.pth"]
+    total = sum(map(len, hub.files.values()))
+    steps = [event.step for event in events if event.total]
+    assert {event.total for event in events if event.total} == {total}
+    assert steps == sorted(steps) and steps[-1] == total
+
+
+def test_only_the_repository_with_something_missing_is_asked(store, shared, hub, settings):
+    store.fetch(shared, quiet)
+    (settings.models_dir / "Base" / "t5.pth").unlink()
+    hub.requests.clear()
+    assert store.missing(shared) == {Role.TEXT_ENCODER: len(hub.files["t5.pth"])}
+    store.fetch(shared, quiet)
+    assert {request.path for request in hub.requests} == {"/base/Base/resolve/v1/t5.pth"}
+
+
+def test_errors_name_the_repository_of_the_part(store, shared, hub, settings):
+    hub.repos = ("org/Model",)
+    with pytest.raises(DownloadError, match=r"^base/Base: google/umt5-xxl/tokenizer\.json"):
+        store.fetch(shared, quiet)
+    offline = WeightStore(settings.model_copy(update={"offline": True}), endpoint=hub.url)
+    with pytest.raises(DownloadError, match=r"^base/Base is not on this machine .*/models/Base\.$"):
+        offline.fetch(shared, quiet)
+
+
+def test_a_part_of_another_repository_can_be_cancelled_and_gone_on_with(store, shared, hub, settings):
+    hub.stall = True
+
+    def cancel(event: ProgressEvent) -> None:
+        found = (settings.models_dir / "Base").glob("t5.pth.*.part")
+        if any(part.stat().st_size == 20_000 for part in found):
+            raise Cancelled
+
+    shared = replace(shared, tokenizer=replace(shared.tokenizer, files=(), size=0))
+    shared = replace(shared, weights={Role.TEXT_ENCODER: shared.weights[Role.TEXT_ENCODER]})
+    with pytest.raises(Cancelled):
+        store.fetch(shared, cancel)
+    assert store.missing(shared) == {Role.TEXT_ENCODER: 20_000}
+    hub.stall = False
+    store.fetch(shared, quiet)
+    assert hub.asked("GET", "t5.pth")[-1].range == "bytes=20000-"
+
+
 def test_a_second_process_waits_and_can_be_cancelled(store, spec):
     folder = store.folder(spec)
     folder.mkdir(parents=True)

@@ -58,7 +58,7 @@ def use(made: ModelManager, spec: ModelSpec, *roles: Role) -> None:
 
 
 def sizes_of(made: ModelManager, spec: ModelSpec) -> dict[Role, int]:
-    use(made, spec, *Role)
+    use(made, spec, *spec.weights)
     sizes = made.loaded()
     made.unload()
     return sizes
@@ -83,7 +83,7 @@ def test_a_part_is_loaded_once_and_lent_ready_for_inference(settings, tiny_spec,
 
 def test_unload_drops_all_but_what_is_borrowed(settings, tiny_spec) -> None:
     made = manager(settings)
-    use(made, tiny_spec, *Role)
+    use(made, tiny_spec, *tiny_spec.weights)
     with made.use(tiny_spec, VAE, ignore):
         made.unload()
         assert set(made.loaded()) == {VAE}
@@ -147,8 +147,8 @@ def test_models_that_share_files_share_the_loaded_part(settings, tiny_spec, load
 
 def test_on_a_device_parts_stay_there_while_there_is_room(settings, tiny_spec) -> None:
     made = pretend_device(manager(settings))
-    use(made, tiny_spec, *Role)
-    assert all(on_device(made, tiny_spec, role) for role in Role)
+    use(made, tiny_spec, *tiny_spec.weights)
+    assert all(on_device(made, tiny_spec, role) for role in tiny_spec.weights)
 
 
 def test_on_a_device_parts_are_swapped_not_reloaded(settings, tiny_spec, loads) -> None:
@@ -172,10 +172,10 @@ def test_a_stage_that_needs_room_to_work_gets_it_from_idle_parts(settings, tiny_
     sizes = sizes_of(manager(settings), tiny_spec)
     loads.clear()
     made = pretend_device(manager(settings, largest=sum(sizes.values()) + 1000))
-    use(made, tiny_spec, *Role)
-    for working, placed in ((1000, {*Role}), (1001, {TEXT_ENCODER, VAE}), (PLENTY, {VAE})):
+    use(made, tiny_spec, *tiny_spec.weights)
+    for working, placed in ((1000, {*tiny_spec.weights}), (1001, {TEXT_ENCODER, VAE}), (PLENTY, {VAE})):
         with made.use(tiny_spec, VAE, ignore, working):  # it is on the device already
-            assert {role for role in Role if on_device(made, tiny_spec, role)} == placed
+            assert {role for role in tiny_spec.weights if on_device(made, tiny_spec, role)} == placed
     assert set(loads.values()) == {1}
 
 
@@ -232,7 +232,7 @@ def test_room_in_ram_is_made_for_the_size_after_the_cast(settings, tiny_spec, pr
     made = manager(settings.model_copy(update={"precision": precision}))
     make_room = made._make_host_room
     made._make_host_room = lambda size: (asked.append(size), make_room(size))
-    for role in Role:
+    for role in tiny_spec.weights:
         use(made, tiny_spec, role)
         assert asked.pop() == made.loaded()[role]
 

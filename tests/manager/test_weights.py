@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wan_core.catalog import MODELS, Role, WeightFiles, find_model
+from wan_core.manager import weights
 from wan_core.manager.shards import shard_names
 from wan_core.manager.weights import WeightStore, model_parts
 from wan_core.schema import Settings, WeightsError
@@ -63,6 +64,44 @@ def test_models_share_equal_parts_but_no_others(store, settings):
     assert store.locate(SMALL, Role.TEXT_ENCODER) == large
     assert store.locate(SMALL, Role.TRANSFORMER) is None
     assert set(store.missing(SMALL)) == {Role.TRANSFORMER, "tokenizer"}
+
+
+def test_equal_names_and_sizes_without_a_digest_are_not_shared(store, settings):
+    one = WeightFiles(("d.safetensors.index.json",), 10)
+    shared = MODELS | {}
+    for number, repo in enumerate(("org/480P", "org/720P", "org/480P")):
+        row = replace(SMALL, id=f"row-{number}", repo=repo, weights={Role.TRANSFORMER: one})
+        shared[row.id] = row
+    folder = settings.models_dir / "480P"
+    put(folder, "d-1.safetensors")
+    (folder / one.files[0]).write_text('{"weight_map": {"a": "d-1.safetensors"}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "MODELS", shared)
+        assert store.locate(shared["row-0"], Role.TRANSFORMER) == folder
+        assert store.locate(shared["row-2"], Role.TRANSFORMER) == folder
+        assert store.locate(shared["row-1"], Role.TRANSFORMER) is None
+
+
+def test_a_part_of_another_repository_lies_in_that_repositorys_folder(store, settings, tmp_path):
+    base = replace(SMALL.weights[Role.TRANSFORMER], repo=SMALL.repo, revision=SMALL.revision)
+    extra = WeightFiles(("model.safetensors",), 5)
+    row = replace(
+        SMALL,
+        id="steered",
+        repo="org/Steered",
+        revision="main",
+        weights={**SMALL.weights, Role.TRANSFORMER: base, Role.MOTION_CONTROLLER: extra},
+    )
+    assert store.folder(row) == settings.models_dir / "Steered"
+    assert store.folder(row, Role.TRANSFORMER) == settings.models_dir / "Wan2.1-T2V-1.3B"
+    assert store.missing(row)[Role.MOTION_CONTROLLER] == 5
+    pinned = put(snapshot(tmp_path, SMALL.repo, SMALL.revision), *base.files)
+    assert store.locate(row, Role.TRANSFORMER) == pinned
+    local = put(settings.models_dir / "Wan2.1-T2V-1.3B", *base.files, "Wan2.1_VAE.pth")
+    assert store.locate(row, Role.TRANSFORMER) == store.locate(row, Role.VAE) == local
+    assert store.locate(row, Role.MOTION_CONTROLLER) is None
+    with pytest.raises(WeightsError, match=r"lacks model\.safetensors in .*/models/Steered; download it"):
+        store.require(row, Role.MOTION_CONTROLLER)
 
 
 def test_empty_and_partial_files_do_not_count(store, settings):

@@ -18,11 +18,24 @@ _AVAILABLE: dict[str, Callable[[], bool]] = {  # in the order in which "auto" ch
     "cpu": lambda: True,
 }
 
-# The VAE is float32 everywhere (spec 3). umT5 overflows in float16, hence bfloat16 beside it.
+# The VAE and the small motion controller are float32 everywhere (spec 3). umT5 overflows in float16, hence
+# bfloat16 beside it. The image encoder is float16, as the official code runs it (spec 5).
 _DTYPES: dict[Precision, dict[Role, torch.dtype]] = {
-    "bf16": {Role.TRANSFORMER: torch.bfloat16, Role.TEXT_ENCODER: torch.bfloat16, Role.VAE: torch.float32},
-    "fp16": {Role.TRANSFORMER: torch.float16, Role.TEXT_ENCODER: torch.bfloat16, Role.VAE: torch.float32},
-    "fp32": {Role.TRANSFORMER: torch.float32, Role.TEXT_ENCODER: torch.float32, Role.VAE: torch.float32},
+    "bf16": {
+        Role.TRANSFORMER: torch.bfloat16,
+        Role.TEXT_ENCODER: torch.bfloat16,
+        Role.VAE: torch.float32,
+        Role.IMAGE_ENCODER: torch.float16,
+        Role.MOTION_CONTROLLER: torch.float32,
+    },
+    "fp16": {
+        Role.TRANSFORMER: torch.float16,
+        Role.TEXT_ENCODER: torch.bfloat16,
+        Role.VAE: torch.float32,
+        Role.IMAGE_ENCODER: torch.float16,
+        Role.MOTION_CONTROLLER: torch.float32,
+    },
+    "fp32": dict.fromkeys(Role, torch.float32),
 }
 
 _CPU_PRECISION: Precision = "fp32"

@@ -1,4 +1,4 @@
-"""Fetches files of a Hugging Face repository, resumably. Imports no torch.
+"""Fetches files of Hugging Face repositories, resumably. Imports no torch.
 
 The requests, the login and the meaning of the answers are huggingface_hub's; the loop that receives a
 file is ours, since the library's own (2.4) removes a partial file when a download ends early, and
@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import filelock
 
 from wan_core.manager.download_errors import explain
-from wan_core.manager.transfer import HubRepo, Transfer
+from wan_core.manager.transfer import HubRepo, Order, Transfer
 from wan_core.schema import Emit, ProgressEvent, Stage
 
-__all__ = ["HubRepo", "download", "kept_bytes"]
+__all__ = ["HubRepo", "Order", "download", "kept_bytes"]
 
 POLL_SECONDS = 0.4
 _SPEED_WINDOW_SECONDS = 10.0
@@ -37,14 +37,12 @@ def kept_bytes(path: Path) -> int:
     return sum(part.stat().st_size for part in path.parent.glob(f"{path.name}.*.part"))
 
 
-def download(repo: HubRepo, digests: Mapping[str, str], folder: Path, emit: Emit) -> None:
-    """Fetch files into ``folder``, keeping their paths; those that are there are left alone.
+def download(orders: Sequence[Order], emit: Emit) -> None:
+    """Fetch files, keeping their paths; those that are there are left alone.
 
     Args:
-        repo: where from.
-        digests: file name -> SHA-256 that the file must have; where it is empty, the hub's word counts.
-            An index of shards brings its shards along.
-        folder: made if need be.
+        orders: what is wanted, at least one; their folders are made if need be. All that they hold is
+            one download to whoever looks on.
         emit: receives ``Stage.DOWNLOAD`` events; what it raises ends the download, and what has arrived
             stays for the next try.
 
@@ -52,12 +50,15 @@ def download(repo: HubRepo, digests: Mapping[str, str], folder: Path, emit: Emit
         DownloadError: one sentence with the repository, the file and the remedy.
     """
     started = time.monotonic()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, repo, next(iter(digests)), folder) from error
-    with _alone(folder, started, emit):
-        _run(Transfer(repo, digests, folder), started, emit)
+    for order in orders:
+        try:
+            order.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, order.repo, next(iter(order.digests)), order.folder) from error
+    with ExitStack() as stack:
+        for folder in sorted({order.folder for order in orders}):  # the same order for everyone
+            stack.enter_context(_alone(folder, started, emit))
+        _run(Transfer(orders), started, emit)
 
 
 @contextmanager

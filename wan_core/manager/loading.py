@@ -25,8 +25,9 @@ from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit import checkpoint as dit_checkpoint
-from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.config import DiTConfig, MotionConfig
 from wan_core.models.dit.model import WanDiT
+from wan_core.models.dit.motion import MotionController
 from wan_core.models.umt5 import checkpoint as umt5_checkpoint
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.umt5.model import build_encoder
@@ -59,12 +60,16 @@ def read_shapes(folder: Path, files: Iterable[str]) -> dict[str, Shape]:
 
 
 def cast_bytes(
-    folder: Path, files: Iterable[str], dtype: torch.dtype | None, keep_in_fp32: Callable[[str], bool]
+    folder: Path,
+    files: Iterable[str],
+    dtype: torch.dtype | None,
+    keep_in_fp32: Callable[[str], bool],
+    select: Callable[[Shapes], Shapes] = dict,
 ) -> int:
     """Bytes of a part's tensors once they have ``dtype``, or float32 where their name says so.
 
-    ``None`` is the file's own dtype: nothing is cast, and the files' size is the answer. Only headers
-    are read.
+    ``None`` is the file's own dtype: nothing is cast, and the files' size is the answer. ``select`` leaves
+    out tensors that are not loaded. Only headers are read.
 
     Raises:
         WeightsError: as ``read_shapes``.
@@ -73,7 +78,7 @@ def cast_bytes(
         return sum(path.stat().st_size for path in _checkpoint_paths(folder, files))
     return sum(
         math.prod(shape) * (torch.float32 if keep_in_fp32(name) else dtype).itemsize
-        for name, shape in read_shapes(folder, files).items()
+        for name, shape in select(read_shapes(folder, files)).items()
     )
 
 
@@ -173,6 +178,24 @@ def load_image_encoder(
     return part.fill(model, lambda name: dtype, on_bytes, clip_checkpoint.to_module_keys)
 
 
+def load_motion_controller(
+    folder: Path,
+    files: Iterable[str],
+    dtype: torch.dtype | None = None,
+    expected: MotionConfig | None = None,
+    on_bytes: OnBytes | None = None,
+) -> MotionController:
+    """A motion controller; arguments and errors as ``load_transformer``."""
+    part = _Part(folder, tuple(files), "a motion controller")
+    if not dit_checkpoint.is_motion_controller(part.shapes):
+        raise part.is_another(part.wanted)
+    config = part.infer(dit_checkpoint.infer_motion_config)
+    part.compare(config, expected)
+    with torch.device("meta"):
+        model = MotionController(config)
+    return part.fill(model, lambda name: dtype, on_bytes)
+
+
 def looks_like(shapes: Shapes) -> str:
     """A phrase for what these tensors are, as far as their names tell."""
     if dit_checkpoint.find_kind(shapes):
@@ -181,6 +204,8 @@ def looks_like(shapes: Shapes) -> str:
         return f"a Wan VAE of width {shapes['encoder.conv1.weight'][0]}"
     if umt5_checkpoint.is_umt5(shapes):
         return f"a umT5 text encoder of width {shapes['token_embedding.weight'][-1]}"
+    if dit_checkpoint.is_motion_controller(shapes):
+        return "a motion controller"
     for mark, phrase in _OTHER_FILES:
         if any(mark in name for name in shapes):
             return phrase

@@ -17,10 +17,21 @@ from torch import Tensor, nn
 
 from wan_core.catalog import ModelSpec, Role
 from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
-from wan_core.manager.loading import cast_bytes, load_text_encoder, load_transformer, load_vae
+from wan_core.manager.loading import (
+    Shapes,
+    cast_bytes,
+    load_image_encoder,
+    load_motion_controller,
+    load_text_encoder,
+    load_transformer,
+    load_vae,
+)
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore
+from wan_core.models.clip.checkpoint import select_used
+from wan_core.models.dit.config import MotionConfig
 from wan_core.models.dit.model import WanDiT
+from wan_core.models.dit.motion import MotionController
 from wan_core.schema import Emit, OutOfMemory, ProgressEvent, Settings, Stage
 
 _log = logging.getLogger(__name__)
@@ -29,22 +40,28 @@ _LOADERS: dict[Role, Callable[..., nn.Module]] = {
     Role.TRANSFORMER: load_transformer,
     Role.TEXT_ENCODER: load_text_encoder,
     Role.VAE: load_vae,
+    Role.IMAGE_ENCODER: load_image_encoder,
+    Role.MOTION_CONTROLLER: load_motion_controller,
 }
 
 _SIZES: dict[Role, Callable[[ModelSpec], object]] = {
     Role.TRANSFORMER: lambda spec: spec.dit,
     Role.TEXT_ENCODER: lambda spec: spec.text_encoder,
     Role.VAE: lambda spec: spec.vae,
+    Role.IMAGE_ENCODER: lambda spec: spec.image_encoder,
+    Role.MOTION_CONTROLLER: lambda spec: MotionConfig(spec.dit.dim),
 }
 
 _GIB = 2**30
 
-# Which of a part's tensors stay in float32, whatever the precision
+# Which tensors stay in float32, whatever the precision, by their names; of other parts none does
 _KEEPS_FP32: dict[Role, Callable[[str], bool]] = {
     Role.TRANSFORMER: WanDiT.keep_in_fp32,
-    Role.TEXT_ENCODER: lambda name: False,
-    Role.VAE: lambda name: False,
+    Role.MOTION_CONTROLLER: MotionController.keep_in_fp32,
 }
+
+# Which tensors of the files are loaded; of other parts all are
+_USED: dict[Role, Callable[[Shapes], Shapes]] = {Role.IMAGE_ENCODER: select_used}
 
 Key = tuple[Role, Path, tuple[str, ...]]
 """The files are the identity: models that share a text encoder share the loaded one."""
@@ -180,7 +197,9 @@ class ModelManager:
             emit(ProgressEvent(stage=Stage.LOAD, step=done, total=total, message=message, part=role))
 
         report(0, sum((folder / name).stat().st_size for name in expand(folder, files)))
-        self._make_host_room(cast_bytes(folder, files, self._dtypes[role], _KEEPS_FP32[role]))
+        keeps_fp32 = _KEEPS_FP32.get(role, lambda name: False)
+        used = _USED.get(role, dict)
+        self._make_host_room(cast_bytes(folder, files, self._dtypes[role], keeps_fp32, used))
         module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report)
         component = _Component(
             role, module, sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))

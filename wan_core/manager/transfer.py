@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -57,20 +57,39 @@ class HubRepo:
 
 
 @dataclass(frozen=True)
+class Order:
+    """Files that are wanted of one repository, and where they go.
+
+    ``digests`` says file name -> SHA-256 that the file must have; where it is empty, the hub's word
+    counts. An index of shards brings its shards along.
+    """
+
+    repo: HubRepo
+    digests: Mapping[str, str]
+    folder: Path
+
+
+@dataclass(frozen=True)
 class RemoteFile:
     """A file as the hub describes it; ``etag`` is its SHA-256, or its git blob id if it is small.
 
     ``sha256`` is what the catalog demands, empty where it knows none.
     """
 
+    order: Order
     name: str
     size: int
     etag: str
     sha256: str
 
     @property
-    def part_name(self) -> str:
-        return f"{self.name}.{re.sub('[^0-9A-Za-z]', '', self.etag)[:16]}.part"
+    def path(self) -> Path:
+        return self.order.folder / self.name
+
+    @property
+    def part(self) -> Path:
+        """Where it grows; another version's never fits."""
+        return self.path.with_name(f"{self.path.name}.{re.sub('[^0-9A-Za-z]', '', self.etag)[:16]}.part")
 
 
 @dataclass(frozen=True)
@@ -86,9 +105,9 @@ class TransferState:
 class _Partial:
     """The file that grows, and its running digest. Writes reach the disk's cache at once."""
 
-    def __init__(self, path: Path, file: RemoteFile) -> None:
+    def __init__(self, file: RemoteFile) -> None:
         self._file = file
-        self._out = path.open("ab", buffering=0)
+        self._out = file.part.open("ab", buffering=0)
         self.size = 0
         self._start_hashes()
 
@@ -129,16 +148,14 @@ class _Partial:
 
 
 class Transfer:
-    """Receives files into a folder; see ``wan_core.manager.download.download`` for the arguments."""
+    """Receives what is ordered, one file after another; see ``wan_core.manager.download.download``."""
 
-    def __init__(self, repo: HubRepo, digests: Mapping[str, str], folder: Path) -> None:
-        self._repo = repo
-        self._digests = digests
-        self._folder = folder
+    def __init__(self, orders: Sequence[Order]) -> None:
+        self._orders = orders
         self._stop = threading.Event()
         self._guard = threading.Lock()
         self._socket: socket.socket | None = None
-        self._state = TransferState(f"Asking the hub about {repo.repo}", 0, 0, 0)
+        self._state = TransferState(f"Asking the hub about {orders[0].repo.repo}", 0, 0, 0)
 
     def state(self) -> TransferState:
         return self._state
@@ -158,63 +175,72 @@ class Transfer:
             DownloadError: see ``download``.
             Stopped: ``stop`` was called.
         """
-        files = self._plan()
-        kept = sum(min(_size(self._folder / file.part_name), file.size) for file in files)
-        total = sum(file.size for file in files)
-        free = shutil.disk_usage(self._folder).free
-        if (total - kept) * (1 + DISK_RESERVE) > free:
-            raise not_enough_disk(self._repo.repo, total - kept, free, self._folder)
-        self._note(f"Downloading {self._repo.repo}", kept, total)
+        files = [file for order in self._orders for file in self._plan(order)]
+        self._check_disks(files)
+        self._note(self._state.doing, sum(_kept(file) for file in files), sum(file.size for file in files))
         for file in files:
+            self._note(f"Downloading {file.order.repo.repo}")
             self._fetch(file)
 
-    def _plan(self) -> list[RemoteFile]:
+    def _plan(self, order: Order) -> list[RemoteFile]:
         """What is not yet there; an index is fetched at once, since it names its shards."""
+        self._note(f"Asking the hub about {order.repo.repo}")
         files = []
-        for name, digest in self._digests.items():
+        for name, digest in order.digests.items():
             wanted = [(name, digest)]
             if name.endswith(INDEX_SUFFIX):
-                if not (self._folder / name).is_file():
-                    self._fetch(self._describe(name, digest))
+                if not (order.folder / name).is_file():
+                    self._fetch(self._describe(order, name, digest))
                 parent = PurePosixPath(name).parent
-                wanted = [(str(parent / shard), "") for shard in shard_names(self._folder / name)]
-            missing = [pair for pair in wanted if not (self._folder / pair[0]).is_file()]
-            files += [self._describe(*pair) for pair in missing]
+                wanted = [(str(parent / shard), "") for shard in shard_names(order.folder / name)]
+            missing = [pair for pair in wanted if not (order.folder / pair[0]).is_file()]
+            files += [self._describe(order, *pair) for pair in missing]
         return files
 
-    def _describe(self, name: str, sha256: str) -> RemoteFile:
-        url = self._repo.url(name)
-        answer = self._retrying(name, lambda: get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS))
+    def _describe(self, order: Order, name: str, sha256: str) -> RemoteFile:
+        url = order.repo.url(name)
+        answer = self._retrying(order, name, lambda: get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS))
         if answer.size is None or not answer.etag:
-            raise no_hub(self._repo, name)
-        return RemoteFile(name, answer.size, answer.etag, sha256)
+            raise no_hub(order.repo, name)
+        return RemoteFile(order, name, answer.size, answer.etag, sha256)
+
+    def _check_disks(self, files: Sequence[RemoteFile]) -> None:
+        """Refuse what would fill a disk; folders on one disk share its room."""
+        disks: dict[int, list[RemoteFile]] = {}
+        for file in files:
+            disks.setdefault(file.order.folder.stat().st_dev, []).append(file)
+        for group in disks.values():
+            order = group[0].order
+            missing, free = sum(f.size - _kept(f) for f in group), shutil.disk_usage(order.folder).free
+            if missing * (1 + DISK_RESERVE) > free:
+                raise not_enough_disk(order.repo.repo, missing, free, order.folder)
 
     def _fetch(self, file: RemoteFile) -> None:
         """Receive one file, check it, and give it its name."""
-        target, path = self._folder / file.name, self._folder / file.part_name
+        order = file.order
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            for stale in set(target.parent.glob(f"{target.name}.*.part")) - {path}:
+            file.path.parent.mkdir(parents=True, exist_ok=True)
+            for stale in set(file.path.parent.glob(f"{file.path.name}.*.part")) - {file.part}:
                 stale.unlink()
-            part = self._open(file, path)
+            part = self._open(file)
             try:
                 while part.size < file.size:
-                    self._retrying(file.name, lambda: self._receive(file, part))
+                    self._retrying(order, file.name, lambda: self._receive(file, part))
             finally:
                 part.close(flush=part.size == file.size)
             if not part.is_right():
-                path.unlink()
-                raise wrong_bytes(self._repo, file.name)
-            os.replace(path, target)
+                file.part.unlink()
+                raise wrong_bytes(order.repo, file.name)
+            os.replace(file.part, file.path)
         except OSError as error:
-            raise explain(error, self._repo, file.name, self._folder) from error
+            raise explain(error, order.repo, file.name, order.folder) from error
 
-    def _open(self, file: RemoteFile, path: Path) -> _Partial:
+    def _open(self, file: RemoteFile) -> _Partial:
         """The partial file with what an earlier run left in it taken into account."""
-        part = _Partial(path, file)
-        if _size(path) > file.size:
+        part = _Partial(file)
+        if _size(file.part) > file.size:
             part.restart()
-        with path.open("rb") as kept:
+        with file.part.open("rb") as kept:
             while data := kept.read(_READ_BYTES):
                 self._check_stop()
                 part.count(data)
@@ -227,7 +253,7 @@ class Transfer:
             headers["Range"] = f"bytes={part.size}-"
         client = get_session()
         with client.stream(
-            "GET", self._repo.url(file.name), headers=headers, timeout=_TIMEOUT_SECONDS
+            "GET", file.order.repo.url(file.name), headers=headers, timeout=_TIMEOUT_SECONDS
         ) as response:
             if response.is_error:
                 response.read()
@@ -242,7 +268,7 @@ class Transfer:
                         part.write(chunk)
                     self._note(f"Downloading {file.name}", received=len(chunk))
                     if part.size > file.size:
-                        raise wrong_bytes(self._repo, file.name)
+                        raise wrong_bytes(file.order.repo, file.name)
         if part.size < file.size:
             raise httpx2.RemoteProtocolError("the answer ended early")
 
@@ -259,7 +285,7 @@ class Transfer:
             with self._guard:
                 self._socket = None
 
-    def _retrying(self, name: str, attempt: Callable[[], Answer]) -> Answer:
+    def _retrying(self, order: Order, name: str, attempt: Callable[[], Answer]) -> Answer:
         """Repeat what fails for a passing reason, as long as it brings something now and then."""
         tries, received = 0, self._state.received
         while True:
@@ -272,7 +298,7 @@ class Transfer:
                 tries += 1
                 delay = self._delay(error, tries)
                 if delay is None:
-                    raise explain(error, self._repo, name, self._folder) from error
+                    raise explain(error, order.repo, name, order.folder) from error
             if self._stop.wait(delay):
                 raise Stopped
 
@@ -302,6 +328,11 @@ class Transfer:
             old.total if total is None else total,
             old.received + received,
         )
+
+
+def _kept(file: RemoteFile) -> int:
+    """Bytes of it that an earlier run left on the disk."""
+    return min(_size(file.part), file.size)
 
 
 def _size(path: Path) -> int:

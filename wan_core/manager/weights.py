@@ -5,14 +5,15 @@ Imports no torch, so that the web process can say what is installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import constants
 
 from wan_core.catalog import MODELS, ModelSpec, Role, WeightFiles
-from wan_core.manager.download import HubRepo, download, kept_bytes
+from wan_core.manager.download import HubRepo, Order, download, kept_bytes
 from wan_core.manager.shards import expand, is_complete
 from wan_core.schema import DownloadError, Emit, Settings, WeightsError
 
@@ -29,8 +30,9 @@ class WeightStore:
     """Finds and fetches the files of the catalog's models.
 
     A part is looked for in the model's built-in folder; else in ``settings.models_dir/<repository
-    name>`` (the official layout), then in the hub cache. A part that several models share, such as the
-    umT5 of all Wan2.1 models, is found in any of their folders.
+    name>`` (the official layout), then in the hub cache. The repository is the model's, or another where
+    the part says so. A part that several models share, such as the umT5 of all Wan2.1 models, is found
+    in any of their folders; shared is what comes from the same repository or has the same digests.
 
     Args:
         settings: ``models_dir`` and ``offline`` are read.
@@ -45,9 +47,10 @@ class WeightStore:
         self._endpoint = endpoint
         self._hub_cache = Path(hub_cache or constants.HF_HUB_CACHE)
 
-    def folder(self, spec: ModelSpec) -> Path:
-        """Where this model's files are kept, or would be downloaded to."""
-        return spec.folder or self._settings.models_dir / spec.repo.rsplit("/", 1)[-1]
+    def folder(self, spec: ModelSpec, part: Part | None = None) -> Path:
+        """Where a part's files are kept, or would be downloaded to; without a part, the model's own."""
+        repo = _source(spec, part).repo if part else spec.repo
+        return spec.folder or self._settings.models_dir / repo.rsplit("/", 1)[-1]
 
     def locate(self, spec: ModelSpec, part: Part) -> Path | None:
         """The folder that holds all files of ``part``; ``None`` if no folder does. Asks no network.
@@ -72,13 +75,13 @@ class WeightStore:
                 if spec.folder
                 else f"download it with `python -m wan_core models download {spec.id}`"
             )
-            raise WeightsError(f"{spec.title} lacks {name} in {self.folder(spec)}; {remedy}.")
+            raise WeightsError(f"{spec.title} lacks {name} in {self.folder(spec, part)}; {remedy}.")
         return folder
 
     def missing(self, spec: ModelSpec) -> dict[Part, int]:
         """The parts that are nowhere -> bytes still to download for each. Asks no network."""
         return {
-            part: max(files.size - self._kept(spec, files), 0)
+            part: max(files.size - self._kept(spec, part), 0)
             for part, files in model_parts(spec).items()
             if self.locate(spec, part) is None
         }
@@ -93,7 +96,8 @@ class WeightStore:
                 is kept.
 
         Returns:
-            The model's own folder; parts that were found elsewhere stay where they are.
+            The model's own folder; parts that were found elsewhere stay where they are, and parts of
+            other repositories go to those repositories' folders.
 
         Raises:
             DownloadError: one sentence with the repository, the file and the remedy.
@@ -103,46 +107,65 @@ class WeightStore:
             return self.folder(spec)
         if spec.folder:
             self.require(spec, next(iter(missing)))
+        orders = list(self._orders(spec, missing))
         if self._settings.offline or constants.is_offline_mode():
             raise DownloadError(
-                f"{spec.repo} is not on this machine and the studio is offline; "
-                f"go online, or copy the official files to {self.folder(spec)}."
+                f"{orders[0].repo.repo} is not on this machine and the studio is offline; "
+                f"go online, or copy the official files to {orders[0].folder}."
             )
-        wanted = [files for part, files in model_parts(spec).items() if part in missing]
-        download(
-            HubRepo(spec.repo, spec.revision, self._endpoint),
-            {name: digest for files in wanted for name, digest in files.digests().items()},
-            self.folder(spec),
-            emit,
-        )
+        download(orders, emit)
         return self.folder(spec)
 
-    def _kept(self, spec: ModelSpec, files: WeightFiles) -> int:
-        """Bytes of ``files`` that an unfinished download has left in the model's own folder."""
-        folder = self.folder(spec)
-        return sum(kept_bytes(folder / name) for name in expand(folder, files.files))
+    def _orders(self, spec: ModelSpec, parts: Iterable[Part]) -> Iterator[Order]:
+        """What is to be downloaded, by repository."""
+        wanted: dict[tuple[str, str], list[Part]] = {}
+        for part in parts:
+            source = _source(spec, part)
+            wanted.setdefault((source.repo, source.revision), []).append(part)
+        for (repo, revision), group in wanted.items():
+            digests = {n: d for part in group for n, d in model_parts(spec)[part].digests().items()}
+            yield Order(HubRepo(repo, revision, self._endpoint), digests, self.folder(spec, group[0]))
+
+    def _kept(self, spec: ModelSpec, part: Part) -> int:
+        """Bytes of a part that an unfinished download has left in its folder."""
+        folder = self.folder(spec, part)
+        return sum(kept_bytes(folder / name) for name in expand(folder, model_parts(spec)[part].files))
 
     def _candidates(self, spec: ModelSpec, part: Part) -> Iterator[Path]:
         """Folders that may hold ``part``, the preferred first."""
         if spec.folder:
             yield spec.folder
             return
-        files = model_parts(spec)[part]
-        sharers = [other for other in MODELS.values() if other.repo and model_parts(other)[part] == files]
-        models = [spec, *(other for other in sharers if other.id != spec.id)]
-        yield from (self.folder(model) for model in models)
-        for model in models:
-            yield from self._snapshots(model)
+        own = _source(spec, part)
+        rows = [row for row in MODELS.values() if row.repo and part in model_parts(row)]
+        shared = [(row, source) for row in rows if _is_same(source := _source(row, part), own)]
+        sources = [(spec, own), *((row, source) for row, source in shared if row.id != spec.id)]
+        yield from dict.fromkeys(self.folder(row, part) for row, _ in sources)
+        for source in dict.fromkeys(source for _, source in sources):
+            yield from self._snapshots(source)
 
-    def _snapshots(self, spec: ModelSpec) -> Iterator[Path]:
+    def _snapshots(self, source: WeightFiles) -> Iterator[Path]:
         """The hub cache's snapshots of a repository: the catalog's revision, ``main``, then others."""
-        root = self._hub_cache / ("models--" + spec.repo.replace("/", "--"))
+        root = self._hub_cache / ("models--" + source.repo.replace("/", "--"))
         if not (root / "snapshots").is_dir():
             return
-        revisions = [spec.revision]
-        for ref in (root / "refs" / spec.revision, root / "refs" / "main"):
+        revisions = [source.revision]
+        for ref in (root / "refs" / source.revision, root / "refs" / "main"):
             if ref.is_file():
                 revisions.append(ref.read_text().strip())
         revisions += sorted(path.name for path in (root / "snapshots").iterdir())
         for revision in dict.fromkeys(revisions):
             yield root / "snapshots" / revision
+
+
+def _source(spec: ModelSpec, part: Part) -> WeightFiles:
+    """The files of a part, with the repository and revision that they come from."""
+    files = model_parts(spec)[part]
+    return files if files.repo else replace(files, repo=spec.repo, revision=spec.revision)
+
+
+def _is_same(one: WeightFiles, other: WeightFiles) -> bool:
+    """Whether two parts are the same bytes; equal names and sizes alone do not tell."""
+    if one.files != other.files:
+        return False
+    return one.repo == other.repo or (any(one.sha256) and one.sha256 == other.sha256)
