@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import imageio_ffmpeg
 
@@ -33,10 +34,21 @@ _DEMUX_SECONDS = 60.0
 class Decoder:
     """A running ffmpeg and what it writes; it may keep us waiting for ``patience`` seconds in all.
 
-    Time that the caller spends between reads does not count.
+    Time that the caller spends between reads does not count. ``before`` and ``after`` are arguments of
+    ffmpeg for the file and for what becomes of it; what it says goes to ``log``.
+
+    Raises:
+        MediaError: the file is no video.
     """
 
-    def __init__(self, path: Path, before: list[str], after: list[str], patience: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        before: list[str],
+        after: list[str],
+        patience: float,
+        log: BinaryIO | int = subprocess.DEVNULL,
+    ) -> None:
         self._name = path.name
         self._patience = patience
         self._late = False
@@ -52,7 +64,7 @@ class Decoder:
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=log,
             start_new_session=True,  # Ctrl-C is for us to act on
         )
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 import numpy as np
@@ -56,6 +57,12 @@ _UPRIGHT = (  # square pixels; ffmpeg itself has turned the picture by then
     "scale=w='max(2,trunc(iw*clip(sar,0.25,4)+0.5))':h=ih"
 )
 _RGB = "flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
+_HDR_CURVES = (b"smpte2084", b"arib-std-b67")
+_TO_SDR = (  # white of 203 nits stays white, and what is brighter is squeezed in below it
+    "zscale=pin=bt2020:min=bt2020nc:t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,"
+    "tonemap=mobius:param=0.8:desat=0,zscale=t=bt709:m=bt709:r=tv,format=yuv444p"
+)
+_LOG_BYTES = 2**20
 _PPM, _PPM_HEADER = re.compile(rb"P6\s(\d{1,6})\s(\d{1,6})\s255\s"), 32
 
 
@@ -69,6 +76,7 @@ class MediaFacts:
     frames: int
     fps: float
     seconds: float
+    hdr: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,10 +113,10 @@ def probe(path: Path) -> MediaFacts:
             width, height = reversed(picture.size) if turned else picture.size
         return MediaFacts("image", width, height, 1, 0.0, 0.0)
     packets = list_packets(path)
-    height, width, _ = _first_frame(path).shape
+    width, height, hdr = _show_first_frame(path)
     if found is GIF and packets.count == 1:
         return MediaFacts("image", width, height, 1, 0.0, 0.0)
-    return MediaFacts("video", width, height, packets.count, float(packets.rate), packets.seconds)
+    return MediaFacts("video", width, height, packets.count, float(packets.rate), packets.seconds, hdr)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -173,7 +181,8 @@ def stream_clip(
     seek += ["-t", f"{length:.6f}"] if end is not None else []
     sample = f"setpts=PTS-STARTPTS,fps={rate.numerator}/{rate.denominator}"
     size = f"scale={facts.width}:{facts.height}:{_RGB}"
-    output = ["-vf", f"{sample},{size}", "-frames:v", str(expected), "-f", "rawvideo", "-"]
+    light = [_TO_SDR] if facts.hdr else []
+    output = ["-vf", ",".join([sample, *light, size]), "-frames:v", str(expected), "-f", "rawvideo", "-"]
     return ClipStream(_frames(path, seek, output, facts), float(rate), facts.width, facts.height, expected)
 
 
@@ -211,7 +220,8 @@ def read_video(path: Path, max_pixels: int = MAX_PIXELS) -> VideoClip:
 
 def read_first_frame(path: Path) -> np.ndarray:
     """(H, W, 3), uint8 RGB: a picture, or the first frame of a video; raises as ``probe``."""
-    return _first_frame(path) if probe(path).kind == "video" else read_image(path)
+    is_video = probe(path).kind == "video"
+    return read_clip(path, max_frames=1).frames[0] if is_video else read_image(path)
 
 
 def read_last_frames(path: Path, count: int) -> VideoClip:
@@ -231,10 +241,10 @@ def _frames(path: Path, before: list[str], after: list[str], facts: MediaFacts) 
         raise MediaError(f"No frame of {path.name} can be decoded there; choose another part or file.")
 
 
-def _first_frame(path: Path) -> np.ndarray:
-    """(H, W, 3) as it is shown: turned, of square pixels."""
-    after = ["-frames:v", "1", "-vf", f"{_UPRIGHT}:{_RGB}", "-f", "image2pipe", "-c:v", "ppm", "-"]
-    with Decoder(path, [], after, _PROBE_SECONDS) as decoder:
+def _show_first_frame(path: Path) -> tuple[int, int, bool]:
+    """Decode one frame: its width and height as it is shown, and whether its light is that of HDR."""
+    after = ["-frames:v", "1", "-vf", f"showinfo,{_UPRIGHT}:{_RGB}", "-f", "image2pipe", "-c:v", "ppm", "-"]
+    with TemporaryFile() as log, Decoder(path, [], after, _PROBE_SECONDS, log) as decoder:
         header = _PPM.match(beginning := decoder.read(_PPM_HEADER))
         if header is None:
             raise MediaError(
@@ -242,9 +252,12 @@ def _first_frame(path: Path) -> np.ndarray:
             )
         width, height = int(header[1]), int(header[2])
         _check_size(path.name, width, height, MAX_FRAME_PIXELS)
-        data = beginning[header.end() :]
-        data += decoder.read(width * height * 3 - len(data))
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+        missing = header.end() + width * height * 3 - len(beginning)
+        if len(decoder.read(missing)) < missing:
+            raise MediaError(f"{path.name} is damaged; choose another copy of it.")
+        log.seek(0)
+        said = log.read(_LOG_BYTES)
+    return width, height, any(b"color_trc:" + curve in said for curve in _HDR_CURVES)
 
 
 @contextmanager
