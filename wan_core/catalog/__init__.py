@@ -1,8 +1,8 @@
 """Layer 4: every model the studio knows, and what may be asked of it. Imports no torch."""
 
 from wan_core.catalog.check import find_model, resolve, validate
+from wan_core.catalog.demo import DEMO_FOLDER
 from wan_core.catalog.models import MODELS
-from wan_core.catalog.official import DEMO_FOLDER
 from wan_core.catalog.spec import (
     OFFICIAL_NEGATIVE_PROMPT,
     ModelSpec,

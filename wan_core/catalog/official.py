@@ -1,8 +1,6 @@
-"""The official Wan2.1 models, and the demo model that is built in."""
+"""The official Wan2.1 models."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from wan_core.catalog.parts import SIZES_480P, SIZES_720P, TEXT_TASKS, TOKENIZER, UMT5, VAE
 from wan_core.catalog.spec import ModelSpec, Role, SamplingDefaults, WeightFiles
@@ -10,41 +8,7 @@ from wan_core.models.dit.config import DiTConfig
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.vae.config import VAEConfig
 
-DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
-
 ROWS = (
-    ModelSpec(
-        id="demo",
-        title="Demo (built in)",
-        inputs=TEXT_TASKS,
-        repo="",
-        revision="",
-        licence="Apache-2.0",
-        dit=DiTConfig(dim=256, ffn_dim=512, num_heads=8, num_layers=5, text_dim=128, text_len=64),
-        vae=VAEConfig(dim=16, num_res_blocks=1),
-        text_encoder=UMT5Config(
-            vocab_size=512, dim=128, dim_attn=128, dim_ffn=256, num_heads=4, num_layers=2
-        ),
-        weights={
-            Role.TRANSFORMER: WeightFiles(("diffusion_pytorch_model.safetensors",), 0),
-            Role.TEXT_ENCODER: WeightFiles(UMT5.files, 0),
-            Role.VAE: WeightFiles(VAE.files, 0),
-        },
-        tokenizer=WeightFiles(TOKENIZER.files, 0),
-        defaults=SamplingDefaults(
-            width=64,
-            height=64,
-            num_frames=17,
-            num_inference_steps=20,
-            guidance_scale=4.0,
-            shift=3.0,
-            fps=8,
-            negative_prompt="",
-        ),
-        sizes=((64, 64),),
-        max_frames=25,
-        folder=DEMO_FOLDER,
-    ),
     ModelSpec(
         id="wan2.1-t2v-1.3b",
         title="Wan2.1 T2V 1.3B",
