@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.test_architecture import ROOT
@@ -17,6 +18,7 @@ from wan_core.cli import TerminalProgress, main, progress_line
 from wan_core.engine import Engine
 from wan_core.manager.weights import WeightStore
 from wan_core.media.metadata import read_request
+from wan_core.media.write import write_video
 from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Stage, WeightsError, knobs
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -113,9 +115,40 @@ def test_every_field_is_an_option_with_its_help(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["generate", "--help"])
     text = capsys.readouterr().out
-    assert [name for name in knobs() if f"--{name.replace('_', '-')}" not in text] == []
+    options = ["reference" if name == "references" else name.replace("_", "-") for name in knobs()]
+    assert [option for option in options if f"--{option} " not in text and f"--{option}," not in text] == []
     assert "4n+1" in text
     assert "[unipc, dpm++, euler, lcm]" in text
+
+
+def test_media_are_files_and_say_what_the_task_is(machine, tmp_path) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    write_video([np.full((5, 32, 32, 3), 90, np.uint8)], source, 8, 18, {})
+    options = ["--prompt", "x", "--video", str(source), "--strength", "0.5", "--strength-mode", "steps"]
+    assert generate(machine, *options, "--output", str(target)) == 0
+    request = read_request(target)
+    assert (request.task, request.strength, request.strength_mode) == ("v2v", 0.5, "steps")
+    kept = tmp_path / "home" / "inputs" / request.video
+    assert kept.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (["--video", "text.mp4"], 1, "text.mp4 is no picture, video or list of camera poses"),
+        (["--video", "gone.mp4"], 1, "gone.mp4 cannot be opened"),
+        (["--task", "v2v"], 2, "video: Tiny needs it and it is missing."),
+        (["--strength", "0.5"], 2, "strength: Tiny does not take it for this task."),
+        (["--region", "0", "0", "1", "9"], 2, "region: '9' is refused."),
+    ],
+)
+def test_media_that_do_not_fit_are_refused(
+    machine, tmp_path, monkeypatch, capsys, options: list[str], code: int, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.mp4").write_text("no video at all")
+    assert generate(machine, "--prompt", "x", *options) == code
+    assert sentence in capsys.readouterr().err
 
 
 def test_models_lists_each_with_its_place_and_size(machine, tiny, capsys) -> None:

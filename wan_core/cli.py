@@ -1,6 +1,6 @@
 """``python -m wan_core generate | decode | models | worker | train``.
 
-The options of ``generate`` are the fields of the request. Torch is imported only by the commands that
+Torch is imported only by the commands that
 need it.
 """
 
@@ -13,20 +13,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import get_args
 
 from wan_core.catalog import MODELS, ModelSpec, find_model, validate
+from wan_core.cli_request import add_request_options, read_request
 from wan_core.manager.weights import WeightStore, model_parts
+from wan_core.media.inputs import InputStore
 from wan_core.schema import (
-    GenerationRequest,
     GenerationResult,
     InvalidRequest,
-    Knob,
     ProgressEvent,
     Settings,
     Stage,
     WanStudioError,
-    knobs,
 )
 from wan_core.schema.settings import Precision
 
@@ -58,8 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     generate = _command(commands, "generate", "make a video from a prompt", _generate)
-    for name, knob in knobs().items():
-        _add_field(generate, name, knob)
+    add_request_options(generate)
     _add_output(generate)
 
     decode = _command(commands, "decode", "make the video of latents that an earlier job saved", _decode)
@@ -88,22 +86,6 @@ def _command(
     return parser
 
 
-def _add_field(parser: argparse.ArgumentParser, name: str, knob: Knob) -> None:
-    """One option per request field; what is not given stays out of the request."""
-    info = GenerationRequest.model_fields[name]
-    bounds = f" [{knob.low:g}..{knob.high:g}]" if knob.low is not None and knob.high is not None else ""
-    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-    if choices:
-        bounds = f" [{', '.join(choices)}]"
-    default = {None: "the model's own", "": "none"}.get(info.default, info.default)
-    text = f"{knob.help}{bounds} (default: {default})".replace("%", "%%")
-    kind: dict[str, Any] = {"metavar": name.rsplit("_", 1)[-1].upper()}
-    if info.annotation is bool:
-        kind = {"action": argparse.BooleanOptionalAction}
-    option = f"--{name.replace('_', '-')}"
-    parser.add_argument(option, dest=name, default=argparse.SUPPRESS, help=text, **kind)
-
-
 def _add_output(parser: argparse.ArgumentParser) -> None:
     text = "the video's file, replaced if it exists (default: a new one in the outputs folder)"
     parser.add_argument("--output", type=Path, metavar="FILE.mp4", help=text)
@@ -117,8 +99,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    values = {name: value for name, value in vars(options).items() if name in knobs()}
-    request = GenerationRequest.parse(values)
+    request = read_request(options, InputStore(_settings(options).inputs_dir))
     validate(request)
     return _run(options, lambda engine, emit, job, output: engine.generate(request, emit, job, output))
 

@@ -18,6 +18,7 @@ from wan_core.catalog import ModelSpec, Role, find_model, resolve, validate
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.atomic import sweep_partials
+from wan_core.media.inputs import InputStore
 from wan_core.media.metadata import request_metadata
 from wan_core.media.write import (
     new_video_path,
@@ -25,9 +26,11 @@ from wan_core.media.write import (
     write_poster,
     write_video,
 )
+from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
+from wan_core.pipelines.settling import settle
 from wan_core.schema import (
     Emit,
     GenerationRequest,
@@ -111,6 +114,7 @@ class Engine:
     def __init__(self, settings: Settings, manager: ModelManager | None = None) -> None:
         self.settings = settings
         self.manager = manager or ModelManager(settings)
+        self.inputs = InputStore(settings.inputs_dir)
         self._prompts = PromptCache()
         sweep_partials(settings.outputs_dir)
 
@@ -138,17 +142,19 @@ class Engine:
             MediaError: a file could not be written.
             Cancelled: ``emit`` said so.
         """
-        validate(request)
-        request = resolve(request)
+        spec = validate(request)
+        request, settled = settle(resolve(request), spec, self.inputs)
         job = self._start(request, emit, job_id, output)
         job.latents = self._saved_latents(request, job_id)
 
         def work() -> GenerationResult:
             if job.latents is None:
-                job.latents = generate_latents(self.manager, job.spec, request, self._prompts, job.clock)
+                making = ConditioningJob(self.manager, spec, request, self.inputs, job.clock)
+                job.latents = generate_latents(making, self._prompts)
                 save_latents(job.latents, self.latents_path(job_id), request)
                 prune_latents(self.settings.latents_dir, LATENTS_KEPT)
-            job.warnings = prompt_warnings(self.manager, job.spec, request, self._prompts, job.clock)
+            told = prompt_warnings(self.manager, spec, request, self._prompts, job.clock)
+            job.warnings = (*settled, *told)
             return self._finish(job)
 
         return self._again_if_short_of_memory(work)

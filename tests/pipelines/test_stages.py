@@ -1,26 +1,25 @@
-"""Each stage by itself: noise, guidance, prompts, latents files, previews, pixels."""
+"""Each stage by itself: noise, prompts, latents files, previews, pixels."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from wan_core.catalog import ModelSpec, Role, find_model, resolve
 from wan_core.manager.model_manager import ModelManager
+from wan_core.media.inputs import InputStore
 from wan_core.models.vae.config import decoding_bytes
+from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.decoding import to_uint8
 from wan_core.pipelines.generation import decode_latents, generate_latents
-from wan_core.pipelines.guidance import guided_velocity
 from wan_core.pipelines.latents import (
     load_latents,
     make_generator,
@@ -35,12 +34,16 @@ from wan_core.pipelines.preview import (
     latents_to_rgb,
     preview_webp,
 )
-from wan_core.pipelines.prompt_encoding import EncodedPrompt, PromptCache, PromptEmbeds, encode_prompts
+from wan_core.pipelines.prompt_encoding import EncodedPrompt, PromptCache, encode_prompts
 from wan_core.schema import Emit, GenerationRequest, MediaError, ProgressEvent, Settings, Stage, WeightsError
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
 TABLE = LatentRGB(tuple((0.1 * i, 0.0, 0.0) for i in range(16)), (0.0, 0.5, -1.0))
+
+
+def making(manager: ModelManager, spec: ModelSpec, asked: GenerationRequest, emit: Emit) -> ConditioningJob:
+    return ConditioningJob(manager, spec, asked, InputStore(Path("nowhere")), emit)
 
 
 def request(**values: object) -> GenerationRequest:
@@ -50,18 +53,6 @@ def request(**values: object) -> GenerationRequest:
 @pytest.fixture
 def manager(settings: Settings) -> ModelManager:
     return ModelManager(settings)
-
-
-class Oracle(nn.Module):
-    """A model whose velocity is the mean of its prompt; counts its calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-
-    def forward(self, latents: Tensor, timestep: Tensor, prompt_embeds: Tensor) -> Tensor:
-        self.calls += 1
-        return torch.full_like(latents, prompt_embeds.mean().item())
 
 
 def test_noise_is_the_seeds_alone(tiny: ModelSpec) -> None:
@@ -76,22 +67,6 @@ def test_noise_is_the_seeds_alone(tiny: ModelSpec) -> None:
     assert noise(seed=2**32 - 1, width=64, num_frames=9).shape == (1, 16, 3, 4, 8)
 
 
-@pytest.mark.parametrize(("scale", "expected"), [(4.0, 1 + 4 * (3 - 1)), (1.5, 4.0), (0.0, 1.0)])
-def test_guidance_goes_from_null_towards_the_prompt(scale: float, expected: float) -> None:
-    model, latents = Oracle(), torch.zeros(1, 16, 1, 2, 2)
-    prompts = PromptEmbeds(torch.full((1, 4, 8), 3.0), torch.full((1, 2, 8), 1.0))
-    velocity = guided_velocity(model, latents, torch.tensor([500]), prompts, scale)
-    assert torch.equal(velocity, torch.full_like(latents, expected))
-    assert model.calls == 2
-
-
-def test_without_a_null_prompt_there_is_one_pass() -> None:
-    model, latents = Oracle(), torch.zeros(1, 16, 1, 2, 2)
-    prompts = PromptEmbeds(torch.full((1, 4, 8), 3.0), None)
-    assert guided_velocity(model, latents, torch.tensor([500]), prompts, 1.0).mean() == 3
-    assert model.calls == 1
-
-
 def test_each_stage_tells_how_much_room_it_needs(tiny: ModelSpec, manager: ModelManager) -> None:
     told: dict[Role, int] = {}
     use = manager.use
@@ -102,7 +77,7 @@ def test_each_stage_tells_how_much_room_it_needs(tiny: ModelSpec, manager: Model
 
     manager.use = noting
     asked = request(width=48, num_frames=9)
-    latents = generate_latents(manager, tiny, asked, PromptCache(), lambda event: None)
+    latents = generate_latents(making(manager, tiny, asked, lambda event: None), PromptCache())
     assert len(list(decode_latents(manager, tiny, latents, lambda event: None))) == 3
     tokens, dim = 3 * 2 * 3, 48
     assert told == {
@@ -254,7 +229,7 @@ def test_previews_come_every_so_many_steps(
     table.write_text(json.dumps({"factors": TABLE.factors, "bias": TABLE.bias}))
     events: list[ProgressEvent] = []
     asked = request(preview_every=every, num_inference_steps=5)
-    generate_latents(manager, tiny, asked, PromptCache(), events.append)
+    generate_latents(making(manager, tiny, asked, events.append), PromptCache())
     table.unlink()
     assert [event.step for event in events if event.preview] == steps
     assert all(event.preview[8:12] == b"WEBP" for event in events if event.preview)
@@ -262,30 +237,5 @@ def test_previews_come_every_so_many_steps(
 
 def test_without_a_table_there_is_no_preview(tiny: ModelSpec, manager: ModelManager) -> None:
     events: list[ProgressEvent] = []
-    generate_latents(manager, tiny, request(preview_every=1), PromptCache(), events.append)
+    generate_latents(making(manager, tiny, request(preview_every=1), events.append), PromptCache())
     assert not any(event.preview for event in events)
-
-
-def test_the_preview_is_the_clean_clip_not_the_noise(tiny: ModelSpec, manager: ModelManager) -> None:
-    """With a velocity of noise - target, every step's expectation is the target itself."""
-    from wan_core.pipelines.denoise import denoise
-    from wan_core.schedulers import make_scheduler
-
-    target = torch.ones(1, 16, 1, 2, 2)
-
-    class Straight(Oracle):
-        def forward(self, latents: Tensor, timestep: Tensor, prompt_embeds: Tensor) -> Tensor:
-            sigma = sigmas[self.calls]
-            self.calls += 1
-            return (latents - target) / sigma
-
-    model, seen = Straight(), []
-    model.weight = nn.Parameter(torch.zeros(1))
-    scheduler = make_scheduler("euler", 4, 3.0)
-    sigmas = list(scheduler.sigmas)
-    prompts = PromptEmbeds(torch.zeros(1, 1, 1), None)
-    noise = torch.randn(1, 16, 1, 2, 2)
-    latents = denoise(model, noise, prompts, scheduler, 1.0, lambda done, clip: seen.append((done, clip)))
-    assert [done for done, _ in seen] == [1, 2, 3, 4]
-    for clip in itertools.chain((clip for _, clip in seen), [latents]):
-        np.testing.assert_allclose(clip, target, atol=1e-5)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from wan_core.pipelines.components import device_of
-from wan_core.pipelines.guidance import guided_velocity
+from wan_core.pipelines.conditioning.types import Conditioning
+from wan_core.pipelines.guidance import Guidance, guided_velocity
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schedulers import Scheduler
 from wan_core.schema import GenerationFailed
@@ -17,16 +20,35 @@ OnStep = Callable[[int, Tensor], None]
 """Told after each step: how many are done, and the clip as the model expects it (1, C, F, H, W)."""
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How a run is sampled: its schedule, its guidance, and the part of its steps that is controlled.
+
+    ``control`` is (begin, end) in [0, 1]; a step is controlled if its beginning lies in [begin, end).
+    """
+
+    scheduler: Scheduler
+    guidance: Guidance
+    control: tuple[float, float] = (0.0, 1.0)
+
+    def is_controlled(self, step: int) -> bool:
+        begin, end = self.control
+        return begin <= step / len(self.scheduler.timesteps) < end
+
+
 @torch.inference_mode()
 def denoise(
     transformer: nn.Module,
     noise: Tensor,
     prompts: PromptEmbeds,
-    scheduler: Scheduler,
-    guidance_scale: float,
+    conditioning: Conditioning,
+    sampling: Sampling,
     on_step: OnStep,
 ) -> Tensor:
-    """Noise (1, C, F, H, W) -> latents of the same shape, float32, on the transformer's device.
+    """Noise (1, C, front + F, H, W) -> latents (1, C, F, H, W), float32, on the transformer's device.
+
+    With ``conditioning.start`` the run begins from it, noised to the schedule's first level; what
+    ``conditioning.keep`` keeps of it is put back, at the level reached, after every step.
 
     The host waits for the device once a step, to look for NaN: it keeps progress true and lets
     ``on_step`` stop the loop by raising.
@@ -34,19 +56,36 @@ def denoise(
     Raises:
         GenerationFailed: a step produced NaN or infinity.
     """
-    device = device_of(transformer)
-    latents = noise.to(device)
-    prompts = prompts.to(device)
+    device, scheduler = device_of(transformer), sampling.scheduler
+    noise, prompts, conditioning = noise.to(device), prompts.to(device), conditioning.to(device)
+    idle = _without_control(conditioning)
     timesteps = torch.tensor(scheduler.timesteps, device=device)
-    total = len(timesteps)
+    latents = noise if conditioning.start is None else _noised(conditioning.start, noise, scheduler.sigmas[0])
+    front, total = conditioning.front_frames, len(timesteps)
     for step in range(total):
-        velocity = guided_velocity(transformer, latents, timesteps[step : step + 1], prompts, guidance_scale)
+        seen = conditioning if sampling.is_controlled(step) else idle
+        timestep = timesteps[step : step + 1]
+        velocity = guided_velocity(transformer, latents, timestep, prompts, seen, sampling.guidance)
         expected = latents - scheduler.sigmas[step] * velocity
         latents = scheduler.step(velocity, latents)
+        if conditioning.keep is not None:
+            kept = _noised(conditioning.start, noise, scheduler.sigmas[step + 1])
+            latents = torch.lerp(kept, latents, conditioning.keep)
         if not torch.isfinite(latents.sum()):
             raise GenerationFailed(
                 f"Step {step + 1} of {total} produced numbers that are no picture (NaN); "
                 "try precision fp32 or bf16, or a lower guidance scale."
             )
-        on_step(step + 1, expected)
-    return latents
+        on_step(step + 1, expected[:, :, front:])
+    return latents[:, :, front:]
+
+
+def _noised(clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    return (1 - sigma) * clean + sigma * noise
+
+
+def _without_control(conditioning: Conditioning) -> Conditioning:
+    """What is read in the steps that the control leaves alone."""
+    if conditioning.idle is None:
+        return conditioning
+    return dataclasses.replace(conditioning, dit=conditioning.idle, null=None)

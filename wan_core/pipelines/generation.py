@@ -1,4 +1,4 @@
-"""The stages of a text-to-video job, in order. Each borrows one part and keeps none."""
+"""The stages of a job, in order. Each borrows one part and keeps none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import logging
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
 from wan_core.pipelines.components import ComponentSource
+from wan_core.pipelines.conditioning.table import build_conditioning
+from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.decoding import decode_frames
-from wan_core.pipelines.denoise import OnStep, denoise
+from wan_core.pipelines.denoise import OnStep, Sampling, denoise
+from wan_core.pipelines.guidance import Guidance
 from wan_core.pipelines.latents import make_generator, prepare_noise
 from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
 from wan_core.pipelines.prompt_encoding import PromptCache, encode_prompts
@@ -22,26 +26,50 @@ from wan_core.schema import Emit, GenerationRequest, ProgressEvent, Stage, Weigh
 _log = logging.getLogger(__name__)
 
 
-def generate_latents(
-    source: ComponentSource, spec: ModelSpec, request: GenerationRequest, cache: PromptCache, emit: Emit
-) -> Tensor:
-    """A resolved request to latents (1, C, F, H, W), float32, on the CPU.
+def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
+    """A settled request to latents (1, C, F, H, W), float32, on the CPU.
 
     Raises:
         Cancelled: from ``emit``, within one step.
         GenerationFailed: a stage produced NaN.
+        InvalidRequest, MediaError: the request's media cannot be used.
         WeightsError: a part's files are missing or wrong.
     """
+    source, spec, request, emit = job.source, job.spec, job.request, job.emit
     prompts = encode_prompts(source, spec, request, cache, emit)
+    conditioning = build_conditioning(job)
     generator = make_generator(request)
-    noise = prepare_noise(spec, request, generator)
-    scheduler = make_scheduler(request.scheduler, request.num_inference_steps, request.shift, generator)
-    on_step = _step_reporter(source, spec, request, emit)
-    working = spec.dit.working_bytes(*noise.shape[2:])
+    noise = prepare_noise(spec, request, generator, conditioning.front_frames)
+    sampling = plan_sampling(request, generator)
+    if not sampling.scheduler.timesteps:
+        return conditioning.start
+    on_step = _step_reporter(job, len(sampling.scheduler.timesteps))
+    working = spec.dit.working_bytes(*noise.shape[2:], conditioning.dit.appended)
     with source.use(spec, Role.TRANSFORMER, emit, working) as transformer:
-        emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=request.num_inference_steps))
-        latents = denoise(transformer, noise, prompts, scheduler, request.guidance_scale, on_step)
-        return latents.cpu()
+        emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=len(sampling.scheduler.timesteps)))
+        return denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
+
+
+def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sampling:
+    """The schedule and guidance of a resolved request.
+
+    A video's ``strength`` either lowers the noise that all steps begin from, or leaves out the first
+    steps; at 0 none is left.
+    """
+    strength = request.strength if request.task == "v2v" else 1.0
+    steps, name = request.num_inference_steps, request.scheduler
+    if strength == 0:
+        scheduler = make_scheduler(name, steps, request.shift, generator)
+        scheduler.skip(steps)
+    elif request.strength_mode == "sigma":
+        scheduler = make_scheduler(name, steps, request.shift, generator, strength)
+    else:
+        scheduler = make_scheduler(name, steps, request.shift, generator)
+        scheduler.skip(steps - max(round(steps * strength), 1))
+    guidance = Guidance(request.guidance_scale)
+    if request.reference_guidance_scale is not None:
+        guidance = Guidance(request.guidance_scale, request.reference_guidance_scale)
+    return Sampling(scheduler, guidance, (request.control_start, request.control_end))
 
 
 def decode_latents(
@@ -53,12 +81,10 @@ def decode_latents(
         yield from decode_frames(vae, latents, emit)
 
 
-def _step_reporter(
-    source: ComponentSource, spec: ModelSpec, request: GenerationRequest, emit: Emit
-) -> OnStep:
+def _step_reporter(job: ConditioningJob, total: int) -> OnStep:
     """Reports each step, with a preview every ``preview_every`` steps except after the last."""
-    total = request.num_inference_steps
-    table = _preview_table(source, spec, emit) if request.preview_every else None
+    request, emit = job.request, job.emit
+    table = _preview_table(job.source, job.spec, emit) if request.preview_every else None
 
     def on_step(done: int, expected: Tensor) -> None:
         preview = None

@@ -27,6 +27,7 @@ def make_scheduler(
     num_inference_steps: int,
     shift: float,
     generator: torch.Generator | None = None,
+    strength: float = 1.0,
 ) -> Scheduler:
     """A fresh run of a sampler.
 
@@ -35,5 +36,6 @@ def make_scheduler(
         num_inference_steps: model calls, at least 1.
         shift: where the steps are spent; higher means more of them at high noise.
         generator: draws the noise of samplers that add some (LCM).
+        strength: in (0, 1]; below 1 the run starts at a lower noise level.
     """
-    return SCHEDULERS[name](num_inference_steps, shift, generator)
+    return SCHEDULERS[name](num_inference_steps, shift, generator, strength)

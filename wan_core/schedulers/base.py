@@ -38,6 +38,7 @@ class Scheduler(ABC):
         shift: where the steps are spent; higher means more of them at high noise.
         generator: draws noise, on its own device, where a sampler adds some; None is the global one of
             the latents' device.
+        strength: of video to video, in (0, 1]: the run starts so far up and takes all its steps.
 
     Attributes:
         first_sigma: where the run starts, before the shift.
@@ -49,12 +50,20 @@ class Scheduler(ABC):
     first_sigma = 1.0
 
     def __init__(
-        self, num_inference_steps: int, shift: float, generator: torch.Generator | None = None
+        self,
+        num_inference_steps: int,
+        shift: float,
+        generator: torch.Generator | None = None,
+        strength: float = 1.0,
     ) -> None:
-        self.sigmas = shifted_sigmas(self.first_sigma, num_inference_steps, shift)
+        self.sigmas = shifted_sigmas(strength * self.first_sigma, num_inference_steps, shift)
         self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in self.sigmas[:-1]]
         self.step_index = 0
         self._generator = generator
+
+    def skip(self, steps: int) -> None:
+        """Leave out the first steps of a run that has not begun: it starts at the level they end at."""
+        self.sigmas, self.timesteps = self.sigmas[steps:], self.timesteps[steps:]
 
     def step(self, velocity: Tensor, latents: Tensor) -> Tensor:
         """The latents at the next noise level.

@@ -36,6 +36,9 @@ CameraPath = Literal[
 ]
 Share = Annotated[float, knob_field(..., Knob("Share", "A part of a side.", low=0.0, high=4.0))]
 
+MEDIA_FIELDS = frozenset(("image", "last_image", "references", "video", "mask", "camera_poses", "continues"))
+"""The fields that name files; the others hold numbers and choices."""
+
 
 class MediaInputs(BaseModel):
     """What is given: names of kept pictures and videos, and how they are cut to size and length."""

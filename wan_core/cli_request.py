@@ -1,0 +1,90 @@
+"""The options of ``generate``: one for each field of a request, media given as files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from wan_core.catalog import ModelSpec, find_model
+from wan_core.media.inputs import InputStore
+from wan_core.schema import GenerationRequest, Knob, knobs
+from wan_core.schema.inputs import MEDIA_FIELDS
+from wan_core.schema.request import Task
+
+_NAMES = {"references": "reference"}
+"""Options that are not called like their field."""
+
+
+def add_request_options(parser: argparse.ArgumentParser) -> None:
+    """One option per field; what is not given stays out of the request."""
+    for name, knob in knobs().items():
+        option = f"--{_NAMES.get(name, name).replace('_', '-')}"
+        kind = _kind(name)
+        parser.add_argument(option, dest=name, default=argparse.SUPPRESS, help=_help(name, knob), **kind)
+
+
+def read_request(options: argparse.Namespace, inputs: InputStore) -> GenerationRequest:
+    """The request that the options describe; its media are taken into ``inputs``.
+
+    Without ``--task`` it is the first of the model's tasks that takes what is given.
+
+    Raises:
+        InvalidRequest: naming the first field at fault.
+        MediaError: a file is none that can be used.
+    """
+    values = {name: value for name, value in vars(options).items() if name in knobs()}
+    for name in MEDIA_FIELDS & set(values):
+        given = values[name]
+        values[name] = (
+            [inputs.keep(path) for path in given] if isinstance(given, list) else inputs.keep(given)
+        )
+    if "task" not in values:
+        spec = find_model(values.get("model", GenerationRequest().model))
+        values["task"] = infer_task(spec, set(values))
+    return GenerationRequest.parse(values)
+
+
+def infer_task(spec: ModelSpec, given: set[str]) -> Task:
+    """The first task that needs no more and takes no less than the media and steering fields given."""
+    fields = {name for name, knob in knobs().items() if knob.group in ("media", "steering")} & given
+    for task, takes in spec.inputs.items():
+        if set(takes.required) <= fields <= {*takes.taken, "fit", "match_input"}:
+            return task
+    return spec.tasks[0]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """The types of a union other than None."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [part for part in get_args(annotation) if part is not type(None)]
+    return [annotation]
+
+
+def _kind(name: str) -> dict[str, Any]:
+    """How argparse takes the option of a field."""
+    (annotation,) = _alternatives(GenerationRequest.model_fields[name].annotation)
+    if annotation is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    metavar = name.rsplit("_", 1)[-1].upper()
+    if get_origin(annotation) is tuple:
+        parts = get_args(annotation)
+        many = "+" if parts[-1] is Ellipsis else len(parts)
+        return {"nargs": many, "metavar": "FILE" if name in MEDIA_FIELDS else "N", **_path(name)}
+    return {"metavar": "FILE" if name in MEDIA_FIELDS else metavar, **_path(name)}
+
+
+def _path(name: str) -> dict[str, Any]:
+    return {"type": Path} if name in MEDIA_FIELDS else {}
+
+
+def _help(name: str, knob: Knob) -> str:
+    info = GenerationRequest.model_fields[name]
+    (annotation,) = _alternatives(info.annotation)
+    bounds = f" [{knob.low:g}..{knob.high:g}]" if knob.low is not None and knob.high is not None else ""
+    if get_origin(annotation) is Literal:
+        bounds = f" [{', '.join(get_args(annotation))}]"
+    none = "none" if knob.group in ("media", "steering") else "the model's own"
+    default = {None: none, "": "none", (): "none"}.get(info.default, info.default)
+    return f"{knob.help}{bounds} (default: {default})".replace("%", "%%")

@@ -1,0 +1,22 @@
+"""The conditioners by the name that the catalog gives: one row and one file for each."""
+
+from __future__ import annotations
+
+from wan_core.pipelines.conditioning.types import Conditioner, Conditioning, ConditioningJob
+from wan_core.pipelines.conditioning.video import video_conditioner
+
+
+def text_conditioner(job: ConditioningJob) -> Conditioning:
+    """Nothing besides the prompt."""
+    return Conditioning()
+
+
+CONDITIONERS: dict[str, Conditioner] = {
+    "text": text_conditioner,
+    "video": video_conditioner,
+}
+
+
+def build_conditioning(job: ConditioningJob) -> Conditioning:
+    """What the request's media become for its model; see ``Conditioner`` for what it raises."""
+    return CONDITIONERS[job.spec.inputs[job.request.task].conditioner](job)

@@ -1,0 +1,67 @@
+"""The size and the length of a clip that follows from media."""
+
+from __future__ import annotations
+
+from wan_core.catalog import ModelSpec
+from wan_core.media.fitting import fit_size
+from wan_core.media.inputs import InputStore
+from wan_core.media.read import MediaFacts, probe
+from wan_core.schema import GenerationRequest, InvalidRequest
+
+_SHAPED_BY = ("video", "image")
+"""The media that a clip takes its shape from, the first that there is."""
+
+_LONGER_THAN_VIDEO = ("before", "after")
+"""Masks that make a clip longer than the video it is built on."""
+
+
+def settle(
+    request: GenerationRequest, spec: ModelSpec, inputs: InputStore
+) -> tuple[GenerationRequest, tuple[str, ...]]:
+    """A resolved request with the size and length that its media call for, and what to tell about it.
+
+    A clip that continues another has its size and frame rate. Else, with ``match_input``, it has the
+    shape of its video or picture at the area that the request asks for (spec 7). It is no longer than
+    its video. Settling what is settled changes nothing.
+
+    Raises:
+        MediaError: a file is gone or damaged.
+        InvalidRequest: the video, or the part chosen of it, is too short.
+    """
+    changes: dict[str, object] = {"match_input": False}
+    warnings: tuple[str, ...] = ()
+    leading = next((getattr(request, name) for name in _SHAPED_BY if getattr(request, name)), None)
+    if request.continues:
+        before = probe(inputs.path(request.continues))
+        changes |= {"width": before.width, "height": before.height, "fps": round(before.fps)}
+    elif leading and request.match_input:
+        changes |= _matching_size(request, spec, probe(inputs.path(leading)))
+    if request.video and request.mask_builder not in _LONGER_THAN_VIDEO:
+        frames = _usable_frames(request, probe(inputs.path(request.video)))
+        if frames < request.num_frames:
+            changes["num_frames"] = frames
+            warnings = (f"The video is shorter than {request.num_frames} frames; {frames} were made.",)
+    return request.model_copy(update=changes), warnings
+
+
+def _matching_size(request: GenerationRequest, spec: ModelSpec, facts: MediaFacts) -> dict[str, int]:
+    height, width = facts.height, facts.width
+    if request.mask_builder == "outpaint" and request.outpaint:
+        left, top, right, bottom = request.outpaint
+        height, width = height * (1 + top + bottom), width * (1 + left + right)
+    area = request.width * request.height
+    width, height = fit_size(area, (height, width), spec.size_multiple)
+    return {"width": width, "height": height}
+
+
+def _usable_frames(request: GenerationRequest, facts: MediaFacts) -> int:
+    """Frames of the chosen part of a video at the clip's rate, cut to 4n+1."""
+    end = min(request.video_end or facts.seconds, facts.seconds)
+    frames = round((end - request.video_start) * request.fps)
+    if frames < 1:
+        raise InvalidRequest(
+            "video_start",
+            f"{request.video_start:g} s is behind the end of the video ({facts.seconds:.1f} s)",
+            "Begin earlier.",
+        )
+    return (frames - 1) // 4 * 4 + 1
