@@ -1,24 +1,30 @@
-"""The media of a request as tensors, at the clip's size and length, and as latents.
+"""The media of a request as tensors, at the clip's size and length, and as what the models read.
 
-Shape legend: T frames, H W pixels of the clip; F latent frames, h w latent grid.
+Shape legend: T frames, H W pixels of the clip, h w of a picture as it is kept; F latent frames; L rows of
+image embeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wan_core.catalog import Role
-from wan_core.media.fitting import fit_frames, fit_length
-from wan_core.media.read import read_mask_image, stream_clip
-from wan_core.models.vae.config import decoding_bytes, latent_frames
+from wan_core.media.fitting import fit_frames, fit_length, shown_box
+from wan_core.media.read import read_image, read_mask_image, stream_clip
+from wan_core.models.clip.pixels import clip_pixels
+from wan_core.models.vae.config import TEMPORAL_STRIDE, encoding_bytes, latent_frames
 from wan_core.pipelines.components import device_of
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.schema import GenerationFailed, ProgressEvent, Stage
-from wan_core.schema.inputs import InputName
+from wan_core.schema.inputs import Fit, InputName
+
+_BORDER = -1.0  # black, as of videos
+_MAX_DISTORTION = 1.1  # of the aspect, where a size follows from a picture
 
 
 def load_frames(job: ConditioningJob, name: InputName, num_frames: int) -> Tensor:
@@ -27,7 +33,7 @@ def load_frames(job: ConditioningJob, name: InputName, num_frames: int) -> Tenso
     Raises:
         MediaError: it is gone, damaged, or has nothing in that part.
     """
-    return to_pixels(_clip(job, name, num_frames))
+    return to_pixels(load_clip(job, name, num_frames))
 
 
 def load_mask(job: ConditioningJob, name: InputName, num_frames: int) -> Tensor:
@@ -41,20 +47,87 @@ def load_mask(job: ConditioningJob, name: InputName, num_frames: int) -> Tensor:
         frames = fit_frames([mask], request.width, request.height, request.fit)
         frames = np.repeat(frames, num_frames, axis=0)
     else:
-        frames = _clip(job, name, num_frames)[..., 0]
+        frames = load_clip(job, name, num_frames)[..., 0]
     return torch.from_numpy(frames.copy())[None, None].float() / 255
 
 
+def read_picture(job: ConditioningJob, name: InputName) -> Tensor:
+    """A kept picture as it is, (1, 3, h, w) in [-1, 1]: what the image encoder is to see.
+
+    Raises:
+        MediaError: it is gone or damaged.
+    """
+    return to_pixels(read_image(job.inputs.path(name))[None])[:, :, 0]
+
+
+def load_picture(job: ConditioningJob, name: InputName) -> Tensor:
+    """A kept picture at the clip's size, (1, 3, H, W): what the VAE is to see; see ``fit_picture``.
+
+    Raises:
+        MediaError: it is gone or damaged.
+    """
+    request = job.request
+    picture = read_picture(job, name)
+    multiple = job.spec.size_multiple
+    fit = request.fit
+    if follows(picture.shape[2:], request.width, request.height, multiple):
+        fit = "stretch"
+    return fit_picture(picture, request.width, request.height, fit)
+
+
+def follows(shape: Sequence[int], width: int, height: int, multiple: int) -> bool:
+    """Whether a clip has a size that the official rule gives for a picture of ``shape`` (height, width).
+
+    The rule (spec 7) gives each side the picture's aspect at some area, rounded down to a multiple; then
+    the whole picture is what the model saw in training, not its middle.
+    """
+    aspect = shape[1] / shape[0]
+    least = max(width**2 / aspect, height**2 * aspect)
+    most = min((width + multiple) ** 2 / aspect, (height + multiple) ** 2 * aspect)
+    distortion = aspect * height / width
+    return least < most and 1 / _MAX_DISTORTION <= distortion <= _MAX_DISTORTION
+
+
+def fit_picture(picture: Tensor, width: int, height: int, fit: Fit) -> Tensor:
+    """(1, 3, h, w) -> (1, 3, H, W), bicubic without antialias and without clamping (spec 7).
+
+    ``crop`` cuts what is of another aspect to the middle first, ``fit`` puts the whole picture on black,
+    ``stretch`` changes the aspect. A picture of the right size stays as it is.
+    """
+    down, across = picture.shape[2:]
+    if fit == "crop":
+        left, top, right, bottom = map(round, shown_box((down, across), width, height, fit))
+        picture = picture[:, :, top : max(bottom, top + 1), left : max(right, left + 1)]
+    if fit != "fit":
+        return _resized(picture, width, height)
+    scale = min(width / across, height / down)
+    inside = (max(round(across * scale), 1), max(round(down * scale), 1))
+    left, top = (width - inside[0]) // 2, (height - inside[1]) // 2
+    canvas = picture.new_full((*picture.shape[:2], height, width), _BORDER)
+    canvas[:, :, top : top + inside[1], left : left + inside[0]] = _resized(picture, *inside)
+    return canvas
+
+
 def encode_frames(job: ConditioningJob, frames: Tensor) -> Tensor:
-    """(1, 3, T, H, W) in [-1, 1] -> normalised latents (1, C, F, h, w), float32, on the CPU.
+    """(1, 3, T, H, W) in [-1, 1] -> normalised latents (1, C, F, H/8, W/8), float32, on the CPU.
 
     Raises:
         GenerationFailed: the latents have NaN.
     """
-    height, width = frames.shape[3:]
-    total, parts = latent_frames(frames.shape[2]), []
-    with job.source.use(job.spec, Role.VAE, job.emit, decoding_bytes(job.spec.vae, width, height)) as vae:
-        for part in _encoded(vae, frames):
+    return encode_chunks(job, frames.split(TEMPORAL_STRIDE, dim=2), frames.shape[2])
+
+
+def encode_chunks(job: ConditioningJob, chunks: Iterable[Tensor], num_frames: int) -> Tensor:
+    """As ``encode_frames``, of ``num_frames`` frames that come in chunks (1, 3, any, H, W).
+
+    Memory is bounded however long the clip is: a chunk is needed only until the next.
+    """
+    request, total = job.request, latent_frames(num_frames)
+    working = encoding_bytes(job.spec.vae, request.width, request.height)
+    parts: list[Tensor] = []
+    with job.source.use(job.spec, Role.VAE, job.emit, working) as vae:
+        job.emit(ProgressEvent(stage=Stage.ENCODE, step=0, total=total, part=Role.VAE))
+        for part in _encoded(vae, chunks):
             parts.append(part.float().cpu())
             job.emit(ProgressEvent(stage=Stage.ENCODE, step=len(parts), total=total, part=Role.VAE))
     latents = torch.cat(parts, dim=2)
@@ -63,23 +136,71 @@ def encode_frames(job: ConditioningJob, frames: Tensor) -> Tensor:
     return latents
 
 
+def embed_pictures(job: ConditioningJob, pictures: Sequence[Tensor]) -> Tensor:
+    """Pictures, each (1, 3, h, w) as ``read_picture`` gives them -> image embeds (1, L, D), float32, CPU.
+
+    The rows of the first picture come first. Each picture is squashed to a square, whatever its aspect
+    (spec 5).
+
+    Raises:
+        GenerationFailed: the embeds have NaN.
+    """
+    total, rows = len(pictures), []
+    with job.source.use(job.spec, Role.IMAGE_ENCODER, job.emit) as encoder:
+        for done, picture in enumerate(pictures):
+            job.emit(ProgressEvent(stage=Stage.ENCODE, step=done, total=total, part=Role.IMAGE_ENCODER))
+            rows.append(_embedded(encoder, picture))
+    job.emit(ProgressEvent(stage=Stage.ENCODE, step=total, total=total, part=Role.IMAGE_ENCODER))
+    embeds = torch.cat(rows, dim=1)
+    if not embeds.isfinite().all():
+        raise GenerationFailed("The image encoder produced NaN; try precision fp32.")
+    return embeds
+
+
+def blank_embeds(job: ConditioningJob, pictures: int = 1) -> Tensor:
+    """What a model reads where no picture is given: zeros (1, L, D)."""
+    encoder = job.spec.image_encoder
+    return torch.zeros(1, pictures * encoder.num_tokens, encoder.dim)
+
+
 def to_pixels(frames: np.ndarray) -> Tensor:
     """(T, H, W, 3), uint8 -> (1, 3, T, H, W), float32 in [-1, 1]: x / 127.5 - 1."""
     return torch.from_numpy(frames.copy()).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
 
 
-@torch.inference_mode()
-def _encoded(vae: torch.nn.Module, frames: Tensor) -> Iterator[Tensor]:
-    weight, device = next(vae.parameters()), device_of(vae)
-    chunks = (chunk.to(device, weight.dtype) for chunk in frames.split(4, dim=2))
-    yield from vae.encode_stream(chunks)
+def pixel_chunks(frames: np.ndarray) -> Iterator[Tensor]:
+    """``to_pixels`` of four frames at a time: the whole clip never is in float32."""
+    for start in range(0, len(frames), TEMPORAL_STRIDE):
+        yield to_pixels(frames[start : start + TEMPORAL_STRIDE])
 
 
-def _clip(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndarray:
-    """(T, H, W, 3), uint8, at the request's rate, size and fit."""
+def load_clip(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndarray:
+    """The chosen part of a kept video, (T, H, W, 3), uint8, at the request's rate, size and fit.
+
+    Raises:
+        MediaError: as ``load_frames``.
+    """
     request = job.request
     stream = stream_clip(
         job.inputs.path(name), request.video_start, request.video_end, request.fps, num_frames
     )
     fitted = fit_frames(stream.frames, request.width, request.height, request.fit)
     return fit_length(fitted, num_frames)
+
+
+@torch.inference_mode()
+def _encoded(vae: torch.nn.Module, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+    weight, device = next(vae.parameters()), device_of(vae)
+    yield from vae.encode_stream(chunk.to(device, weight.dtype) for chunk in chunks)
+
+
+@torch.inference_mode()
+def _embedded(encoder: torch.nn.Module, picture: Tensor) -> Tensor:
+    pixels = clip_pixels(picture, encoder.config.image_size)
+    return encoder(pixels.to(device_of(encoder))).float().cpu()
+
+
+def _resized(picture: Tensor, width: int, height: int) -> Tensor:
+    if picture.shape[2:] == (height, width):
+        return picture
+    return F.interpolate(picture, size=(height, width), mode="bicubic", align_corners=False)

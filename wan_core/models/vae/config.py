@@ -20,6 +20,8 @@ SPATIAL_STRIDE = 8
 # Peak of live tensors in ``decode_stream`` of the official VAE in float32, one latent frame at a time:
 # 5.1 GiB at 832x480 and 11.4 GiB at 1280x720, that is 13 700 bytes for each pixel; it grows with ``dim``.
 _STREAM_BYTES_PER_PIXEL = 14_000
+# The same of ``encode_stream``, four frames at a time, by the ratio of what the two hold at their peaks.
+_ENCODING_BYTES_PER_PIXEL = 10_000
 _CONVOLUTION_WORKSPACE = 2**30  # what cuDNN may take besides
 
 
@@ -36,6 +38,11 @@ class VAEConfig:
 def decoding_bytes(config: VAEConfig, width: int, height: int) -> int:
     """Device memory that decoding a clip of this size in pixels takes beside the weights."""
     return _STREAM_BYTES_PER_PIXEL * width * height * config.dim // VAEConfig.dim + _CONVOLUTION_WORKSPACE
+
+
+def encoding_bytes(config: VAEConfig, width: int, height: int) -> int:
+    """Device memory that encoding a clip of this size in pixels takes beside the weights."""
+    return _ENCODING_BYTES_PER_PIXEL * width * height * config.dim // VAEConfig.dim + _CONVOLUTION_WORKSPACE
 
 
 def latent_frames(num_frames: int) -> int:

@@ -8,7 +8,7 @@ Shape legend: B batch, T frames (4n+1), t latent frames (n+1), H W pixels, h w l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -37,6 +37,16 @@ class _CausalStack(nn.Module):
             x = part(x) if isinstance(part, ChannelNorm | nn.SiLU) else part(x, state)
         return x
 
+    @classmethod
+    def run_by_frame(cls, parts: Sequence[nn.Module], x: Tensor, state: StreamState | None) -> Tensor:
+        """As ``run``; in a stream the frames go one by one: the same numbers in a quarter of the memory.
+
+        It is for parts that change no frame rate, where pictures are widest.
+        """
+        if state is None:
+            return cls.run(parts, x, None)
+        return torch.cat([cls.run(parts, frame, state) for frame in x.split(1, dim=2)], dim=2)
+
 
 class Encoder(_CausalStack):
     """Frames to moments: (B, 3, T, H, W) -> (B, 2*z, t, h, w), before ``conv1``."""
@@ -51,6 +61,8 @@ class Encoder(_CausalStack):
                 stages.append(ResidualBlock(before if n == 0 else after, after))
             if i < len(_TIME_STRIDED):
                 stages.append(Downsample(after, _TIME_STRIDED[i]))
+        timed = [i for i, stage in enumerate(stages) if isinstance(stage, Downsample) and stage.time_conv]
+        self._full_rate = timed[0]  # before this one the clip has the frame rate that it came with
         self.downsamples = nn.Sequential(*stages)
         self.middle = _middle(widths[-1])
         self.head = nn.Sequential(
@@ -58,7 +70,9 @@ class Encoder(_CausalStack):
         )
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        return self.run([self.conv1, *self.downsamples, *self.middle, *self.head], x, state)
+        head = [self.conv1, *self.downsamples[: self._full_rate]]
+        tail = [*self.downsamples[self._full_rate :], *self.middle, *self.head]
+        return self.run(tail, self.run_by_frame(head, x, state), state)
 
 
 class Decoder(_CausalStack):
@@ -84,11 +98,7 @@ class Decoder(_CausalStack):
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         head = [self.conv1, *self.middle, *self.upsamples[: self._full_rate]]
         tail = [*self.upsamples[self._full_rate :], *self.head]
-        x = self.run(head, x, state)
-        if state is None:
-            return self.run(tail, x, None)
-        # In a stream the widest pictures go one by one: the same numbers in a quarter of the memory.
-        return torch.cat([self.run(tail, frame, state) for frame in x.split(1, dim=2)], dim=2)
+        return self.run_by_frame(tail, self.run(head, x, state), state)
 
 
 def _middle(width: int) -> nn.Sequential:
