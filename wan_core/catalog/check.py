@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from wan_core.catalog.masking import check_masking
 from wan_core.catalog.models import MODELS
 from wan_core.catalog.spec import ModelSpec, SamplingDefaults
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
@@ -95,6 +96,8 @@ def _validate_inputs(request: GenerationRequest, spec: ModelSpec) -> None:
             f"{request.control_end:g} is not after the beginning at {request.control_start:g}",
             "Try 1.",
         )
+    if takes.conditioner == "vace":
+        check_masking(request)
 
 
 def _takes(spec: ModelSpec, request: GenerationRequest, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wan_core.catalog import demo, official
+from wan_core.catalog import demo, official, vace
 from wan_core.catalog.spec import ModelSpec
 
-MODELS: dict[str, ModelSpec] = {row.id: row for row in (*demo.ROWS, *official.ROWS)}
+MODELS: dict[str, ModelSpec] = {row.id: row for row in (*demo.ROWS, *official.ROWS, *vace.ROWS)}

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wan_core.catalog import ModelSpec, Role
+from wan_core.catalog import ModelSpec, Role, WeightFiles
 from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
 from wan_core.manager.loading import (
     Shapes,
@@ -146,6 +146,10 @@ class ModelManager:
             self._store.fetch(spec, emit)
         root = self._store.require(spec, part)
         return (root / spec.tokenizer.files[0]).parent if part == "tokenizer" else root
+
+    def helper(self, files: WeightFiles, emit: Emit) -> Path:
+        """The folder of a small model beside the video models, downloaded if need be."""
+        return self._store.helper(files, emit)
 
     def dtype(self, role: Role) -> torch.dtype | None:
         """The precision that a part is lent in; None is its file's."""

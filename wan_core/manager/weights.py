@@ -107,14 +107,34 @@ class WeightStore:
             return self.folder(spec)
         if spec.folder:
             self.require(spec, next(iter(missing)))
-        orders = list(self._orders(spec, missing))
+        self._download(list(self._orders(spec, missing)), emit)
+        return self.folder(spec)
+
+    def helper(self, files: WeightFiles, emit: Emit) -> Path:
+        """The folder of a small model that is no part of a video model, fetched if it is nowhere.
+
+        Args:
+            files: a row of ``wan_core.catalog.helpers``.
+            emit: as in ``fetch``.
+
+        Raises:
+            DownloadError: as ``fetch``.
+        """
+        own = self._settings.models_dir / files.repo.rsplit("/", 1)[-1]
+        for folder in (own, *self._snapshots(files)):
+            if is_complete(folder, files.files):
+                return folder
+        repo = HubRepo(files.repo, files.revision, self._endpoint)
+        self._download([Order(repo, files.digests(), own)], emit)
+        return own
+
+    def _download(self, orders: list[Order], emit: Emit) -> None:
         if self._settings.offline or constants.is_offline_mode():
             raise DownloadError(
                 f"{orders[0].repo.repo} is not on this machine and the studio is offline; "
                 f"go online, or copy the official files to {orders[0].folder}."
             )
         download(orders, emit)
-        return self.folder(spec)
 
     def _orders(self, spec: ModelSpec, parts: Iterable[Part]) -> Iterator[Order]:
         """What is to be downloaded, by repository."""

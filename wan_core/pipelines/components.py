@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import nn
 
-from wan_core.catalog import ModelSpec, Role
+from wan_core.catalog import ModelSpec, Role, WeightFiles
 from wan_core.schema import Emit
 
 
@@ -26,6 +26,9 @@ class ComponentSource(Protocol):
 
     def folder(self, spec: ModelSpec, part: Role | Literal["tokenizer"], emit: Emit) -> Path:
         """The folder that the part's files are relative to, downloaded if need be."""
+
+    def helper(self, files: WeightFiles, emit: Emit) -> Path:
+        """The folder of a small model of ``wan_core.catalog.helpers``, downloaded if need be."""
 
     def dtype(self, role: Role) -> torch.dtype | None:
         """The precision that a part is lent in; None is the precision of its file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wan_core.pipelines.conditioning.types import Conditioner, Conditioning, ConditioningJob
+from wan_core.pipelines.conditioning.vace import vace_conditioner
 from wan_core.pipelines.conditioning.video import video_conditioner
 
 
@@ -14,6 +15,7 @@ def text_conditioner(job: ConditioningJob) -> Conditioning:
 CONDITIONERS: dict[str, Conditioner] = {
     "text": text_conditioner,
     "video": video_conditioner,
+    "vace": vace_conditioner,
 }
 
 

@@ -1,0 +1,107 @@
+"""Where the parts of a clip lie that a request keeps or has made anew. Imports no torch.
+
+Shape legend: T frames, H W pixels. A mask is float32, 1 = made anew, 0 = kept, and of a shape that
+broadcasts to (T, H, W).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+DEFAULT_OVERLAP = 17
+"""Frames of a clip that are taken over when it is extended and nothing is said: a second at 16 fps."""
+
+_TEMPORAL_STRIDE = 4
+
+Sides = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PixelBox:
+    """A part of a picture, in pixels; ``right`` and ``bottom`` are the first that lie outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.bottom)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.right)
+
+
+def region_box(region: Sides, width: int, height: int) -> PixelBox:
+    """The box (left, top, right, bottom), as parts of the sides, in pixels; at least one pixel large."""
+    left, right = _span(region[0], region[2], width)
+    top, bottom = _span(region[1], region[3], height)
+    return PixelBox(left, top, right, bottom)
+
+
+def outpaint_box(added: Sides, width: int, height: int) -> PixelBox:
+    """Where the video lies on a canvas of ``width`` x ``height``.
+
+    ``added`` is what the canvas has more than the video to its left, above, to its right and below it,
+    as parts of the video's own sides.
+    """
+    across, down = 1 + added[0] + added[2], 1 + added[1] + added[3]
+    left, right = _span(added[0] / across, (1 + added[0]) / across, width)
+    top, bottom = _span(added[1] / down, (1 + added[1]) / down, height)
+    return PixelBox(left, top, right, bottom)
+
+
+def _span(low: float, high: float, size: int) -> tuple[int, int]:
+    begin = min(round(low * size), size - 1)
+    return begin, max(round(high * size), begin + 1)
+
+
+def inside_mask(box: PixelBox, width: int, height: int) -> np.ndarray:
+    """(1, H, W): the box is made anew, all around it is kept."""
+    mask = np.zeros((1, height, width), np.float32)
+    mask[:, box.rows, box.columns] = 1
+    return mask
+
+
+def outside_mask(box: PixelBox, width: int, height: int) -> np.ndarray:
+    """(1, H, W): the box is kept, all around it is made anew."""
+    return 1 - inside_mask(box, width, height)
+
+
+def frames_mask(kept: tuple[int, ...], num_frames: int) -> np.ndarray:
+    """(T, 1, 1): the frames of these numbers are kept; -1 is the last."""
+    mask = np.ones((num_frames, 1, 1), np.float32)
+    mask[list(kept)] = 0
+    return mask
+
+
+def overlap(kept: tuple[int, ...], num_frames: int, available: int) -> int:
+    """Frames that an extension takes over from a clip of which so many are ``available``.
+
+    ``kept`` is the request's ``kept_frames``: one number, or nothing; then it is 17, or, in clips shorter
+    than 33 frames, the half of them that fills whole latent frames.
+    """
+    half = (num_frames - 1) // (2 * _TEMPORAL_STRIDE) * _TEMPORAL_STRIDE + 1
+    wanted = kept[0] if kept else min(DEFAULT_OVERLAP, half)
+    return min(wanted, available, num_frames - 1)
+
+
+def overlap_slice(direction: Literal["before", "after"], count: int, num_frames: int) -> slice:
+    """The frames of the new clip that come from the old one.
+
+    What goes on ``after`` a clip begins with its last frames; what leads up to it ends with its first.
+    """
+    return slice(0, count) if direction == "after" else slice(num_frames - count, num_frames)
