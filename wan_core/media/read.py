@@ -46,6 +46,7 @@ PILLOW_ERRORS = (
     LookupError,
     EOFError,
     MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

@@ -24,6 +24,9 @@ from wan_core.media.read import read_first_frame
 from wan_core.schema import MediaError
 from wan_core.schema.request import ImageFormat
 
+POSTER_SUFFIX = ".poster.webp"
+"""What follows the stem of a file in the name of its poster; never the name of a picture itself."""
+
 Frames = np.ndarray
 
 _NAME_LENGTH = 12  # characters of the job id that go into a file name
