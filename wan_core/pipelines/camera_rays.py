@@ -170,9 +170,9 @@ def plucker_rays(lens: np.ndarray, camera_to_world: np.ndarray, width: int, heig
     rays = np.ones((3, height, width))
     rays[0], rays[1] = x[None, :], y[:, None]
     rays /= np.linalg.norm(rays, axis=0)
-    directions = np.tensordot(camera_to_world[:3, :3], rays, axes=1)
-    moments = np.cross(camera_to_world[:3, 3], directions, axisb=0, axisc=0)
-    return np.concatenate([moments, directions])
+    turn, (right, down, forward) = camera_to_world[:3, :3], camera_to_world[:3, 3]
+    crossed = np.array([[0, -forward, down], [forward, 0, -right], [-down, right, 0]])
+    return np.tensordot(np.concatenate([crossed @ turn, turn]), rays, axes=1)
 
 
 def camera_channels(track: CameraTrack, width: int, height: int) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from wan_core.pipelines.conditioning.motion import motion_conditioner
+from wan_core.pipelines.conditioning.phantom import phantom_conditioner
+from wan_core.pipelines.conditioning.recam import recam_conditioner
 from wan_core.pipelines.conditioning.types import Conditioner, Conditioning, ConditioningJob
 from wan_core.pipelines.conditioning.vace import vace_conditioner
 from wan_core.pipelines.conditioning.video import video_conditioner
@@ -16,6 +19,9 @@ CONDITIONERS: dict[str, Conditioner] = {
     "text": text_conditioner,
     "video": video_conditioner,
     "vace": vace_conditioner,
+    "phantom": phantom_conditioner,
+    "recam": recam_conditioner,
+    "motion": motion_conditioner,
 }
 
 
