@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 
 from wan_core.catalog.helpers import DEPTH, JOINTS, PEOPLE
@@ -23,6 +24,9 @@ from wan_core.media.preprocess import PREPROCESSORS
 from wan_core.pipelines.components import ComponentSource
 from wan_core.pipelines.skeleton import Joints, draw_skeletons
 from wan_core.schema import Emit, ProgressEvent, Stage, WeightsError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -70,7 +74,7 @@ def estimate_depth(frames: np.ndarray, folder: Path, emit: Emit) -> np.ndarray:
         maps.append(F.interpolate(depth, size=(height, width), mode="bicubic", align_corners=False)[0, 0])
     depths = torch.stack(maps)
     low, high = depths.min(), depths.max()
-    scaled = (depths - low) / (high - low).clamp_min(1e-6) * 255
+    scaled = (depths - low) / (high - low).clamp_min(torch.finfo().tiny) * 255
     return scaled.round().to(torch.uint8)[..., None].expand(-1, -1, -1, 3).contiguous().numpy()
 
 
@@ -176,19 +180,22 @@ def _normalised(picture: Image.Image) -> Tensor:
     return (_tensor(picture) - mean) / std
 
 
-def _load(kind: type, folder: Path) -> torch.nn.Module:
-    with _explained(folder):
-        return kind.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _load(kind: type[PreTrainedModel], folder: Path) -> PreTrainedModel:
+    """A model with every one of its weights from the files; transformers would make up what they lack."""
     try:
-        yield
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise WeightsError(
-            f"The model in {folder} cannot be loaded; delete the folder to fetch it again."
-        ) from error
+        model, found = kind.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
+        lacking = found["missing_keys"] or found["mismatched_keys"]
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        raise _damaged(folder) from error
+    if lacking:
+        raise _damaged(folder)
+    return model.eval()
+
+
+def _damaged(folder: Path) -> WeightsError:
+    return WeightsError(f"{folder} holds no such model, or it is damaged; delete it to fetch it again.")
 
 
 def _reported(frames: np.ndarray, message: str, emit: Emit) -> Iterator[np.ndarray]:
