@@ -15,7 +15,7 @@ from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.vae.config import TEMPORAL_STRIDE
 from wan_core.pipelines.camera_rays import read_track
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
-from wan_core.pipelines.encoding_media import encode_frames, load_frames
+from wan_core.pipelines.encoding_media import encode_chunks, load_clip, pixel_chunks
 from wan_core.schema.inputs import CameraPath
 
 _TARGET_METRES = 4.0  # how far ahead of the first camera the point is that a turning camera looks at
@@ -95,5 +95,5 @@ def recam_conditioner(job: ConditioningJob) -> Conditioning:
         poses = track.seen_from_first()
     else:
         poses = preset_poses(request.camera_path, request.num_frames)
-    frames = load_frames(job, request.video, request.num_frames)
-    return build_recam(encode_frames(job, frames), poses)
+    frames = load_clip(job, request.video, request.num_frames)
+    return build_recam(encode_chunks(job, pixel_chunks(frames), request.num_frames), poses)

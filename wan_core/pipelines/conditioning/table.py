@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wan_core.pipelines.conditioning.camera import camera_conditioner
 from wan_core.pipelines.conditioning.motion import motion_conditioner
 from wan_core.pipelines.conditioning.phantom import phantom_conditioner
 from wan_core.pipelines.conditioning.recam import recam_conditioner
@@ -19,6 +20,7 @@ CONDITIONERS: dict[str, Conditioner] = {
     "text": text_conditioner,
     "video": video_conditioner,
     "vace": vace_conditioner,
+    "camera": camera_conditioner,
     "phantom": phantom_conditioner,
     "recam": recam_conditioner,
     "motion": motion_conditioner,
