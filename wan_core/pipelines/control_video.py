@@ -143,7 +143,7 @@ def find_peaks(heat: Tensor) -> tuple[Tensor, Tensor]:
     columns = heat.shape[3]
     scores, index = heat.flatten(2).max(dim=-1)
     y, x = index // columns, index % columns
-    padded = F.pad(heat, (1, 1, 1, 1), mode="replicate").flatten(2)
+    padded = F.pad(heat, (1, 1, 1, 1), mode="reflect").flatten(2)
 
     def at(dy: int, dx: int) -> Tensor:
         place = (y + 1 + dy) * (columns + 2) + x + 1 + dx
