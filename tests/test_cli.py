@@ -18,6 +18,7 @@ from wan_core.cli import TerminalProgress, main, progress_line
 from wan_core.engine import Engine
 from wan_core.manager.weights import WeightStore
 from wan_core.media.metadata import read_request
+from wan_core.media.read import read_image
 from wan_core.media.write import write_video
 from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Stage, WeightsError, knobs
 
@@ -78,7 +79,10 @@ def test_decode_makes_the_same_file_from_saved_latents(machine, tmp_path) -> Non
         (["--prompt", "x", "--width", "40"], "width: 40 is not a multiple of 16. Try 32 or 48."),
         (["--prompt", "x", "--guidance-scale", "nan"], "guidance_scale: 'nan' is refused."),
         (["--prompt", "x", "--scheduler", "magic"], "scheduler: 'magic' is refused."),
-        (["--prompt", "x", "--output", "a.avi"], "output: 'a.avi' is no MP4 file name."),
+        (
+            ["--prompt", "x", "--output", "a.avi"],
+            "output: 'a.avi' is no name for this video. End it with .mp4.",
+        ),
         (["--prompt", "x", "--device", "cuda:99"], "device: 'cuda:99' is not in this machine."),
         (["--prompt", "x", "--model", "nothing"], "model: 'nothing' is not a model of this studio."),
         ([], "prompt: the prompt is empty. Describe what should be seen."),
@@ -132,9 +136,20 @@ def test_media_are_files_and_say_what_the_task_is(machine, tmp_path) -> None:
     assert kept.read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_a_pictures_name_asks_for_a_picture(machine, tmp_path, ending: str) -> None:
+    target = tmp_path / f"a.{ending}"
+    assert generate(machine, "--prompt", "x", "--seed", "1", "--output", str(target)) == 0
+    request = read_request(target)
+    assert (request.task, request.num_frames) == ("t2i", 1)
+    assert request.image_format == {"jpg": "jpeg"}.get(ending, ending)
+    assert read_image(target).shape == (32, 32, 3)
+
+
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
+        (["--task", "t2i", "--output", "a.mp4"], 2, "'a.mp4' is no name for this picture. End it with .png."),
         (["--video", "text.mp4"], 1, "text.mp4 is no picture, video or list of camera poses"),
         (["--video", "gone.mp4"], 1, "gone.mp4 cannot be opened"),
         (["--task", "v2v"], 2, "video: Tiny needs it and it is missing."),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from wan_core.catalog import MODELS, ModelSpec, find_model, validate
-from wan_core.cli_request import add_request_options, read_request
+from wan_core.cli_request import add_request_options, read_request, require_suffix
 from wan_core.manager.weights import WeightStore, model_parts
 from wan_core.media.inputs import InputStore
 from wan_core.schema import (
@@ -87,8 +87,10 @@ def _command(
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    text = "the video's file, replaced if it exists (default: a new one in the outputs folder)"
-    parser.add_argument("--output", type=Path, metavar="FILE.mp4", help=text)
+    text = (
+        "the file of the video or picture, replaced if it exists (default: a new one in the outputs folder)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help=text)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -101,18 +103,20 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _generate(options: argparse.Namespace) -> int:
     request = read_request(options, InputStore(_settings(options).inputs_dir))
     validate(request)
+    require_suffix(options.output, request)
     return _run(options, lambda engine, emit, job, output: engine.generate(request, emit, job, output))
 
 
 def _decode(options: argparse.Namespace) -> int:
+    from wan_core.pipelines.latents import load_latents
+
     latents = options.latents
+    require_suffix(options.output, load_latents(latents)[1])
     return _run(options, lambda engine, emit, job, output: engine.decode(latents, emit, job, output))
 
 
 def _run(options: argparse.Namespace, work: Callable[..., GenerationResult]) -> int:
     output = options.output
-    if output is not None and output.suffix.lower() != ".mp4":
-        raise InvalidRequest("output", f"{output.name!r} is no MP4 file name", "End it with .mp4.")
     from wan_core.engine import Engine
 
     progress = TerminalProgress()

@@ -9,9 +9,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.media.inputs import InputStore
-from wan_core.schema import GenerationRequest, Knob, knobs
+from wan_core.schema import GenerationRequest, InvalidRequest, Knob, knobs
 from wan_core.schema.inputs import MEDIA_FIELDS
-from wan_core.schema.request import Task
+from wan_core.schema.request import ImageFormat, Task
 
 _NAMES = {"references": "reference"}
 """Options that are not called like their field."""
@@ -40,10 +40,38 @@ def read_request(options: argparse.Namespace, inputs: InputStore) -> GenerationR
         values[name] = (
             [inputs.keep(path) for path in given] if isinstance(given, list) else inputs.keep(given)
         )
+    if options.output is not None:
+        values = {**_told_by(options.output, values), **values}
     if "task" not in values:
         spec = find_model(values.get("model", GenerationRequest().model))
         values["task"] = infer_task(spec, set(values))
     return GenerationRequest.parse(values)
+
+
+def require_suffix(output: Path | None, request: GenerationRequest) -> None:
+    """Refuse a file name that does not say what is written.
+
+    Raises:
+        InvalidRequest: naming the ending that fits.
+    """
+    wanted = f".{request.image_format}" if request.task == "t2i" else ".mp4"
+    if output is not None and _ending(output) != wanted:
+        kind = "picture" if request.task == "t2i" else "video"
+        raise InvalidRequest(
+            "output", f"{output.name!r} is no name for this {kind}", f"End it with {wanted}."
+        )
+
+
+def _ending(output: Path) -> str:
+    return {".jpg": ".jpeg"}.get(output.suffix.lower(), output.suffix.lower())
+
+
+def _told_by(output: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """A picture's name asks for a picture of its format."""
+    format = _ending(output).removeprefix(".")
+    if format not in get_args(ImageFormat):
+        return {}
+    return {"image_format": format, **({} if MEDIA_FIELDS & set(given) else {"task": "t2i"})}
 
 
 def infer_task(spec: ModelSpec, given: set[str]) -> Task:

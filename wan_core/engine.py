@@ -19,10 +19,13 @@ from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
+from wan_core.media.joining import joined_frames
 from wan_core.media.metadata import request_metadata
 from wan_core.media.write import (
+    POSTER_SUFFIX,
     new_video_path,
     require_writable,
+    write_image,
     write_poster,
     write_video,
 )
@@ -49,6 +52,9 @@ _log = logging.getLogger(__name__)
 _MEMORY_MARKS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 _PART_OF = {Stage.ENCODE: Role.TEXT_ENCODER, Stage.DENOISE: Role.TRANSFORMER, Stage.DECODE: Role.VAE}
+
+OVERLAP = 1
+"""A clip that continues another begins with its last frame."""
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
@@ -177,12 +183,13 @@ class Engine:
         self.manager.unload()
 
     def _start(self, request: GenerationRequest, emit: Emit, job_id: str, output: Path | None) -> _Job:
-        target = output or new_video_path(self.settings.outputs_dir, job_id)
+        suffix = f".{request.image_format}" if request.task == "t2i" else ".mp4"
+        target = output or new_video_path(self.settings.outputs_dir, job_id, suffix)
         require_writable(target.parent)
         peak = PeakMemory(self.manager.device)
         job = _Job(find_model(request.model), request, target, StageClock(emit, peak), peak)
         if output is None:
-            job.thumbnail = target.with_suffix(".webp")
+            job.thumbnail = target.with_name(f"{target.stem}{POSTER_SUFFIX}")
         return job
 
     def _saved_latents(self, request: GenerationRequest, job_id: str) -> Tensor | None:
@@ -194,11 +201,10 @@ class Engine:
         return latents if saved == request else None
 
     def _finish(self, job: _Job) -> GenerationResult:
-        """Decode, write the video and its poster."""
+        """Decode, write the video or picture and its poster."""
         request, target = job.request, job.target
-        metadata = request_metadata(request) if request.embed_metadata else {}
         with closing(self._frames(job)) as frames:
-            write_video(frames, target, request.fps, request.crf, metadata)
+            self._write(frames, job)
         if job.thumbnail is not None:
             write_poster(job.poster, job.thumbnail)
         job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
@@ -213,10 +219,23 @@ class Engine:
             warnings=job.warnings,
         )
 
+    def _write(self, frames: Iterator[np.ndarray], job: _Job) -> None:
+        request, target = job.request, job.target
+        metadata = request_metadata(request) if request.embed_metadata else {}
+        if request.task == "t2i":
+            (picture,) = frames
+            write_image(picture[0], target, request.image_format, metadata)
+            return
+        if request.continues:
+            before = self.inputs.path(request.continues)
+            frames = joined_frames(before, frames, OVERLAP, request.fps, request.fit)
+        write_video(frames, target, request.fps, request.crf, metadata)
+
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:
         """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""
         middle, done = job.request.num_frames // 2, 0
-        with closing(decode_latents(self.manager, job.spec, job.latents, job.clock)) as chunks:
+        rounded = job.request.task == "t2i"
+        with closing(decode_latents(self.manager, job.spec, job.latents, job.clock, rounded)) as chunks:
             for chunk in chunks:
                 if done <= middle < done + len(chunk):
                     job.poster = chunk[middle - done].copy()

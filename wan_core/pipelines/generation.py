@@ -73,12 +73,12 @@ def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sam
 
 
 def decode_latents(
-    source: ComponentSource, spec: ModelSpec, latents: Tensor, emit: Emit
+    source: ComponentSource, spec: ModelSpec, latents: Tensor, emit: Emit, rounded: bool = False
 ) -> Iterator[np.ndarray]:
     """Latents (1, C, F, H, W) to chunks of frames (T, H, W, 3) uint8; the VAE is borrowed meanwhile."""
     height, width = (side * SPATIAL_STRIDE for side in latents.shape[3:])
     with source.use(spec, Role.VAE, emit, decoding_bytes(spec.vae, width, height)) as vae:
-        yield from decode_frames(vae, latents, emit)
+        yield from decode_frames(vae, latents, emit, rounded)
 
 
 def _step_reporter(job: ConditioningJob, total: int) -> OnStep:

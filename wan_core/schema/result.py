@@ -23,9 +23,10 @@ class PartUse(BaseModel):
 
 
 class GenerationResult(BaseModel):
-    """A finished video.
+    """A finished video, or the picture of text to image.
 
-    ``request`` has every default and the seed filled in: running it again gives the same file.
+    ``video`` is its file. ``request`` has every default and the seed filled in: running it again gives
+    the same file.
     ``seconds`` maps each stage to its duration; ``peak_bytes`` is the largest device memory in use
     (the process's resident memory on a CPU); ``parts`` maps the parts of the model to what they took.
     ``thumbnail`` is None for a video written outside the outputs folder. ``warnings`` are sentences about
