@@ -170,13 +170,11 @@ def test_both_guidances_reach_the_clip(
     assert not torch.allclose(usual, made("text", guidance_scale=2.0), atol=1e-3)
 
 
-def test_more_references_than_can_be_followed_are_refused(
-    phantom: ModelSpec, settings: Settings, inputs: InputStore, tmp_path: Path
-) -> None:
-    name = keep(inputs, tmp_path, noise_picture(20, 20))
-    job = ConditioningJob(ModelManager(settings), phantom, request(references=[name] * 5), inputs, ignore)
+def test_more_references_than_can_be_followed_are_refused(phantom: ModelSpec) -> None:
+    names = [f"{n:032x}.png" for n in range(5)]
+    validate(request(references=names[:4]))
     with pytest.raises(InvalidRequest, match=r"references: 5 pictures are more than Tiny can .* up to 4\."):
-        phantom_conditioner(job)
+        validate(request(references=names))
 
 
 def test_references_are_required(phantom: ModelSpec) -> None:

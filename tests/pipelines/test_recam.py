@@ -26,7 +26,8 @@ from wan_core.pipelines.conditioning.recam import path_rows, preset_poses, recam
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.encoding_media import to_pixels
 from wan_core.pipelines.latents import load_latents
-from wan_core.schema import GenerationRequest, InvalidRequest, Settings
+from wan_core.pipelines.settling import settle
+from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, Settings
 from wan_core.schema.inputs import CameraPath
 
 # Of the authors' example tracks, frames 40 and 80: the axes ahead, right and up of the camera in a world
@@ -182,6 +183,18 @@ def test_a_file_of_poses_replaces_the_path(
     assert rows[1].tolist() == [1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0]  # to the right, from the first pose
     with pytest.raises(InvalidRequest, match="camera_poses: the file has 5 poses, fewer than the 9 frames"):
         recam_conditioner(dataclasses.replace(job, request=asked.model_copy(update={"num_frames": 9})))
+
+
+def test_the_size_is_the_models_and_bad_poses_are_refused_first(
+    recam: ModelSpec, inputs: InputStore, clip: str, tmp_path: Path
+) -> None:
+    asked = request(video=clip, camera_path="zoom-in", width=48)
+    settled, _ = settle(asked, recam, inputs)
+    assert (settled.width, settled.height) == (48, 32)  # the video is square
+    (tmp_path / "poses.txt").write_text("a title\n0.5 0.9 0.5 0.5 0 0 1 0 0 0 0 1 0 0 0 0 1\n")
+    name = inputs.keep(tmp_path / "poses.txt")
+    with pytest.raises(MediaError, match="Line 2 of the camera poses has 17 numbers"):
+        settle(asked.model_copy(update={"camera_poses": name}), recam, inputs)
 
 
 def test_another_path_gives_another_clip(recam: ModelSpec, settings: Settings, clip: str) -> None:

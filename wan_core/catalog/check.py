@@ -84,6 +84,12 @@ def _validate_inputs(request: GenerationRequest, spec: ModelSpec) -> None:
             raise InvalidRequest(
                 name, f"{spec.title} does not take it for this task", f"Leave it out{other}."
             )
+    if 0 < takes.max_references < len(request.references):
+        raise InvalidRequest(
+            "references",
+            f"{len(request.references)} pictures are more than {spec.title} can follow",
+            f"Give up to {takes.max_references}.",
+        )
     if request.video_end is not None and request.video_end <= request.video_start:
         raise InvalidRequest(
             "video_end",

@@ -28,13 +28,13 @@ def _with_transformer(transformer: WeightFiles) -> dict[Role, WeightFiles]:
 
 
 PHANTOM_TASKS: dict[Task, TaskInputs] = {
-    "control": TaskInputs("phantom", ("references",), ("reference_guidance_scale",))
+    "control": TaskInputs("phantom", ("references",), ("reference_guidance_scale",), max_references=4)
 }
 RECAM_TASKS: dict[Task, TaskInputs] = {
     "control": TaskInputs(
         "recam",
         ("video", "camera_path"),
-        ("camera_poses", "video_start", "video_end", "fit", "match_input"),
+        ("camera_poses", "video_start", "video_end", "fit"),
     )
 }
 SPEED_TASKS: dict[Task, TaskInputs] = {

@@ -71,12 +71,14 @@ class TaskInputs:
 
     ``conditioner`` names the row of ``wan_core.pipelines.conditioning`` that turns it into what the
     transformer reads. ``required`` and ``optional`` are request fields of the groups ``media`` and
-    ``steering``; every other field of these groups is refused.
+    ``steering``; every other field of these groups is refused. ``max_references`` is how many pictures
+    ``references`` may name; 0 is any number.
     """
 
     conditioner: str = "text"
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    max_references: int = 0
 
     @property
     def taken(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from wan_core.catalog import ModelSpec
 from wan_core.media.fitting import fit_size
 from wan_core.media.inputs import InputStore
 from wan_core.media.read import MediaFacts, probe
+from wan_core.pipelines.camera_rays import read_track
 from wan_core.schema import GenerationRequest, InvalidRequest
 
 _SHAPED_BY = ("video", "image")
@@ -21,12 +22,12 @@ def settle(
     """A resolved request with the size and length that its media call for, and what to tell about it.
 
     A clip that continues another has its size and frame rate. Else, with ``match_input``, it has the
-    shape of its video or picture at the area that the request asks for (spec 7). It is no longer than
-    its video. Settling what is settled changes nothing.
+    shape of its video or picture at the area that the request asks for (spec 7), if its model takes any
+    shape. It is no longer than its video. Settling what is settled changes nothing.
 
     Raises:
         MediaError: a file is gone or damaged.
-        InvalidRequest: the video, or the part chosen of it, is too short.
+        InvalidRequest: the video, or the part chosen of it, or the list of camera poses is too short.
     """
     changes: dict[str, object] = {"match_input": False}
     warnings: tuple[str, ...] = ()
@@ -34,14 +35,17 @@ def settle(
     if request.continues:
         before = probe(inputs.path(request.continues))
         changes |= {"width": before.width, "height": before.height, "fps": round(before.fps)}
-    elif leading and request.match_input:
+    elif leading and request.match_input and "match_input" in spec.inputs[request.task].taken:
         changes |= _matching_size(request, spec, probe(inputs.path(leading)))
     if request.video and request.mask_builder not in _LONGER_THAN_VIDEO:
         frames = _usable_frames(request, probe(inputs.path(request.video)))
         if frames < request.num_frames:
             changes["num_frames"] = frames
             warnings = (f"The video is shorter than {request.num_frames} frames; {frames} were made.",)
-    return request.model_copy(update=changes), warnings
+    settled = request.model_copy(update=changes)
+    if request.camera_poses:
+        read_track(inputs.path(request.camera_poses)).first(settled.num_frames)
+    return settled, warnings
 
 
 def _matching_size(request: GenerationRequest, spec: ModelSpec, facts: MediaFacts) -> dict[str, int]:

@@ -13,10 +13,6 @@ from wan_core.media.read import read_image
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.encoding_media import encode_frames, to_pixels
-from wan_core.schema import InvalidRequest
-
-MAX_REFERENCES = 4
-"""How many references the models were trained with."""
 
 _WHITE = 255
 
@@ -50,12 +46,6 @@ def build_phantom(references: list[Tensor]) -> Conditioning:
 def phantom_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's ``references``."""
     request = job.request
-    if len(request.references) > MAX_REFERENCES:
-        raise InvalidRequest(
-            "references",
-            f"{len(request.references)} pictures are more than {job.spec.title} can follow",
-            f"Give up to {MAX_REFERENCES}.",
-        )
     pictures = [read_image(job.inputs.path(name)) for name in request.references]
     boxed = [letterbox(picture, request.width, request.height) for picture in pictures]
     return build_phantom([encode_frames(job, to_pixels(picture[None])) for picture in boxed])
