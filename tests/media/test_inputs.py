@@ -1,0 +1,155 @@
+"""Kept inputs: named by content, checked at the door, whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from tests.media.making import make_video
+from wan_core.media import inputs as inputs_module
+from wan_core.media.inputs import InputStore
+from wan_core.schema import GenerationRequest, MediaError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> InputStore:
+    return InputStore(tmp_path / "home" / "inputs")
+
+
+def save_picture(path: Path, value: int = 0) -> Path:
+    Image.fromarray(np.full((16, 16, 3), value, np.uint8)).save(path)
+    return path
+
+
+def kept(store: InputStore) -> list[str]:
+    return sorted(path.name for path in store.folder.iterdir()) if store.folder.exists() else []
+
+
+def test_a_name_is_the_digest_of_the_content(store: InputStore, tmp_path: Path) -> None:
+    path = save_picture(tmp_path / "猫 ; %d.jpeg")
+    name = store.keep(path)
+    assert name == hashlib.sha256(path.read_bytes()).hexdigest()[:32] + ".jpg"
+    assert store.path(name).read_bytes() == path.read_bytes()
+    assert GenerationRequest(image=name).image == name
+
+
+def test_the_same_content_is_kept_once(store: InputStore, tmp_path: Path) -> None:
+    first, same = save_picture(tmp_path / "a.png"), save_picture(tmp_path / "b.jpg.png")
+    assert store.keep(first) == store.keep(same) != store.keep(save_picture(tmp_path / "c.png", 9))
+    assert len(kept(store)) == 2
+
+
+def test_a_kept_file_outlives_the_one_it_came_from(store: InputStore, tmp_path: Path) -> None:
+    name = store.keep(save_picture(tmp_path / "a.png"))
+    (tmp_path / "a.png").unlink()
+    assert store.path(name).is_file()
+
+
+@pytest.mark.parametrize(("name", "extension"), [("a.mov", "mp4"), ("a.webm", "mkv"), ("a.gif", "gif")])
+def test_videos(store: InputStore, tmp_path: Path, name: str, extension: str) -> None:
+    name = store.keep(make_video(tmp_path / name))
+    assert name.endswith(f".{extension}")
+    assert store.kind(name) == "video"
+
+
+def test_a_still_gif_is_a_picture(store: InputStore, tmp_path: Path) -> None:
+    assert store.kind(store.keep(save_picture(tmp_path / "a.gif"))) == "image"
+
+
+@pytest.mark.parametrize(
+    ("text", "extension"),
+    [
+        ("1 2.5 -3e-2\n4 5 6\n", "txt"),
+        ("https://example.org/video\n0 1 0 0 1\n1 1 0 0 1", "txt"),
+        ('\ufeff{"frame0": [[1, 0], [0, 1]]}', "json"),
+        (" [1, 2]", "json"),
+    ],
+)
+def test_camera_poses(store: InputStore, tmp_path: Path, text: str, extension: str) -> None:
+    (tmp_path / "poses").write_text(text, encoding="utf-8")
+    name = store.keep(tmp_path / "poses")
+    assert name.endswith(f".{extension}")
+    assert store.kind(name) == "text"
+    if extension == "json":
+        assert json.loads(store.path(name).read_text(encoding="utf-8-sig"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["this is no video\nat all\n", "title\n1 2 nan", "title\n1 2 inf", "{]", "[" * 50_000, "title only"],
+)
+def test_a_text_under_a_video_name_is_refused(store: InputStore, tmp_path: Path, text: str) -> None:
+    (tmp_path / "clip.mp4").write_text(text)
+    with pytest.raises(MediaError, match=r"clip\.mp4 is no picture, video or list of camera poses; use MP4"):
+        store.keep(tmp_path / "clip.mp4")
+    assert kept(store) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 99, b"\x89PNG\r\n\x1a\n\0\0", b"\0\0\0\x18ftypisom\0\0\0\0"])
+def test_what_cannot_be_opened_is_refused(store: InputStore, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(MediaError, match=r"a\.png (is|holds)"):
+        store.keep(tmp_path / "a.png")
+    with pytest.raises(MediaError, match="cannot be opened"):
+        store.keep(tmp_path / "missing.png")
+    assert kept(store) == []
+
+
+def test_what_is_too_large_is_refused(
+    store: InputStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs_module, "MAX_BYTES", 2**20)
+    with save_picture(tmp_path / "a.png").open("ab") as file:
+        file.truncate(3 * 2**20)
+    with pytest.raises(MediaError, match=r"a\.png has 3 MiB; the most is 1"):
+        store.keep(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "a.png", "0" * 32, "0" * 32 + ".png", "/etc/passwd", "0" * 999]
+)
+def test_a_name_that_was_never_given_is_refused(store: InputStore, tmp_path: Path, name: str) -> None:
+    store.folder.mkdir(parents=True)
+    save_picture(store.folder / ".." / "secret.png")
+    with pytest.raises(MediaError, match="is gone; choose the file again"):
+        store.path(name)
+
+
+def test_a_request_holds_no_paths() -> None:
+    with pytest.raises(ValidationError):
+        GenerationRequest(image="../secret.png")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(store: InputStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (256, 256)).save(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(MediaError, match=r"a\.bmp could not be kept"):
+            store.keep(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert kept(store) == []
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "inputs").write_text("")
+    with pytest.raises(MediaError, match="could not be kept"):
+        InputStore(tmp_path / "inputs").keep(save_picture(tmp_path / "a.png"))
+
+
+def test_keeping_again_makes_a_file_young(store: InputStore, tmp_path: Path) -> None:
+    path = save_picture(tmp_path / "a.png")
+    name = store.keep(path)
+    os.utime(store.path(name), (0, 0))
+    assert store.keep(path) == name
+    assert store.path(name).stat().st_mtime > 0
