@@ -19,8 +19,8 @@ from wan_core.pipelines.encoding_media import encode_chunks, load_clip, pixel_ch
 from wan_core.schema.inputs import CameraPath
 
 _TARGET_METRES = 4.0  # how far ahead of the first camera the point is that a turning camera looks at
-_ARC = (2.0, _TARGET_METRES * (1 - math.cos(math.radians(30))))  # metres to the side and ahead: the chord
-# of an arc of 30 degrees around that point
+_ASIDE = 2.0  # metres that an arc ends to the side; 30 degrees around the target
+_AHEAD = _TARGET_METRES * (1 - math.cos(math.radians(30)))  # and ahead; the camera goes along the chord
 
 _LAST_SHARE = 80 / 80.5  # of its path that a camera has gone at the end, as in the authors' own tracks
 
@@ -47,8 +47,8 @@ _PATHS: dict[CameraPath, _Path] = {
     "zoom-out": _Path(move=(0, 0, -2)),
     "translate-up": _Path(move=(0, -1, 0), aims=True),
     "translate-down": _Path(move=(0, 1, 0), aims=True),
-    "arc-left": _Path(move=(-_ARC[0], 0, _ARC[1]), aims=True),
-    "arc-right": _Path(move=(_ARC[0], 0, _ARC[1]), aims=True),
+    "arc-left": _Path(move=(-_ASIDE, 0, _AHEAD), aims=True),
+    "arc-right": _Path(move=(_ASIDE, 0, _AHEAD), aims=True),
 }
 
 
