@@ -1,0 +1,160 @@
+"""A whole VACE job: against a pipeline made of diffusers' parts, and what its knobs do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import WanVACETransformer3DModel
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tests import tiny
+from tests.models.dit_oracle import fill_oracle, oracle_sizes
+from tests.models.randomise import randomise
+from tests.pipelines.test_against_oracle import GUIDANCE, NEGATIVE, PROMPT, SEED, SHIFT, STEPS, _encode
+from wan_core.catalog import MODELS, ModelSpec, validate
+from wan_core.catalog.vace import VACE_TASKS
+from wan_core.engine import Engine
+from wan_core.media.write import write_video
+from wan_core.models.dit.model import WanDiT
+from wan_core.pipelines.conditioning.types import ConditioningJob
+from wan_core.pipelines.conditioning.vace import vace_conditioner
+from wan_core.pipelines.latents import load_latents
+from wan_core.schema import GenerationRequest, InvalidRequest, Settings
+
+VACE = dataclasses.replace(tiny.DIT, vace_in_dim=96, vace_layers=(0,))
+
+
+@pytest.fixture(scope="module")
+def vace_spec(tiny_spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
+    folder = tmp_path_factory.mktemp("models") / "tiny-vace"
+    (folder / tiny.TOKENIZER_FILE).parent.mkdir(parents=True)
+    for name in (tiny.UMT5_FILE, tiny.VAE_FILE, tiny.TOKENIZER_FILE):
+        (folder / name).symlink_to(tiny_spec.folder / name)
+    save_file(randomise(WanDiT(VACE), 9).state_dict(), folder / tiny.DIT_FILE)
+    (folder / "config.json").write_text(json.dumps({"num_heads": VACE.num_heads, "text_len": VACE.text_len}))
+    return dataclasses.replace(tiny_spec, id="tiny-vace", inputs=VACE_TASKS, dit=VACE, folder=folder)
+
+
+@pytest.fixture
+def engine(vace_spec: ModelSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.setitem(MODELS, vace_spec.id, vace_spec)
+    return Engine(settings)
+
+
+@pytest.fixture
+def media(engine: Engine, tmp_path: Path) -> dict[str, object]:
+    """A video of 9 frames with a bright half, and a picture; kept."""
+    frames = np.full((9, 32, 48, 3), 60, np.uint8)
+    frames[:, :, 24:] = np.linspace(100, 220, 9, dtype=np.uint8)[:, None, None, None]
+    write_video([frames], tmp_path / "clip.mp4", 8, 0, {})
+    Image.fromarray(frames[4]).save(tmp_path / "picture.png")
+    return {
+        "video": engine.inputs.keep(tmp_path / "clip.mp4"),
+        "references": (engine.inputs.keep(tmp_path / "picture.png"),),
+    }
+
+
+def request(**values: object) -> GenerationRequest:
+    given = {
+        "model": "tiny-vace",
+        "task": "control",
+        "prompt": PROMPT,
+        "negative_prompt": NEGATIVE,
+        "width": 48,
+        "height": 32,
+        "num_frames": 9,
+        "num_inference_steps": STEPS,
+        "guidance_scale": GUIDANCE,
+        "shift": SHIFT,
+        "scheduler": "euler",
+        "seed": SEED,
+        **values,
+    }
+    return GenerationRequest.parse(given)
+
+
+def latents_of(engine: Engine, asked: GenerationRequest) -> torch.Tensor:
+    result = engine.generate(asked, lambda event: None, "job")
+    assert result.video.is_file()
+    latents, _ = load_latents(engine.latents_path("job"))
+    engine.latents_path("job").unlink()
+    return latents
+
+
+def _context(engine: Engine, asked: GenerationRequest) -> torch.Tensor:
+    """What the conditioner makes; its layout is held to diffusers' in ``test_vace``."""
+    spec = MODELS["tiny-vace"]
+    settled = asked.model_copy(update={"fps": spec.defaults.fps})
+    job = ConditioningJob(engine.manager, spec, settled, engine.inputs, lambda event: None)
+    return vace_conditioner(job).dit.vace_latents
+
+
+@torch.no_grad()
+def _euler_loop(folder: Path, context: torch.Tensor, controlled: range, scale: float) -> torch.Tensor:
+    transformer = fill_oracle(
+        WanVACETransformer3DModel(**oracle_sizes(VACE), vace_in_channels=96, vace_layers=[0]),
+        load_file(folder / tiny.DIT_FILE),
+    )
+    positive, negative = _encode(folder, PROMPT), _encode(folder, NEGATIVE)
+    x = torch.randn(1, 16, context.shape[2], 4, 6, generator=torch.Generator().manual_seed(SEED))
+    sigmas = [1 - i / STEPS for i in range(STEPS + 1)]
+    sigmas = [SHIFT * s / (1 + (SHIFT - 1) * s) for s in sigmas]
+    for step, (sigma, following) in enumerate(pairwise(sigmas)):
+        timestep = torch.tensor([math.floor(1000 * sigma)])
+        weight = torch.tensor([scale if step in controlled else 0.0])
+        conditional, null = (
+            transformer(
+                x, timestep, text, control_hidden_states=context, control_hidden_states_scale=weight
+            ).sample
+            for text in (positive, negative)
+        )
+        x = x + (following - sigma) * (null + GUIDANCE * (conditional - null))
+    return x[:, :, 1:]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "controlled", "scale"),
+    [
+        ({}, range(STEPS), 1.0),
+        ({"control_scale": 0.6, "control_start": 0.25, "control_end": 0.75}, range(1, 3), 0.6),
+    ],
+)
+def test_a_whole_job_equals_the_independent_one(engine, media, knobs, controlled, scale) -> None:
+    asked = request(**media, mask_builder="region", region=(0.5, 0, 1, 1), **knobs)
+    validate(asked)
+    latents = latents_of(engine, asked)
+    context = _context(engine, asked)
+    assert context.shape == (1, 96, 4, 4, 6)
+    expected = _euler_loop(MODELS["tiny-vace"].folder, context, controlled, scale)
+    assert latents.shape == expected.shape == (1, 16, 3, 4, 6)
+    assert expected.std() > 0.5
+    torch.testing.assert_close(latents, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_scale_of_0_ignores_the_control(engine, media) -> None:
+    video = media["video"]
+    ignored = latents_of(engine, request(video=video, control_scale=0.0))
+    drawn = latents_of(engine, request(video=video, control_scale=0.0, preprocess="canny"))
+    assert torch.equal(ignored, drawn)
+    assert (latents_of(engine, request(video=video)) - ignored).abs().max() > 0.1
+    assert (latents_of(engine, request(task="t2v")) - ignored).abs().max() > 0.1
+
+
+def test_a_clip_grows_with_before_and_after(engine, media) -> None:
+    for builder in ("before", "after"):
+        asked = request(video=media["video"], mask_builder=builder, num_frames=13, kept_frames=(5,))
+        assert latents_of(engine, asked).shape == (1, 16, 4, 4, 6)
+
+
+def test_what_does_not_fit_is_refused_before_anything_loads(engine, media) -> None:
+    with pytest.raises(InvalidRequest, match="region: the mask 'region' needs it and it is missing"):
+        engine.generate(request(video=media["video"], mask_builder="region"), lambda event: None, "job")
+    assert engine.manager.loaded() == {}
