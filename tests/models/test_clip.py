@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import CLIPVisionModel
 
+from tests.models.clip_oracle import build_oracle
 from tests.models.randomise import randomise
 from wan_core.models.clip.checkpoint import infer_config, select_used, to_module_keys
 from wan_core.models.clip.config import CLIPConfig
@@ -18,15 +19,6 @@ from wan_core.models.clip.pixels import clip_pixels
 from wan_core.schema.errors import WeightsError
 
 TINY = CLIPConfig(dim=48, dim_mlp=72, num_heads=3, num_layers=3, image_size=42)
-
-# official name, inside a block -> transformers name
-_BLOCK_NAMES = {
-    "norm1": "layer_norm1",
-    "norm2": "layer_norm2",
-    "mlp.0": "mlp.fc1",
-    "mlp.2": "mlp.fc2",
-    "attn.proj": "self_attn.out_proj",
-}
 
 
 def _official_file() -> dict[str, Tensor]:
@@ -56,36 +48,7 @@ def encoder(official) -> CLIPImageEncoder:
 
 @pytest.fixture(scope="module")
 def oracle(official) -> CLIPVisionModel:
-    model = CLIPVisionModel(
-        CLIPVisionConfig(
-            hidden_size=TINY.dim,
-            intermediate_size=TINY.dim_mlp,
-            num_hidden_layers=TINY.num_layers + 1,
-            num_attention_heads=TINY.num_heads,
-            image_size=TINY.image_size,
-            patch_size=TINY.patch_size,
-            hidden_act="gelu",
-            layer_norm_eps=1e-5,
-        )
-    ).eval()
-    state = {
-        "embeddings.class_embedding": official["visual.cls_embedding"].flatten(),
-        "embeddings.position_embedding.weight": official["visual.pos_embedding"][0],
-        "embeddings.patch_embedding.weight": official["visual.patch_embedding.weight"],
-        "pre_layrnorm.weight": official["visual.pre_norm.weight"],
-        "pre_layrnorm.bias": official["visual.pre_norm.bias"],
-        "post_layernorm.weight": official["visual.post_norm.weight"],
-        "post_layernorm.bias": official["visual.post_norm.bias"],
-    }
-    for number in range(TINY.num_layers + 1):
-        for end in ("weight", "bias"):
-            ours, theirs = f"visual.transformer.{number}", f"encoder.layers.{number}"
-            for name, other in _BLOCK_NAMES.items():
-                state[f"{theirs}.{other}.{end}"] = official[f"{ours}.{name}.{end}"]
-            for letter, part in zip("qkv", official[f"{ours}.attn.to_qkv.{end}"].chunk(3), strict=True):
-                state[f"{theirs}.self_attn.{letter}_proj.{end}"] = part
-    model.load_state_dict(state, strict=True)
-    return model
+    return build_oracle(official, TINY)
 
 
 @torch.no_grad()

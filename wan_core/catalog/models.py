@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wan_core.catalog import demo, official, vace
+from wan_core.catalog import community, demo, fun, image, official, vace
 from wan_core.catalog.spec import ModelSpec
 
-MODELS: dict[str, ModelSpec] = {row.id: row for row in (*demo.ROWS, *official.ROWS, *vace.ROWS)}
+MODELS: dict[str, ModelSpec] = {
+    row.id: row for row in (*demo.ROWS, *official.ROWS, *image.ROWS, *vace.ROWS, *fun.ROWS, *community.ROWS)
+}

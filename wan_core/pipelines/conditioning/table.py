@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from wan_core.pipelines.conditioning.camera import camera_conditioner
+from wan_core.pipelines.conditioning.fun_control import fun_control_conditioner
+from wan_core.pipelines.conditioning.image import image_conditioner
 from wan_core.pipelines.conditioning.motion import motion_conditioner
 from wan_core.pipelines.conditioning.phantom import phantom_conditioner
 from wan_core.pipelines.conditioning.recam import recam_conditioner
@@ -18,8 +20,10 @@ def text_conditioner(job: ConditioningJob) -> Conditioning:
 
 CONDITIONERS: dict[str, Conditioner] = {
     "text": text_conditioner,
+    "image": image_conditioner,
     "video": video_conditioner,
     "vace": vace_conditioner,
+    "fun_control": fun_control_conditioner,
     "camera": camera_conditioner,
     "phantom": phantom_conditioner,
     "recam": recam_conditioner,
