@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -57,6 +58,10 @@ OVERLAP = 1
 """A clip that continues another begins with its last frame."""
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
+
+
+def ignore(event: ProgressEvent) -> None:
+    """An ``Emit`` that nobody listens to and that never stops a job."""
 
 
 class StageClock:
@@ -125,7 +130,11 @@ class Engine:
         sweep_partials(settings.outputs_dir)
 
     def generate(
-        self, request: GenerationRequest, emit: Emit, job_id: str, output: Path | None = None
+        self,
+        request: GenerationRequest,
+        emit: Emit = ignore,
+        job_id: str | None = None,
+        output: Path | None = None,
     ) -> GenerationResult:
         """Make the video of a request.
 
@@ -136,7 +145,7 @@ class Engine:
         Args:
             request: open fields are filled in with the model's defaults, seed -1 with a new seed.
             emit: told every step; raises ``Cancelled`` to stop the job within one step.
-            job_id: names the files.
+            job_id: names the files; None is a new one.
             output: the video's file, replaced if it exists, with no poster beside it; None is a new one
                 in ``outputs_dir``, with its poster.
 
@@ -148,7 +157,7 @@ class Engine:
             MediaError: a file could not be written.
             Cancelled: ``emit`` said so.
         """
-        spec = validate(request)
+        spec, job_id = validate(request), job_id or secrets.token_hex(6)
         request, settled = settle(resolve(request), spec, self.inputs)
         job = self._start(request, emit, job_id, output)
         job.latents = self._saved_latents(request, job_id)
