@@ -26,7 +26,7 @@ from wan_core.schema.errors import WeightsError
 FOLDER = Path(__file__).parent.parent / "data" / "manifests"
 
 SMALL, LARGE = MODELS["wan2.1-t2v-1.3b"].dit, MODELS["wan2.1-t2v-14b"].dit
-I2V = dataclasses.replace(LARGE, in_dim=36, image_dim=1280)
+I2V, FLF2V = MODELS["wan2.1-i2v-14b-480p"].dit, MODELS["wan2.1-flf2v-14b-720p"].dit
 CONTROL = {"in_dim": 48, "image_dim": 1280}
 CAMERA = {"in_dim": 32, "image_dim": 1280, "camera_dim": 24}
 
@@ -45,7 +45,7 @@ def _shapes(module: torch.nn.Module) -> dict[str, list[int]]:
         ("t2v-1.3B", SMALL, 1_418_996_800),
         ("t2v-14B", LARGE, 14_288_491_584),
         ("i2v-14B", I2V, 16_394_878_784),
-        ("flf2v-14B", dataclasses.replace(I2V, image_positions=514), 16_395_536_704),
+        ("flf2v-14B", FLF2V, 16_395_536_704),
         (
             "vace-1.3B",
             dataclasses.replace(SMALL, vace_in_dim=96, vace_layers=tuple(range(0, 30, 2))),

@@ -1,0 +1,114 @@
+"""Facts of the rows that begin from pictures or follow a control: sizes, defaults, files, inputs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wan_core.catalog import MODELS, OFFICIAL_NEGATIVE_PROMPT, Role, resolve, validate
+from wan_core.catalog.fun import ROWS as FUN
+from wan_core.catalog.image import ROWS as IMAGE
+from wan_core.catalog.parts import CLIP, TOKENIZER, UMT5, VAE
+from wan_core.models.clip.config import CLIPConfig
+from wan_core.models.dit.conditioning import read_by
+from wan_core.models.dit.model import WanDiT
+from wan_core.schema import GenerationRequest, InvalidRequest
+
+PICTURE, CLIP_NAME = "0" * 32 + ".png", "1" * 32 + ".mp4"
+
+# Parameters of PAI's transformers, 16 bits each
+FUN_PARAMETERS = {
+    "1.3b-inp": 1_564_428_608,
+    "14b-inp": 16_394_878_784,
+    "v1.1-1.3b-inp": 1_564_428_608,
+    "v1.1-14b-inp": 16_394_878_784,
+    "1.3b-control": 1_564_502_336,
+    "14b-control": 16_395_124_544,
+    "v1.1-1.3b-control": 1_564_602_176,
+    "v1.1-14b-control": 16_395_457_344,
+    "v1.1-1.3b-control-camera": 1_616_313_152,
+    "v1.1-14b-control-camera": 16_898_128_704,
+}
+_HEADER = 300_000  # bytes; more than any of their headers has
+
+
+def test_all_rows_are_offered() -> None:
+    assert {row.id for row in (*IMAGE, *FUN)} <= set(MODELS)
+    assert {row.id for row in FUN} == {f"wan2.1-fun-{name}" for name in FUN_PARAMETERS}
+
+
+@pytest.mark.parametrize("name", FUN_PARAMETERS)
+def test_fun_transformers_have_the_parameters_of_their_files(name: str) -> None:
+    row = MODELS[f"wan2.1-fun-{name}"]
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in WanDiT(row.dit).parameters())
+    assert parameters == FUN_PARAMETERS[name]
+    assert 0 < row.weights[Role.TRANSFORMER].size - 2 * parameters < _HEADER
+    assert row.repo.lower() == f"alibaba-pai/wan2.1-fun-{name}"
+
+
+@pytest.mark.parametrize("row", [*IMAGE, *FUN], ids=lambda row: row.id)
+def test_shared_parts_are_shared(row) -> None:
+    assert row.tokenizer is TOKENIZER
+    shared = (row.weights[Role.TEXT_ENCODER], row.weights[Role.VAE], row.weights[Role.IMAGE_ENCODER])
+    assert shared == (UMT5, VAE, CLIP)
+    assert row.image_encoder == CLIPConfig()
+    assert row.dit.image_dim == 1280
+    assert read_by(row.dit)["image_embeds"] == read_by(row.dit)["channel_latents"] == "required"
+    assert row.licence == "Apache-2.0"
+    assert (row.defaults.width, row.defaults.height) in row.sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "shift", "size", "prefix"),
+    [
+        ("wan2.1-i2v-14b-480p", 40, 3.0, (832, 480), "镜头晃动，"),
+        ("wan2.1-i2v-14b-720p", 40, 5.0, (1280, 720), "镜头晃动，"),
+        ("wan2.1-flf2v-14b-720p", 50, 16.0, (1280, 720), "镜头切换，镜头晃动，"),
+    ],
+)
+def test_official_defaults(name: str, steps: int, shift: float, size: tuple[int, int], prefix: str) -> None:
+    defaults = MODELS[name].defaults
+    assert (defaults.num_inference_steps, defaults.shift, defaults.guidance_scale) == (steps, shift, 5.0)
+    assert (defaults.width, defaults.height, defaults.num_frames, defaults.fps) == (*size, 81, 16)
+    assert defaults.negative_prompt == prefix + OFFICIAL_NEGATIVE_PROMPT
+    assert defaults.negative_prompt.startswith(prefix + "色调艳丽")
+
+
+def request(model: str, task: str, **values: object) -> GenerationRequest:
+    return GenerationRequest.parse({"model": model, "task": task, "prompt": "a cat", **values})
+
+
+def test_each_model_takes_what_it_reads() -> None:
+    for asked in (
+        request("wan2.1-i2v-14b-480p", "i2v", image=PICTURE),
+        request("wan2.1-flf2v-14b-720p", "flf2v", image=PICTURE, last_image=PICTURE),
+        request("wan2.1-fun-1.3b-inp", "flf2v", image=PICTURE, last_image=PICTURE),
+        request("wan2.1-fun-1.3b-inp", "t2v"),
+        request("wan2.1-fun-1.3b-control", "control", video=CLIP_NAME, image=PICTURE, control_end=0.5),
+        request("wan2.1-fun-v1.1-14b-control", "control", video=CLIP_NAME, references=(PICTURE,)),
+        request("wan2.1-fun-v1.1-14b-control-camera", "control", image=PICTURE, camera_motion="left"),
+    ):
+        validate(resolve(asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (request("wan2.1-i2v-14b-480p", "i2v"), "image"),
+        (request("wan2.1-i2v-14b-480p", "t2v"), "task"),
+        (request("wan2.1-flf2v-14b-720p", "flf2v", image=PICTURE), "last_image"),
+        (request("wan2.1-flf2v-14b-720p", "i2v", image=PICTURE), "task"),
+        (request("wan2.1-fun-1.3b-control", "control"), "video"),
+        (
+            request("wan2.1-fun-1.3b-control", "control", video=CLIP_NAME, references=(PICTURE,)),
+            "references",
+        ),
+        (request("wan2.1-fun-v1.1-1.3b-control-camera", "control", camera_motion="in"), "image"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_fit_is_refused_by_its_field(asked: GenerationRequest, field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        validate(resolve(asked))
+    assert caught.value.field == field
