@@ -13,7 +13,7 @@ from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.training import latents as latents_module
 from wan_core.training import vae_training
 from wan_core.training.dit_training import FlowMatching, FlowMatchingData
-from wan_core.training.export import export_transformer
+from wan_core.training.export import export_text_encoder, export_transformer
 from wan_core.training.latents import LatentSet, write_latents
 from wan_core.training.loop import LoopConfig, TrainingLoop
 
@@ -52,7 +52,8 @@ def test_resumed_equals_unbroken_and_what_is_written_loads(tmp_path, data):
     fresh = FlowMatching(SPEC)
     assert not torch.equal(fresh.text_encoder.shared.weight, unbroken.text_encoder.shared.weight)
 
-    export_transformer(unbroken, tmp_path)
+    export_transformer(unbroken.dit, tmp_path)
+    export_text_encoder(unbroken.text_encoder, tmp_path)
     dit = load_transformer(tmp_path, SPEC.weights[Role.TRANSFORMER].files, torch.float32)
     assert dit.config == SPEC.dit
     torch.testing.assert_close(dit.head.head.weight, unbroken.dit.head.head.weight, atol=1e-3, rtol=1e-3)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wan_core.catalog.parts import FIRST_AND_LAST, IMAGE, TEXT_TASKS, TOKENIZER, UMT5, VAE
 from wan_core.catalog.spec import ModelSpec, Role, SamplingDefaults, WeightFiles
+from wan_core.catalog.vace import VACE_TASKS
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.umt5.config import UMT5Config
@@ -68,5 +69,15 @@ DEMO_IMAGE = dataclasses.replace(
     },
 )
 """From a first frame, or from a first and a last: laid out as PAI's Fun-InP."""
+
+DEMO_VACE = dataclasses.replace(
+    DEMO,
+    id="demo-vace",
+    title="Demo VACE (built in)",
+    inputs=VACE_TASKS,
+    dit=dataclasses.replace(DEMO.dit, vace_in_dim=96, vace_layers=(0, 2, 4)),
+    weights={**DEMO.weights, Role.TRANSFORMER: WeightFiles((f"vace/{_SHARDS}",), 0)},
+)
+"""Masks, kept frames, edges and references, beside the transformer of ``DEMO``, which is left as it is."""
 
 ROWS = (DEMO,)

@@ -63,6 +63,14 @@ def caption(scene: Scene, rng: random.Random, chinese: float = 0.3) -> str:
     return _chinese(scene, rng) if rng.random() < chinese else _english(scene, rng)
 
 
+def motion_caption(scene: Scene, rng: random.Random, chinese: float = 0.3) -> str:
+    """What happens where, but not to what: for a scene whose one thing is told by a picture."""
+    (thing,) = scene.things
+    if rng.random() < chinese:
+        return f"在{rng.choice(_ZH_PLACE[scene.background])}{rng.choice(_ZH_MOTION[thing.motion])}"
+    return f"{rng.choice(_EN_MOTION[thing.motion])} {rng.choice(_EN_PLACE[scene.background])}"
+
+
 def _english(scene: Scene, rng: random.Random) -> str:
     phrases = [f"a {t.colour} {t.shape} {rng.choice(_EN_MOTION[t.motion])}" for t in scene.things]
     if len(scene.things) == 1 and rng.random() < 0.15:

@@ -1,8 +1,11 @@
-"""Training of the DiT and its text encoder together, by flow matching on kept latents."""
+"""Training of a DiT by flow matching on kept latents; of the first one together with its text encoder."""
+
+# B batch, F latent frames, H W latent grid, L text tokens
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wan_core.catalog import ModelSpec
+from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.model import build_encoder
 from wan_core.models.umt5.tokenizer import PromptTokenizer
@@ -18,6 +22,38 @@ from wan_core.training.latents import LatentSet
 
 BATCH = 32
 SHIFT = 2.0  # noise levels are drawn as if sampling with this shift
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a DiT learns from in one step.
+
+    Attributes:
+        latents: (B, 16, F, H, W), float32, clean.
+        noise: the same shape.
+        sigma: (B,), how much of the noise there is.
+        ids: (B, L), the prompts' tokens.
+        mask: (B, L), 1 where a token is real.
+    """
+
+    latents: Tensor
+    noise: Tensor
+    sigma: Tensor
+    ids: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device) -> Sample:
+        return Sample(*(tensor.to(device) for tensor in vars(self).values()))
+
+
+def draw_sample(latents: Tensor, prompts: list[str], tokenizer: PromptTokenizer, step: int) -> Sample:
+    """Clean latents with the noise of ``step``, whose levels are spread evenly over the batch."""
+    generator = torch.Generator().manual_seed(step)
+    batch = len(latents)
+    noise = torch.randn(latents.shape, generator=generator)
+    uniform = (torch.randperm(batch, generator=generator) + torch.rand(batch, generator=generator)) / batch
+    sigma = SHIFT * uniform / (1 + (SHIFT - 1) * uniform)
+    return Sample(latents, noise, sigma, *tokenizer(prompts))
 
 
 class FlowMatching(nn.Module):
@@ -33,21 +69,24 @@ class FlowMatching(nn.Module):
         self.dit.init_weights()
         self.text_encoder = build_encoder(spec.text_encoder)
 
-    def forward(self, latents: Tensor, noise: Tensor, sigma: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        device = self.dit.patch_embedding.weight.device
-        latents, noise, sigma = latents.to(device), noise.to(device), sigma.to(device)
-        ids, mask = ids.to(device), mask.to(device)
-        embeds = self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        embeds = embeds.float() * mask.unsqueeze(-1)
-        level = sigma.view(-1, 1, 1, 1, 1)
-        noisy = (1 - level) * latents + level * noise
-        timestep = (sigma * NUM_TRAIN_TIMESTEPS).floor()
-        with _trainable_attention(latents.device):
-            velocity = self.dit(noisy, timestep, embeds)
-        return F.mse_loss(velocity.float(), noise - latents)
+    @property
+    def device(self) -> torch.device:
+        return self.dit.patch_embedding.weight.device
+
+    def forward(self, sample: Sample, conditioning: DiTConditioning = UNCONDITIONED) -> Tensor:
+        """``conditioning`` is on the device already."""
+        sample = sample.to(self.device)
+        embeds = self.text_encoder(input_ids=sample.ids, attention_mask=sample.mask).last_hidden_state
+        embeds = embeds.float() * sample.mask.unsqueeze(-1)
+        level = sample.sigma.view(-1, 1, 1, 1, 1)
+        noisy = (1 - level) * sample.latents + level * sample.noise
+        timestep = (sample.sigma * NUM_TRAIN_TIMESTEPS).floor()
+        with trainable_attention(self.device):
+            velocity = self.dit(noisy, timestep, embeds, conditioning)
+        return F.mse_loss(velocity.float(), sample.noise - sample.latents)
 
 
-def _trainable_attention(device: torch.device) -> AbstractContextManager:
+def trainable_attention(device: torch.device) -> AbstractContextManager:
     """On a CPU the fused kernel's backward takes half of a step in bf16; plain products do not."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
@@ -61,11 +100,4 @@ class FlowMatchingData:
 
     def loss_at(self, model: nn.Module, step: int) -> Tensor:
         batch = self._latents.batch(step, BATCH)
-        generator = torch.Generator().manual_seed(step)
-        noise = torch.randn(batch.latents.shape, generator=generator)
-        uniform = (
-            torch.randperm(BATCH, generator=generator) + torch.rand(BATCH, generator=generator)
-        ) / BATCH
-        sigma = SHIFT * uniform / (1 + (SHIFT - 1) * uniform)
-        ids, mask = self._tokenizer(batch.prompts)
-        return model(batch.latents, noise, sigma, ids, mask)
+        return model(draw_sample(batch.latents, batch.prompts, self._tokenizer, step))

@@ -26,17 +26,27 @@ def training_scene(frames: int, index: int) -> Scene:
     return random_scene(random.Random(f"dit {frames} {index}"))
 
 
+def prompt_of(scene: Scene, rng: random.Random) -> str:
+    """A fresh sentence for a scene, or now and then none."""
+    return "" if rng.random() < _WITHOUT_PROMPT else caption(scene, rng)
+
+
 @torch.no_grad()
+def encode_clips(vae: WanVAE, clips: Tensor) -> Tensor:
+    """(B, 3, T, H, W) -> latents (B, 16, t, h, w), float16, on the CPU."""
+    device = vae.conv1.weight.device
+    with torch.autocast(device.type, torch.bfloat16):
+        return vae.encode(clips.to(device)).half().cpu()
+
+
 def write_latents(vae: WanVAE, file: Path, batch: int = 20) -> None:
     """Encode every training clip; one tensor (clips, 16, t, 8, 8), float16, per length."""
-    tensors, device = {}, vae.conv1.weight.device
+    tensors = {}
     for frames, count in CLIPS_PER_LENGTH.items():
         parts = []
         for start in range(0, count, batch):
             scenes = [training_scene(frames, i) for i in range(start, min(start + batch, count))]
-            clips = torch.stack([draw(scene, frames) for scene in scenes])
-            with torch.autocast(device.type, torch.bfloat16):
-                parts.append(vae.encode(clips.to(device)).half().cpu())
+            parts.append(encode_clips(vae, torch.stack([draw(scene, frames) for scene in scenes])))
         tensors[str(frames)] = torch.cat(parts).contiguous()
         log.info("encoded %d clips of %d frames", count, frames)
     save_file(tensors, file)
@@ -62,7 +72,5 @@ class LatentSet:
         lengths = list(self._tensors)
         (frames,) = rng.choices(lengths, [len(self._tensors[n]) for n in lengths])
         picks = [rng.randrange(len(self._tensors[frames])) for _ in range(size)]
-        prompts = [
-            "" if rng.random() < _WITHOUT_PROMPT else caption(training_scene(frames, i), rng) for i in picks
-        ]
+        prompts = [prompt_of(training_scene(frames, i), rng) for i in picks]
         return Batch(self._tensors[frames][picks].float(), prompts)
