@@ -12,7 +12,7 @@ from torch import Tensor
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.pipelines.camera_rays import CameraTrack, camera_channels, move_camera, read_track
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
-from wan_core.pipelines.encoding_media import embed_pictures, encode_frames, load_picture
+from wan_core.pipelines.encoding_media import embed_pictures, encode_frames, load_picture, read_picture
 
 
 def place_first(picture_latents: Tensor, latent_frames: int) -> Tensor:
@@ -40,12 +40,11 @@ def camera_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's ``image`` and its ``camera_poses`` or ``camera_motion``; with neither it stands still."""
     request = job.request
     channels = camera_channels(_track(job), request.width, request.height)
-    picture = load_picture(job, request.image)
-    latents = place_first(encode_frames(job, picture[:, :, None]), channels.shape[1])
+    embeds = embed_pictures(job, [read_picture(job, request.image)])
+    first = encode_frames(job, load_picture(job, request.image)[:, :, None])
     partly = request.control_start > 0 or request.control_end < 1
-    return build_camera(
-        latents, embed_pictures(job, [picture]), torch.from_numpy(channels)[None], partly=partly
-    )
+    latents = place_first(first, channels.shape[1])
+    return build_camera(latents, embeds, torch.from_numpy(channels)[None], partly=partly)
 
 
 def _track(job: ConditioningJob) -> CameraTrack:
