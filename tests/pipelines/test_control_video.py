@@ -141,8 +141,8 @@ def test_poses_are_drawn_of_every_frame_and_can_be_stopped(models: Path, frames)
     assert drawn.shape == frames.shape
     assert drawn.dtype == np.uint8
     assert [(event.step, event.total, event.message) for event in heard] == [
-        (0, 2, "Drawing poses"),
-        (1, 2, "Drawing poses"),
+        (0, 2, "Drawing the pose"),
+        (1, 2, "Drawing the pose"),
     ]
 
     def stop(event: object) -> None:

@@ -263,6 +263,11 @@ def test_a_control_can_be_drawn_into_a_region(make_job, clip: str) -> None:
     torch.testing.assert_close(built.frames[..., 24:], to_pixels(pixels)[..., 24:])
 
 
+def test_what_is_a_control_already_stays_under_the_mask(make_job, clip: str) -> None:
+    job = make_job(video=clip, mask_builder="region", region=(0, 0, 0.5, 1), preprocess="as-is")
+    assert torch.equal(build_clip(job).frames, load_frames(job, clip, FRAMES))
+
+
 def test_a_video_is_placed_on_a_larger_canvas(make_job, clip: str) -> None:
     job = make_job(video=clip, mask_builder="outpaint", outpaint=(0.5, 0, 0.5, 1.0))
     built = build_clip(job)

@@ -27,6 +27,7 @@ from wan_core.models.dit.model import WanDiT
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.conditioning.vace import vace_conditioner
 from wan_core.pipelines.latents import load_latents
+from wan_core.pipelines.settling import repeated_frames, settle
 from wan_core.schema import GenerationRequest, InvalidRequest, Settings
 
 VACE = dataclasses.replace(tiny.DIT, vace_in_dim=96, vace_layers=(0,))
@@ -158,3 +159,21 @@ def test_what_does_not_fit_is_refused_before_anything_loads(engine, media) -> No
     with pytest.raises(InvalidRequest, match="region: the mask 'region' needs it and it is missing"):
         engine.generate(request(video=media["video"], mask_builder="region"), lambda event: None, "job")
     assert engine.manager.loaded() == {}
+
+
+def test_a_settled_extension_says_how_many_frames_it_takes_over(engine, media, vace_spec) -> None:
+    asked = request(video=media["video"], mask_builder="after", num_frames=17, fps=8)
+    settled, _ = settle(asked, vace_spec, engine.inputs)
+    assert (settled.num_frames, settled.kept_frames) == (17, (9,))
+    assert repeated_frames(settled) == 9
+    assert settle(settled, vace_spec, engine.inputs)[0] == settled
+    half, _ = settle(asked.model_copy(update={"video_start": 0.5}), vace_spec, engine.inputs)
+    assert half.kept_frames == (5,)
+    assert repeated_frames(request(video=media["video"])) == 1
+
+
+def test_frames_that_a_short_video_does_not_have_are_refused(engine, media, vace_spec) -> None:
+    asked = request(video=media["video"], mask_builder="frames", kept_frames=(12,), num_frames=17, fps=8)
+    validate(asked)
+    with pytest.raises(InvalidRequest, match="kept_frames: there is no frame 12 among 9"):
+        settle(asked, vace_spec, engine.inputs)

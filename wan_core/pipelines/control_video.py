@@ -7,7 +7,6 @@ The models run on the CPU: the device belongs to the video model.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 IMAGE_MEAN, IMAGE_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+UNDRAWN = ("none", "as-is")
+"""Kinds of control for which the video itself is the control."""
+
 _DEPTH_SIDE = 518  # pixels, what Depth Anything was trained on
 _DETECTOR_SIDE = 640
 _PERSON = 0  # class of the detector, by the order of COCO
@@ -49,7 +51,7 @@ def draw_control(frames: np.ndarray, kind: str, source: ComponentSource, emit: E
     if kind == "pose":
         people, joints = source.helper(PEOPLE, emit), source.helper(JOINTS, emit)
         return estimate_pose(frames, people, joints, emit)
-    return PREPROCESSORS[kind](frames)
+    return frames if kind in UNDRAWN else PREPROCESSORS[kind](frames)
 
 
 @torch.inference_mode()
@@ -67,7 +69,7 @@ def estimate_depth(frames: np.ndarray, folder: Path, emit: Emit) -> np.ndarray:
     patch = model.config.patch_size
     height, width = frames.shape[1:3]
     maps = []
-    for frame in _reported(frames, "Drawing depth", emit):
+    for frame in _reported(frames, "depth", emit):
         across, down = _depth_size(width, height, patch)
         pixels = _normalised(Image.fromarray(frame).resize((across, down), Image.Resampling.BICUBIC))
         depth = model(pixels[None]).predicted_depth[:, None]
@@ -93,7 +95,7 @@ def estimate_pose(frames: np.ndarray, people: Path, joints: Path, emit: Emit) ->
 
     detector, estimator = _load(RTDetrForObjectDetection, people), _load(VitPoseForPoseEstimation, joints)
     drawn = []
-    for frame in _reported(frames, "Drawing poses", emit):
+    for frame in _reported(frames, "pose", emit):
         boxes = find_people(detector, frame)
         skeletons = find_joints(estimator, frame, boxes) if len(boxes) else []
         drawn.append(draw_skeletons(skeletons, frame.shape[0], frame.shape[1]))
@@ -198,11 +200,12 @@ def _damaged(folder: Path) -> WeightsError:
     return WeightsError(f"{folder} holds no such model, or it is damaged; delete it to fetch it again.")
 
 
-def _reported(frames: np.ndarray, message: str, emit: Emit) -> Iterator[np.ndarray]:
-    started = time.monotonic()
+def _reported(frames: np.ndarray, kind: str, emit: Emit) -> Iterator[np.ndarray]:
+    """Each of the frames, told before it is worked on."""
     for done, frame in enumerate(frames):
-        seconds = time.monotonic() - started
         emit(
-            ProgressEvent(stage=Stage.ENCODE, step=done, total=len(frames), seconds=seconds, message=message)
+            ProgressEvent(
+                stage=Stage.ENCODE, step=done, total=len(frames), message=f"Drawing the {kind}", part=kind
+            )
         )
         yield frame

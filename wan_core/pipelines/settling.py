@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from wan_core.catalog import ModelSpec
+from wan_core.catalog.masking import check_masking
 from wan_core.media.fitting import fit_size
 from wan_core.media.inputs import InputStore
 from wan_core.media.read import MediaFacts, probe
 from wan_core.pipelines.camera_rays import read_track
+from wan_core.pipelines.conditioning.masks import overlap
 from wan_core.schema import GenerationRequest, InvalidRequest
 
 _SHAPED_BY = ("video", "image")
@@ -23,7 +25,8 @@ def settle(
 
     A clip that continues another has its size and frame rate. Else, with ``match_input``, it has the
     shape of its video or picture at the area that the request asks for (spec 7), if its model takes any
-    shape. It is no longer than its video. Settling what is settled changes nothing.
+    shape. It is no longer than its video, unless it extends it: then ``kept_frames`` becomes the number
+    of frames that are taken over. Settling what is settled changes nothing.
 
     Raises:
         MediaError: a file is gone or damaged.
@@ -37,15 +40,21 @@ def settle(
         changes |= {"width": before.width, "height": before.height, "fps": round(before.fps)}
     elif leading and request.match_input and "match_input" in spec.inputs[request.task].taken:
         changes |= _matching_size(request, spec, probe(inputs.path(leading)))
-    if request.video and request.mask_builder not in _LONGER_THAN_VIDEO:
-        frames = _usable_frames(request, probe(inputs.path(request.video)))
-        if frames < request.num_frames:
-            changes["num_frames"] = frames
+    request = request.model_copy(update=changes)
+    if request.video:
+        available = _available_frames(request, probe(inputs.path(request.video)))
+        frames = (available - 1) // 4 * 4 + 1
+        if request.mask_builder in _LONGER_THAN_VIDEO:
+            taken = overlap(request.kept_frames, request.num_frames, available)
+            request = request.model_copy(update={"kept_frames": (taken,)})
+        elif frames < request.num_frames:
             warnings = (f"The video is shorter than {request.num_frames} frames; {frames} were made.",)
-    settled = request.model_copy(update=changes)
+            request = request.model_copy(update={"num_frames": frames})
+    if spec.inputs[request.task].conditioner == "vace":
+        check_masking(request)
     if request.camera_poses:
-        read_track(inputs.path(request.camera_poses)).first(settled.num_frames)
-    return settled, warnings
+        read_track(inputs.path(request.camera_poses)).first(request.num_frames)
+    return request, warnings
 
 
 def _matching_size(request: GenerationRequest, spec: ModelSpec, facts: MediaFacts) -> dict[str, int]:
@@ -58,8 +67,13 @@ def _matching_size(request: GenerationRequest, spec: ModelSpec, facts: MediaFact
     return {"width": width, "height": height}
 
 
-def _usable_frames(request: GenerationRequest, facts: MediaFacts) -> int:
-    """Frames of the chosen part of a video at the clip's rate, cut to 4n+1."""
+def repeated_frames(request: GenerationRequest) -> int:
+    """Frames at the beginning of a settled clip that are the end of the one that it continues."""
+    return request.kept_frames[0] if request.mask_builder == "after" else 1
+
+
+def _available_frames(request: GenerationRequest, facts: MediaFacts) -> int:
+    """Frames of the chosen part of a video at the clip's rate."""
     end = min(request.video_end or facts.seconds, facts.seconds)
     frames = round((end - request.video_start) * request.fps)
     if frames < 1:
@@ -68,4 +82,4 @@ def _usable_frames(request: GenerationRequest, facts: MediaFacts) -> int:
             f"{request.video_start:g} s is behind the end of the video ({facts.seconds:.1f} s)",
             "Begin earlier.",
         )
-    return (frames - 1) // 4 * 4 + 1
+    return frames

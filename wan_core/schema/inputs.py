@@ -17,7 +17,7 @@ InputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\.[a-z0-9]{2
 
 Fit = Literal["crop", "fit", "stretch"]
 StrengthMode = Literal["sigma", "steps"]
-Preprocess = Literal["none", "grey", "canny", "soft-edge", "depth", "pose"]
+Preprocess = Literal["none", "as-is", "grey", "canny", "soft-edge", "depth", "pose"]
 MaskBuilder = Literal["none", "region", "outpaint", "frames", "before", "after"]
 CameraMotion = Literal[
     "left", "right", "up", "down", "left-up", "left-down", "right-up", "right-down", "in", "out"
@@ -105,7 +105,12 @@ class Steering(BaseModel):
         ),
     )
     preprocess: Preprocess = knob_field(
-        "none", Knob("Make control from video", "What is drawn from the video before it steers.", "steering")
+        "none",
+        Knob(
+            "Make control from video",
+            "What is drawn from the video before it steers; as-is: it steers itself, even under a mask.",
+            "steering",
+        ),
     )
     mask_builder: MaskBuilder = knob_field(
         "none", Knob("Build mask", "A mask made from numbers instead of a drawn one.", "steering")

@@ -24,7 +24,7 @@ from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.vae.config import SPATIAL_STRIDE, latent_frames
 from wan_core.pipelines.conditioning import masks
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
-from wan_core.pipelines.control_video import draw_control
+from wan_core.pipelines.control_video import UNDRAWN, draw_control
 from wan_core.pipelines.encoding_media import encode_frames, load_frames, load_mask, to_pixels
 
 _BINARY = 0.5  # a pixel whose mask is above it belongs to what is made anew
@@ -130,9 +130,9 @@ def build_clip(job: ConditioningJob) -> MaskedClip:
     request = job.request
     clip = _BUILDERS[request.mask_builder](job) if request.video else _blank(job)
     frames, new = clip.frames, clip.mask > _BINARY
-    if request.preprocess != "none":
+    if request.preprocess not in UNDRAWN:
         frames = torch.where(new, _drawn(job, frames), frames)
-    elif not clip.is_control:
+    elif request.preprocess == "none" and not clip.is_control:
         frames = frames.masked_fill(new, 0)
     mask = clip.mask.clone()
     for index, name in ((0, request.image), (-1, request.last_image)):
