@@ -221,3 +221,13 @@ def test_sizes_that_no_model_can_use_are_refused(tmp_path: Path, size: str) -> N
     path = make_video(tmp_path / "a.mkv", "-c:v", "ffv1", source=f"testsrc2=size={size}:rate=5:duration=0.4")
     with pytest.raises(MediaError, match=f"a.mkv is {size} pixels"):
         probe(path)
+
+
+def test_of_a_truncated_video_the_whole_frames_are_read(tmp_path: Path) -> None:
+    noisy = f"{BALL},noise=alls=30:allf=t"
+    path = make_video(tmp_path / "a.mp4", *H264, "-bf", "0", "-movflags", "+faststart", source=noisy)
+    whole, data = read_clip(path).frames, path.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+    read = read_clip(path).frames
+    assert 3 <= len(read) <= 7
+    assert np.array_equal(read, whole[: len(read)])
