@@ -338,6 +338,9 @@ def test_numbers_become_boxes_and_counts() -> None:
         ("kept_frames", {"video": "CLIP", "mask_builder": "frames", "kept_frames": (9,)}),
         ("kept_frames", {"video": "CLIP", "mask_builder": "after", "kept_frames": (9,)}),
         ("kept_frames", {"video": "CLIP", "mask_builder": "before", "kept_frames": (1, 2)}),
+        ("continues", {"video": "CLIP", "mask_builder": "before", "continues": "CLIP"}),
+        ("continues", {"video": "CLIP", "mask_builder": "after", "continues": "0" * 32 + ".mp4"}),
+        ("continues", {"video": "CLIP", "mask_builder": "after", "continues": "CLIP", "video_end": 1.0}),
     ],
 )
 def test_what_does_not_fit_together_is_refused(make_job, clip: str, field: str, values: dict) -> None:

@@ -27,6 +27,7 @@ def check_masking(request: GenerationRequest) -> None:
     """
     _check_presence(request)
     _check_builder(request)
+    _check_joint(request)
     {"region": _check_region, "outpaint": _check_outpaint}.get(request.mask_builder, _check_frames)(request)
 
 
@@ -63,6 +64,22 @@ def _check_builder(request: GenerationRequest) -> None:
     for field in ("region", "outpaint", "kept_frames"):
         if getattr(request, field) and field not in _USES[builder]:
             raise InvalidRequest(field, f"the mask {builder!r} does not use it", "Leave it out.")
+
+
+def _check_joint(request: GenerationRequest) -> None:
+    """What is joined behind a video begins with its end."""
+    if request.continues is None or request.mask_builder not in ("before", "after"):
+        return
+    if request.mask_builder == "before":
+        raise InvalidRequest(
+            "continues", "what is made before a video cannot be joined behind it", "Leave it out."
+        )
+    if request.continues != request.video or request.video_end is not None:
+        raise InvalidRequest(
+            "continues",
+            "it is not the video that is extended at its end",
+            "Give the same video for both, and no end of the part.",
+        )
 
 
 def _check_region(request: GenerationRequest) -> None:
