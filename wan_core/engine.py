@@ -34,7 +34,7 @@ from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
-from wan_core.pipelines.settling import settle
+from wan_core.pipelines.settling import repeated_frames, settle
 from wan_core.schema import (
     Emit,
     GenerationRequest,
@@ -53,9 +53,6 @@ _log = logging.getLogger(__name__)
 _MEMORY_MARKS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 _PART_OF = {Stage.ENCODE: Role.TEXT_ENCODER, Stage.DENOISE: Role.TRANSFORMER, Stage.DECODE: Role.VAE}
-
-OVERLAP = 1
-"""A clip that continues another begins with its last frame."""
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
@@ -237,7 +234,7 @@ class Engine:
             return
         if request.continues:
             before = self.inputs.path(request.continues)
-            frames = joined_frames(before, frames, OVERLAP, request.fps, request.fit)
+            frames = joined_frames(before, frames, repeated_frames(request), request.fps, request.fit)
         write_video(frames, target, request.fps, request.crf, metadata)
 
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:

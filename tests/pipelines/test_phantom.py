@@ -168,6 +168,10 @@ def test_both_guidances_reach_the_clip(
     assert torch.equal(usual, made("five", reference_guidance_scale=5.0))
     assert not torch.allclose(usual, made("two", reference_guidance_scale=2.0), atol=1e-3)
     assert not torch.allclose(usual, made("text", guidance_scale=2.0), atol=1e-3)
+    alone = made("alone", guidance_scale=1.0)
+    assert not torch.allclose(
+        alone, made("bare", guidance_scale=1.0, reference_guidance_scale=1.0), atol=1e-3
+    )
 
 
 def test_more_references_than_can_be_followed_are_refused(phantom: ModelSpec) -> None:

@@ -102,11 +102,14 @@ ROWS: tuple[ModelSpec, ...] = (
             Role.MOTION_CONTROLLER: WeightFiles(
                 ("model.safetensors",),
                 67_682_304,
-                repo="newgenai79/Wan2.1-1.3b-speedcontrol-v1",
+                repo="DiffSynth-Studio/Wan2.1-1.3b-speedcontrol-v1",
                 revision="main",
             ),
         },
         defaults=SamplingDefaults(width=832, height=480),
-        note="DiffSynth-Studio publishes the controller on ModelScope only; it is fetched from a copy.",
+        note=(
+            "DiffSynth-Studio publishes the controller on ModelScope: put its model.safetensors into the "
+            "folder Wan2.1-1.3b-speedcontrol-v1 of the models."
+        ),
     ),
 )

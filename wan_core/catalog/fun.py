@@ -25,7 +25,7 @@ INP_TASKS: dict[Task, TaskInputs] = {
 }
 CONTROL_TASKS: dict[Task, TaskInputs] = {"control": TaskInputs("fun_control", ("video",), _FOLLOWING)}
 REFERENCE_TASKS: dict[Task, TaskInputs] = {
-    "control": TaskInputs("fun_control", ("video",), ("references", *_FOLLOWING))
+    "control": TaskInputs("fun_control", ("video",), ("references", *_FOLLOWING), max_references=1)
 }
 CAMERA_TASKS: dict[Task, TaskInputs] = {
     "control": TaskInputs(

@@ -70,12 +70,12 @@ def encode_prompts(
     """Embeddings of a resolved request's prompts.
 
     The encoder is borrowed only when one of them is not cached; with guidance off the negative prompt
-    is not encoded at all.
+    is not encoded at all, unless references have a guidance of their own, whose passes read it.
 
     Raises:
         GenerationFailed: an embedding has NaN.
     """
-    guided = request.guidance_scale != 1
+    guided = request.guidance_scale != 1 or "reference_guidance_scale" in spec.inputs[request.task].taken
     texts = [request.prompt, request.negative_prompt] if guided else [request.prompt]
     keys = [_key(source, spec, text) for text in texts]
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}

@@ -23,7 +23,6 @@ from wan_core.pipelines.encoding_media import (
     pixel_chunks,
     read_picture,
 )
-from wan_core.schema import InvalidRequest
 from wan_core.schema.inputs import InputName
 
 
@@ -48,15 +47,8 @@ def fun_control_conditioner(job: ConditioningJob) -> Conditioning:
 
     The image encoder sees the reference, else the first frame, else nothing. In the steps outside
     ``control_start`` to ``control_end`` the control is zero; the pictures stay.
-
-    Raises:
-        InvalidRequest: there are several references.
     """
     request = job.request
-    if len(request.references) > 1:
-        raise InvalidRequest(
-            "references", f"{job.spec.title} takes one, not {len(request.references)}", "Leave one."
-        )
     reference = request.references[0] if request.references else None
     seen = reference or request.image
     embeds = embed_pictures(job, [read_picture(job, seen)]) if seen else blank_embeds(job)
