@@ -104,6 +104,10 @@ def test_each_model_takes_what_it_reads() -> None:
             request("wan2.1-fun-1.3b-control", "control", video=CLIP_NAME, references=(PICTURE,)),
             "references",
         ),
+        (
+            request("wan2.1-fun-v1.1-14b-control", "control", video=CLIP_NAME, references=(PICTURE,) * 2),
+            "references",
+        ),
         (request("wan2.1-fun-v1.1-1.3b-control-camera", "control", camera_motion="in"), "image"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

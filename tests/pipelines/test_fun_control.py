@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.pipelines.conditioning_jobs import Desk, pixels, random_frames
 from tests.pipelines.vae_oracle import build_vae_oracle
 from tests.tiny_image import CLIP, CONTROL, CONTROL_REFERENCE, write_image_model
-from wan_core.catalog import MODELS, ModelSpec, validate
+from wan_core.catalog import MODELS, ModelSpec
 from wan_core.catalog.fun import CONTROL_TASKS, REFERENCE_TASKS
 from wan_core.media.preprocess import grey
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD
@@ -19,7 +19,7 @@ from wan_core.pipelines.conditioning.fun_control import control_channels, fun_co
 from wan_core.pipelines.encoding_media import embed_pictures, load_clip, read_picture
 from wan_core.pipelines.generation import generate_latents
 from wan_core.pipelines.prompt_encoding import PromptCache
-from wan_core.schema import GenerationRequest, InvalidRequest, Settings
+from wan_core.schema import Settings
 
 
 def write(base: ModelSpec, factory: pytest.TempPathFactory, reference: bool) -> ModelSpec:
