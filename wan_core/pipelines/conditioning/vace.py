@@ -19,13 +19,23 @@ from torch import Tensor
 
 from wan_core.catalog.masking import check_masking
 from wan_core.media.fitting import fit_frames
-from wan_core.media.read import read_image, stream_clip
+from wan_core.media.read import stream_clip
 from wan_core.models.dit.conditioning import DiTConditioning
-from wan_core.models.vae.config import SPATIAL_STRIDE, latent_frames
+from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
 from wan_core.pipelines.conditioning import masks
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.control_video import UNDRAWN, draw_control
-from wan_core.pipelines.encoding_media import encode_frames, load_frames, load_mask, to_pixels
+from wan_core.pipelines.encoding_media import (
+    encode_chunks,
+    encode_frames,
+    load_frames,
+    load_mask,
+    load_picture,
+    read_picture,
+    to_pixels,
+)
+from wan_core.schema.inputs import InputName
+
 
 _BINARY = 0.5  # a pixel whose mask is above it belongs to what is made anew
 _WHITE = 1.0
@@ -110,9 +120,8 @@ def vace_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's video, mask, fixed pictures and references; with none of them, the prompt alone."""
     check_masking(job.request)
     clip = build_clip(job)
-    inactive, reactive = split_frames(clip.frames, clip.mask)
-    kept = encode_frames(job, inactive)
-    new = kept if torch.equal(inactive, reactive) else encode_frames(job, reactive)  # both grey: no video
+    kept = _encode_half(job, clip, 0)
+    new = _encode_half(job, clip, 1) if clip.frames.any() else kept  # without a video both are grey
     references = [_encode_reference(job, name) for name in job.request.references]
     dit = DiTConditioning(
         vace_latents=vace_context(kept, new, clip.mask, references), vace_scale=job.request.control_scale
@@ -137,7 +146,7 @@ def build_clip(job: ConditioningJob) -> MaskedClip:
     mask = clip.mask.clone()
     for index, name in ((0, request.image), (-1, request.last_image)):
         if name:
-            frames[:, :, index] = _fitted_picture(job, name)
+            frames[:, :, index] = load_picture(job, name)
             mask[:, :, index] = 0
     return MaskedClip(frames, mask, clip.is_control)
 
@@ -218,17 +227,16 @@ def _drawn(job: ConditioningJob, frames: Tensor) -> Tensor:
     return to_pixels(draw_control(pixels, job.request.preprocess, job.source, job.emit))
 
 
-def _fitted_picture(job: ConditioningJob, name: str) -> Tensor:
-    """(3, H, W): a picture that is to be a frame."""
-    request = job.request
-    picture = read_image(job.inputs.path(name))
-    return to_pixels(fit_frames([picture], request.width, request.height, request.fit))[0, :, 0]
+def _encode_half(job: ConditioningJob, clip: MaskedClip, half: int) -> Tensor:
+    """The latents (1, 16, F, h, w) of what stays (0) or of what is in its place (1)."""
+    parts = zip(*(each.split(TEMPORAL_STRIDE, dim=2) for each in (clip.frames, clip.mask)), strict=True)
+    return encode_chunks(job, (split_frames(*part)[half] for part in parts), clip.frames.shape[2])
 
 
-def _encode_reference(job: ConditioningJob, name: str) -> Tensor:
+def _encode_reference(job: ConditioningJob, name: InputName) -> Tensor:
     """(1, 16, 1, h, w)."""
-    picture = to_pixels(read_image(job.inputs.path(name))[None])[:, :, 0]
-    return encode_frames(job, letterbox(picture, job.request.height, job.request.width)[:, :, None])
+    boxed = letterbox(read_picture(job, name), job.request.height, job.request.width)
+    return encode_frames(job, boxed[:, :, None])
 
 
 def _expanded(mask: np.ndarray, frames: Tensor) -> Tensor:
