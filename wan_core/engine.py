@@ -124,7 +124,8 @@ class Engine:
         self.manager = manager or ModelManager(settings)
         self.inputs = InputStore(settings.inputs_dir)
         self._prompts = PromptCache()
-        sweep_partials(settings.outputs_dir)
+        for folder in (settings.outputs_dir, settings.inputs_dir):
+            sweep_partials(folder)
 
     def generate(
         self,
