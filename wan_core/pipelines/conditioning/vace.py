@@ -36,7 +36,6 @@ from wan_core.pipelines.encoding_media import (
 )
 from wan_core.schema.inputs import InputName
 
-
 _BINARY = 0.5  # a pixel whose mask is above it belongs to what is made anew
 _WHITE = 1.0
 
