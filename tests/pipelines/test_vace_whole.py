@@ -22,6 +22,7 @@ from tests.pipelines.test_against_oracle import GUIDANCE, NEGATIVE, PROMPT, SEED
 from wan_core.catalog import MODELS, ModelSpec, validate
 from wan_core.catalog.vace import VACE_TASKS
 from wan_core.engine import Engine
+from wan_core.media.read import read_video
 from wan_core.media.write import write_video
 from wan_core.models.dit.model import WanDiT
 from wan_core.pipelines.conditioning.types import ConditioningJob
@@ -177,3 +178,14 @@ def test_frames_that_a_short_video_does_not_have_are_refused(engine, media, vace
     validate(asked)
     with pytest.raises(InvalidRequest, match="kept_frames: there is no frame 12 among 9"):
         settle(asked, vace_spec, engine.inputs)
+
+
+def test_an_extension_is_joined_without_what_it_repeats(engine, media) -> None:
+    video = media["video"]
+    asked = request(video=video, continues=video, mask_builder="after", num_frames=13, kept_frames=(5,))
+    result = engine.generate(asked, lambda event: None, "job")
+    assert result.request.kept_frames == (5,)
+    joined = read_video(result.video).frames
+    assert joined.shape == (9 + 13 - 5, 32, 48, 3)
+    before = read_video(engine.inputs.path(video)).frames
+    assert np.abs(joined[:9].astype(int) - before).mean() < 8
