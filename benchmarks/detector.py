@@ -24,6 +24,7 @@ _STAR_SOLIDITY = 0.76  # area against that of the convex hull; every other shape
 _TRIANGLE_EXTENT, _CIRCLE_EXTENT = 0.66, 0.89  # area against that of the bounding box
 _GROWTH = 2.2  # area at the end against the beginning
 _LEAST_WAY = 8.0  # pixels; below it nothing has moved
+_LONGEST_LEAP = 11.0  # pixels from frame to frame; the fastest hop takes 9
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,7 @@ def detect(frames: np.ndarray) -> Sighting:
         [frames[:, :2].reshape(-1, 3), frames[:, -2:].reshape(-1, 3), frames[:, :, :2].reshape(-1, 3)]
     )
     background = _nearest(np.median(border, axis=0), BACKGROUNDS)
-    rows = np.median(frames, axis=(0, 2))  # each row's own background: its shade depends on the height
-    masks = np.linalg.norm(frames - rows[None, :, None], axis=-1) > _CONTRAST
-    masks = np.stack([_largest_part(mask) for mask in masks])
+    masks = thing_masks(frames)
     areas = masks.sum(axis=(1, 2))
     seen = areas >= _LEAST_AREA
     if seen.sum() < len(frames) // 2:
@@ -54,6 +53,37 @@ def detect(frames: np.ndarray) -> Sighting:
     colour = _nearest(np.median(frames[core if core.sum() > 50 else masks], axis=0), PALETTE)
     largest = np.argsort(areas)[-max(3, len(frames) // 2) :]  # outlines of small things are vague
     return Sighting(colour, _shape([masks[i] for i in largest]), _motion(masks[seen]), background)
+
+
+def thing_masks(frames: np.ndarray) -> np.ndarray:
+    """Frames (T, H, W, 3) -> (T, H, W), bool: the largest part of each that is no background."""
+    frames = frames.astype(np.float64)
+    rows = np.median(frames, axis=(0, 2))  # each row's own background: its shade depends on the height
+    masks = np.linalg.norm(frames - rows[None, :, None], axis=-1) > _CONTRAST
+    return np.stack([_largest_part(mask) for mask in masks])
+
+
+def is_smooth(masks: np.ndarray) -> bool:
+    """Whether the thing is there in every frame (T, H, W) and nowhere leaps."""
+    if (masks.sum(axis=(1, 2)) < _LEAST_AREA).any():
+        return False
+    track = np.array([np.argwhere(mask).mean(axis=0) for mask in masks])
+    return bool((np.linalg.norm(np.diff(track, axis=0), axis=1) < _LONGEST_LEAP).all())
+
+
+def psnr(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
+    """Decibels between pixels, uint8; ``where`` broadcasts to (T, H, W) and says which count."""
+    error = (one.astype(np.float64) - other.astype(np.float64)) ** 2
+    if where is not None:
+        error = error[np.broadcast_to(where, error.shape[:-1])]
+    return float(10 * np.log10(255**2 / max(error.mean(), 1e-3)))
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of masks (T, H, W), the mean of the frames in which there is anything."""
+    union = (one | other).sum(axis=(1, 2))
+    both = (one & other).sum(axis=(1, 2))
+    return float((both[union > 0] / union[union > 0]).mean()) if union.any() else 0.0
 
 
 def _nearest(colour: np.ndarray, table: dict[str, tuple[int, int, int]]) -> str:
