@@ -365,4 +365,6 @@ def test_the_rows_are_the_published_models() -> None:
         shapes = json.loads((MANIFESTS / f"{manifest}.json").read_text())
         assert infer_config(shapes) == row.dit
         assert 0 < row.weights[Role.TRANSFORMER].size - _bytes(shapes) < 300_000  # headers
-    assert all(row.defaults.shift == 16 and row.tasks == ("control", "i2v", "flf2v", "t2v") for row in ROWS)
+    assert all(
+        row.defaults.shift == 16 and row.tasks == ("control", "i2v", "flf2v", "t2v", "t2i") for row in ROWS
+    )

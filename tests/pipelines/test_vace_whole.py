@@ -180,6 +180,11 @@ def test_frames_that_a_short_video_does_not_have_are_refused(engine, media, vace
         settle(asked, vace_spec, engine.inputs)
 
 
+def test_a_single_picture_is_made(engine) -> None:
+    result = engine.generate(request(task="t2i", num_frames=1), lambda event: None, "job")
+    assert result.video.suffix == ".png"
+
+
 def test_an_extension_is_joined_without_what_it_repeats(engine, media) -> None:
     video = media["video"]
     asked = request(video=video, continues=video, mask_builder="after", num_frames=13, kept_frames=(5,))

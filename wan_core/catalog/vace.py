@@ -21,6 +21,7 @@ VACE_TASKS: dict[Task, TaskInputs] = {
     "i2v": TaskInputs("vace", ("image",), ("continues", *_STEERING)),
     "flf2v": TaskInputs("vace", ("image", "last_image"), _STEERING),
     "t2v": TaskInputs("vace"),
+    "t2i": TaskInputs("vace", optional=("image_format",)),
 }
 """A picture is a frame that stays; what nothing steers is made from the prompt alone."""
 

@@ -123,7 +123,10 @@ class Steering(BaseModel):
         None, Knob("Outpaint", "What is added left, above, right, below, as parts of the sides.", "steering")
     )
     kept_frames: tuple[int, ...] = knob_field(
-        (), Knob("Kept frames", "Frames of the video that stay, from 0; -1 is the last.", "steering")
+        (),
+        Knob(
+            "Kept frames", "Frames that stay, from 0; -1 is the last. Before and after: how many.", "steering"
+        ),
     )
     control_scale: float = knob_field(
         1.0, Knob("Control scale", "Weight of the control; 0 ignores it.", "steering", 0.0, 10.0, 0.05)
