@@ -38,14 +38,14 @@ _SMALL_TRANSFORMER = WeightFiles(("diffusion_pytorch_model.safetensors",), 7_146
 _LARGE_TRANSFORMER = WeightFiles(("diffusion_pytorch_model.safetensors.index.json",), 63_252_421_620)
 
 
-def _row(id: str, title: str, repo: str, dit: DiTConfig, note: str = "") -> ModelSpec:
+def _row(id: str, title: str, repo: str, revision: str, dit: DiTConfig, note: str = "") -> ModelSpec:
     small = dit == _SMALL
     return ModelSpec(
         id=id,
         title=title,
         inputs=VACE_TASKS,
         repo=repo,
-        revision="main",
+        revision=revision,
         licence="Apache-2.0",
         dit=dit,
         vae=VAEConfig(),
@@ -64,12 +64,25 @@ def _row(id: str, title: str, repo: str, dit: DiTConfig, note: str = "") -> Mode
 
 
 ROWS = (
-    _row("wan2.1-vace-1.3b", "Wan2.1 VACE 1.3B", "Wan-AI/Wan2.1-VACE-1.3B", _SMALL),
-    _row("wan2.1-vace-14b", "Wan2.1 VACE 14B", "Wan-AI/Wan2.1-VACE-14B", _LARGE),
+    _row(
+        "wan2.1-vace-1.3b",
+        "Wan2.1 VACE 1.3B",
+        "Wan-AI/Wan2.1-VACE-1.3B",
+        "574e6a744642ce3bee319afc31496b88bde8aac4",
+        _SMALL,
+    ),
+    _row(
+        "wan2.1-vace-14b",
+        "Wan2.1 VACE 14B",
+        "Wan-AI/Wan2.1-VACE-14B",
+        "539c162b1387eac9dc4c20bd3f74671309e76a4c",
+        _LARGE,
+    ),
     _row(
         "vace-1.3b-preview",
         "VACE 1.3B Preview",
         "ali-vilab/VACE-Wan2.1-1.3B-Preview",
+        "main",
         _SMALL,
         "An early state of Wan2.1 VACE 1.3B.",
     ),
