@@ -164,6 +164,14 @@ def test_the_base_of_a_vace_model_stays_as_it_is(model, tmp_path):
         assert torch.equal(tensor, trained[name]), name
     assert trained["vace_blocks.1.after_proj.weight"].any()
 
+    newer = load_transformer(model, ONE_FILE, torch.float32)
+    newer.head.head.weight.fill_(0.5)
+    export_transformer(newer, model)
+    shutil.rmtree(tmp_path / "runs" / "vace")
+    train("vace", model, tmp_path / "runs", 1, "--warm-start")
+    refined = load_transformer(model / "vace", ONE_FILE)
+    assert (refined.head.head.weight == 0.5).all() and refined.vace_blocks[1].after_proj.weight.any()
+
 
 def test_an_image_encoder_is_written_with_the_block_that_nothing_runs(tmp_path):
     encoder = CLIPImageEncoder(CLIP)

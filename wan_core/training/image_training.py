@@ -24,7 +24,7 @@ from wan_core.training.kept_clips import KeptClips
 from wan_core.training.latents import encode_clips, prompt_of
 from wan_core.training.world import Scene, draw, random_scene
 
-CLIPS_PER_GROUP = {"17": 3000, "9": 250, "13": 250, "21": 250, "25": 250}
+CLIPS_PER_GROUP = {"17": 5000, "9": 350, "13": 350, "21": 350, "25": 350}
 """The frames of a clip -> clips."""
 
 _MIDWAY = 0.5  # share of clips that begin within a journey, where the picture does not tell the motion

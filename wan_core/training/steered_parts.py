@@ -12,6 +12,7 @@ from wan_core.catalog import ModelSpec, Role
 from wan_core.catalog.demo import DEMO, DEMO_IMAGE, DEMO_VACE
 from wan_core.manager.devices import choose_device
 from wan_core.manager.loading import load_image_encoder, load_text_encoder, load_transformer, load_vae
+from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.models.vae.model import WanVAE
 from wan_core.training import image_training, vace_examples
@@ -55,6 +56,7 @@ def _train_image(args: argparse.Namespace) -> None:
 def _train_vace(args: argparse.Namespace) -> None:
     objective = VaceFlowMatching(DEMO_VACE)
     _fill(objective, DEMO_VACE, args)
+    objective.dit.load_state_dict(_text_model(args.model).state_dict(), strict=False)  # it may be newer
     objective.freeze_base()
     data = VaceData(_clips(args, VACE_FOLDER), _tokenizer(args.model))
     export_transformer(_run(objective, data, args, VACE_FOLDER).dit, args.model / VACE_FOLDER)
@@ -68,8 +70,7 @@ def _fill(objective: FlowMatching, spec: ModelSpec, args: argparse.Namespace) ->
         own = load_transformer(args.model, spec.weights[Role.TRANSFORMER].files, torch.float32, spec.dit)
         objective.dit.load_state_dict(own.state_dict())
     else:
-        base = load_transformer(args.model, DEMO.weights[Role.TRANSFORMER].files, torch.float32)
-        start_as(base, objective.dit)
+        start_as(_text_model(args.model), objective.dit)
 
 
 def _run(
@@ -86,6 +87,10 @@ def _clips(args: argparse.Namespace, name: str) -> KeptClips:
     return KeptClips(args.folder / _LATENTS.format(name))
 
 
+def _text_model(folder: Path) -> WanDiT:
+    return load_transformer(folder, DEMO.weights[Role.TRANSFORMER].files, torch.float32)
+
+
 def _vae(folder: Path) -> WanVAE:
     vae = load_vae(folder, DEMO.weights[Role.VAE].files, torch.float32)
     return vae.to(choose_device("auto"))
@@ -97,8 +102,8 @@ def _tokenizer(folder: Path) -> PromptTokenizer:
 
 STEERED_PARTS = {
     "image-latents": Part(_keep_image_clips, "encode the clips and pictures that `image` learns from"),
-    "image": Part(_train_image, "learn to begin from pictures; grows out of what `dit` wrote", 4000, 5e-4),
+    "image": Part(_train_image, "learn to begin from pictures; grows out of what `dit` wrote", 6000, 6e-4),
     "vace-latents": Part(_keep_vace_clips, "encode the examples that `vace` learns from"),
-    "vace": Part(_train_vace, "learn to be steered; a branch beside what `dit` wrote", 6000, 1e-3),
+    "vace": Part(_train_vace, "learn to be steered; a branch beside what `dit` wrote", 8000, 1e-3),
 }
 """Their weights go to ``--model``'s folders ``image`` and ``vace``."""

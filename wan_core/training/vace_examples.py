@@ -21,10 +21,10 @@ from wan_core.training.world import BACKGROUNDS, Scene, Thing, draw, random_scen
 SIZE = 64
 REFERENCE = "reference"
 
-CLIPS_PER_GROUP = {"17": 3000, f"17-{REFERENCE}": 800, "9": 250, "13": 250, "21": 250, "25": 250}
+CLIPS_PER_GROUP = {"17": 6000, f"17-{REFERENCE}": 1500, "9": 350, "13": 350, "21": 350, "25": 350}
 """The frames of a clip, and whether a picture shows who is to appear -> clips."""
 
-_EDGES = ("canny", "soft-edge")
+_CONTROLS = {"canny": 0.5, "soft-edge": 0.35, "grey": 0.15}
 _VISIBLE = 0.05  # difference from the empty scene that counts as part of a thing
 _LEAST_SIDE = 16  # pixels of a region
 _LETTERBOXED = 0.3  # share of references that are not of the clip's shape
@@ -81,8 +81,9 @@ def cut_out(clip: Tensor, mask: np.ndarray) -> Given:
     return clip.masked_fill(new > 0.5, 0), new
 
 
-def draw_edges(clip: Tensor, kind: str) -> Tensor:
+def draw_control(clip: Tensor, rng: random.Random) -> Tensor:
     """(3, T, H, W) in [-1, 1] -> the same shape: what the studio draws from a video to steer by."""
+    (kind,) = rng.choices(list(_CONTROLS), list(_CONTROLS.values()))
     pixels = ((clip.permute(1, 2, 3, 0) + 1) * 127.5).round().to(torch.uint8).numpy()
     return torch.from_numpy(PREPROCESSORS[kind](pixels)).permute(3, 0, 1, 2).float() / 127.5 - 1
 
@@ -136,26 +137,26 @@ def _frames(scene: Scene, clip: Tensor, rng: random.Random) -> Given:
     return cut_out(clip, masks.frames_mask(kept, length))
 
 
-def _edges(scene: Scene, clip: Tensor, rng: random.Random) -> Given:
-    return draw_edges(clip, rng.choice(_EDGES)), torch.ones_like(clip[:1])
+def _control(scene: Scene, clip: Tensor, rng: random.Random) -> Given:
+    return draw_control(clip, rng), torch.ones_like(clip[:1])
 
 
-def _edges_in_region(scene: Scene, clip: Tensor, rng: random.Random) -> Given:
+def _control_in_region(scene: Scene, clip: Tensor, rng: random.Random) -> Given:
     kept, mask = _region(scene, clip, rng)
-    return torch.where(mask > 0.5, draw_edges(clip, rng.choice(_EDGES)), kept), mask
+    return torch.where(mask > 0.5, draw_control(clip, rng), kept), mask
 
 
 Give = Callable[[Scene, Tensor, random.Random], Given]
 
 _KINDS: dict[Give, float] = {
     _region: 0.32,
-    _edges: 0.28,
+    _control: 0.28,
     _frames: 0.2,
     _outside: 0.1,
-    _edges_in_region: 0.05,
+    _control_in_region: 0.05,
     _nothing: 0.05,
 }
-_KINDS_WITH_REFERENCE: dict[Give, float] = {_nothing: 0.6, _region: 0.2, _frames: 0.1, _edges: 0.1}
+_KINDS_WITH_REFERENCE: dict[Give, float] = {_nothing: 0.6, _region: 0.2, _frames: 0.1, _control: 0.1}
 
 
 def _any_box(rng: random.Random, least: int, most: int) -> PixelBox:
