@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
-from wan_core.pipelines.encoding_media import encode_frames, load_frames, load_mask
+from wan_core.pipelines.encoding_media import encode_chunks, load_clip, load_mask, pixel_chunks
 
 
 def latent_mask(mask: Tensor) -> Tensor:
@@ -34,7 +34,8 @@ def latent_mask(mask: Tensor) -> Tensor:
 def video_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's ``video``, and its ``mask`` if there is one."""
     request = job.request
-    start = encode_frames(job, load_frames(job, request.video, request.num_frames))
+    frames = load_clip(job, request.video, request.num_frames)
+    start = encode_chunks(job, pixel_chunks(frames), request.num_frames)
     if request.mask is None:
         return Conditioning(start=start)
     return Conditioning(start=start, keep=latent_mask(load_mask(job, request.mask, request.num_frames)))
