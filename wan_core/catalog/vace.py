@@ -32,7 +32,7 @@ _LARGE = DiTConfig(
     dim=5120, ffn_dim=13824, num_heads=40, num_layers=40, vace_in_dim=96, vace_layers=tuple(range(0, 40, 5))
 )
 
-# Reckoned from the shapes: the side branch is in bfloat16, all else in float32, and a header names the tensors.
+# Reckoned from the shapes: the side branch is in bfloat16, all else in float32, after a header of names.
 _SMALL_TRANSFORMER = WeightFiles(("diffusion_pytorch_model.safetensors",), 7_146_067_848)
 _LARGE_TRANSFORMER = WeightFiles(("diffusion_pytorch_model.safetensors.index.json",), 63_252_421_620)
 
