@@ -10,6 +10,7 @@ from wan_core.catalog.fun import ROWS as FUN
 from wan_core.catalog.image import ROWS as IMAGE
 from wan_core.catalog.parts import CLIP, TOKENIZER, UMT5, VAE
 from wan_core.models.clip.config import CLIPConfig
+from wan_core.models.dit.checkpoint import infer_config
 from wan_core.models.dit.conditioning import read_by
 from wan_core.models.dit.model import WanDiT
 from wan_core.schema import GenerationRequest, InvalidRequest
@@ -41,8 +42,10 @@ def test_all_rows_are_offered() -> None:
 def test_fun_transformers_have_the_parameters_of_their_files(name: str) -> None:
     row = MODELS[f"wan2.1-fun-{name}"]
     with torch.device("meta"):
-        parameters = sum(parameter.numel() for parameter in WanDiT(row.dit).parameters())
+        state = WanDiT(row.dit).state_dict()
+    parameters = sum(tensor.numel() for tensor in state.values())
     assert parameters == FUN_PARAMETERS[name]
+    assert infer_config({name: tuple(tensor.shape) for name, tensor in state.items()}) == row.dit
     assert 0 < row.weights[Role.TRANSFORMER].size - 2 * parameters < _HEADER
     assert row.repo.lower() == f"alibaba-pai/wan2.1-fun-{name}"
 
@@ -99,6 +102,10 @@ def test_each_model_takes_what_it_reads() -> None:
         (request("wan2.1-i2v-14b-480p", "t2v"), "task"),
         (request("wan2.1-flf2v-14b-720p", "flf2v", image=PICTURE), "last_image"),
         (request("wan2.1-flf2v-14b-720p", "i2v", image=PICTURE), "task"),
+        (
+            request("wan2.1-flf2v-14b-720p", "flf2v", image=PICTURE, last_image=PICTURE, num_frames=1),
+            "num_frames",
+        ),
         (request("wan2.1-fun-1.3b-control", "control"), "video"),
         (
             request("wan2.1-fun-1.3b-control", "control", video=CLIP_NAME, references=(PICTURE,)),

@@ -23,7 +23,7 @@ from wan_core.pipelines.conditioning.image import image_conditioner, known_frame
 from wan_core.pipelines.encoding_media import embed_pictures, fit_picture, follows, load_picture
 from wan_core.pipelines.generation import generate_latents
 from wan_core.pipelines.prompt_encoding import PromptCache
-from wan_core.schema import InvalidRequest, ProgressEvent, Settings, Stage
+from wan_core.schema import ProgressEvent, Settings, Stage
 
 
 @pytest.fixture(scope="module")
@@ -222,12 +222,6 @@ def test_progress_is_told_by_latent_frame(i2v: Desk) -> None:
     seen = [(event.step, event.total) for event in told if event.part == Role.VAE]
     assert seen == [(step, 4) for step in range(5)]
     assert [(e.step, e.total) for e in told if e.part == Role.IMAGE_ENCODER] == [(0, 1), (1, 1)]
-
-
-def test_one_frame_has_no_two_ends(flf2v: Desk) -> None:
-    name = flf2v.picture(random_frames(1)[0])
-    with pytest.raises(InvalidRequest, match=r"^num_frames: 1 frame has no first and last\. Try 5\.$"):
-        image_conditioner(flf2v.job(task="flf2v", image=name, last_image=name, num_frames=1))
 
 
 def test_latents_are_made_from_pictures(i2v: Desk, flf2v: Desk) -> None:

@@ -118,6 +118,8 @@ def _validate_frames(request: GenerationRequest, spec: ModelSpec) -> None:
         raise InvalidRequest(
             "num_frames", f"{frames} frames are no single picture", "Leave it out, or say 1."
         )
+    if request.task == "flf2v" and frames == 1:
+        raise InvalidRequest("num_frames", "1 frame has no first and last", "Try 5.")
     if frames % 4 != 1:
         low = frames // 4 * 4 + 1 if frames % 4 else frames - 3
         raise InvalidRequest(

@@ -22,7 +22,7 @@ from wan_core.pipelines.encoding_media import (
     load_picture,
     read_picture,
 )
-from wan_core.schema import GenerationRequest, InvalidRequest
+from wan_core.schema import GenerationRequest
 
 
 def known_mask(known: Sequence[int], num_frames: int, height: int, width: int) -> Tensor:
@@ -83,8 +83,6 @@ def image_conditioner(job: ConditioningJob) -> Conditioning:
     if request.image is None:
         channels = torch.zeros(1, config.in_dim - config.out_dim, *_grid(request))
         return Conditioning(DiTConditioning(channel_latents=channels, image_embeds=blank_embeds(job)))
-    if request.last_image is not None and request.num_frames == 1:
-        raise InvalidRequest("num_frames", "1 frame has no first and last", "Try 5.")
     names = [request.image] if request.last_image is None else [request.image, request.last_image]
     seen = names if config.image_positions else names[:1]
     embeds = embed_pictures(job, [read_picture(job, name) for name in seen])
