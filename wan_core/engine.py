@@ -30,6 +30,7 @@ from wan_core.media.write import (
     write_poster,
     write_video,
 )
+from wan_core.pipelines.conditioning.kept import kept_pixels, paste
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
@@ -242,8 +243,10 @@ class Engine:
         """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""
         middle, done = job.request.num_frames // 2, 0
         rounded = job.request.task == "t2i"
+        making = ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock)
+        kept = kept_pixels(making)
         with closing(decode_latents(self.manager, job.spec, job.latents, job.clock, rounded)) as chunks:
-            for chunk in chunks:
+            for chunk in paste(chunks, kept) if kept else chunks:
                 if done <= middle < done + len(chunk):
                     job.poster = chunk[middle - done].copy()
                 done += len(chunk)

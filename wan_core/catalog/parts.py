@@ -44,7 +44,7 @@ _CLIP = ("video_start", "video_end", *_CUT)
 
 IMAGE = TaskInputs("image", ("image",), ("continues", *_CUT))
 FIRST_AND_LAST = TaskInputs("image", ("image", "last_image"), _CUT)
-VIDEO = TaskInputs("video", ("video",), ("mask", "strength", "strength_mode", *_CLIP))
+VIDEO = TaskInputs("video", ("video",), ("mask", "keep_exact", "strength", "strength_mode", *_CLIP))
 PICTURE = TaskInputs(optional=("image_format",))
 TEXT_TASKS: dict[Task, TaskInputs] = {"t2v": TaskInputs(), "t2i": PICTURE, "v2v": VIDEO}
 """What every model made for text does: a single frame is a picture, and any video can be begun from."""

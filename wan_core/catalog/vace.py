@@ -10,7 +10,7 @@ from wan_core.models.vae.config import VAEConfig
 from wan_core.schema.request import Task
 
 _STEERING = ("references", "control_scale", "control_start", "control_end", "fit", "match_input")
-_MASKING = ("mask", "mask_builder", "region", "outpaint", "kept_frames", "preprocess")
+_MASKING = ("mask", "mask_builder", "region", "outpaint", "kept_frames", "keep_exact", "preprocess")
 
 VACE_TASKS: dict[Task, TaskInputs] = {
     "control": TaskInputs(

@@ -128,6 +128,14 @@ class Steering(BaseModel):
             "Kept frames", "Frames that stay, from 0; -1 is the last. Before and after: how many.", "steering"
         ),
     )
+    keep_exact: bool = knob_field(
+        True,
+        Knob(
+            "Keep exactly",
+            "Put what the mask keeps back pixel by pixel; otherwise the model draws it again.",
+            "steering",
+        ),
+    )
     control_scale: float = knob_field(
         1.0, Knob("Control scale", "Weight of the control; 0 ignores it.", "steering", 0.0, 10.0, 0.05)
     )
