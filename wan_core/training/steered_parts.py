@@ -102,7 +102,7 @@ def _tokenizer(folder: Path) -> PromptTokenizer:
 
 STEERED_PARTS = {
     "image-latents": Part(_keep_image_clips, "encode the clips and pictures that `image` learns from"),
-    "image": Part(_train_image, "learn to begin from pictures; grows out of what `dit` wrote", 6000, 6e-4),
+    "image": Part(_train_image, "learn to begin from pictures; grows out of what `dit` wrote", 6000, 4e-4),
     "vace-latents": Part(_keep_vace_clips, "encode the examples that `vace` learns from"),
     "vace": Part(_train_vace, "learn to be steered; a branch beside what `dit` wrote", 8000, 1e-3),
 }
