@@ -47,12 +47,13 @@ def detect(frames: np.ndarray) -> Sighting:
     masks = thing_masks(frames)
     areas = masks.sum(axis=(1, 2))
     seen = areas >= _LEAST_AREA
-    if seen.sum() < len(frames) // 2:
+    if seen.sum() < max(len(frames) // 2, 1):
         return Sighting("nothing", "nothing", "nothing", background)
     core = np.stack([_eroded(mask) for mask in masks])
     colour = _nearest(np.median(frames[core if core.sum() > 50 else masks], axis=0), PALETTE)
     largest = np.argsort(areas)[-max(3, len(frames) // 2) :]  # outlines of small things are vague
-    return Sighting(colour, _shape([masks[i] for i in largest]), _motion(masks[seen]), background)
+    outlines = [masks[i] for i in largest if seen[i]]
+    return Sighting(colour, _shape(outlines), _motion(masks[seen]), background)
 
 
 def thing_masks(frames: np.ndarray) -> np.ndarray:
