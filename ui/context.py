@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ui.strings import ENGLISH, Texts
+from wan_core.catalog import ModelSpec
 from wan_core.jobs.executors import Executor
 from wan_core.jobs.store import JobStore
 from wan_core.manager.weights import WeightStore
-from wan_core.schema import GenerationRequest, Settings
+from wan_core.schema import GenerationRequest, Settings, WeightsError
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class Context:
     @property
     def first_model(self) -> str:
         return self.model or GenerationRequest().model
+
+    def has(self, spec: ModelSpec) -> bool:
+        """Whether a model is there as a whole, so that nothing has to be downloaded."""
+        try:
+            return not self.weights.missing(spec)
+        except WeightsError:  # a damaged index of shards
+            return False
 
     @property
     def store(self) -> JobStore:

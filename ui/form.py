@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
 from ui import choices
 from ui.strings import Texts
-from wan_core.catalog import MODELS, ModelSpec, find_model, resolve, validate
+from ui.tabs.plans import TabPlan
+from wan_core.catalog import ModelSpec, find_model, resolve, validate
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
-from wan_core.schema.request import Task
+from wan_core.schema.inputs import InputName
 
 SEEN_AS_CHOICES = ("width", "height")
 """Fields that the form shows as resolution and aspect ratio."""
-
-FORM_ONLY = ("resolution", "aspect", "quality", "videos")
-"""Controls that are no field of a request."""
 
 MODEL_BOUND = (
     "resolution",
@@ -47,7 +46,22 @@ _OFFERED = {
 SLIDERS = ("num_frames", *_OFFERED)
 """Sliders whose ends depend on the model and the request shown, see ``slider_range``."""
 
-_SCHEDULER_TITLES = {"unipc": "UniPC", "dpm++": "DPM++", "euler": "Euler", "lcm": "LCM"}
+_TITLES = {
+    "": "None",
+    "unipc": "UniPC",
+    "dpm++": "DPM++",
+    "lcm": "LCM",
+    "png": "PNG",
+    "jpeg": "JPEG",
+    "webp": "WebP",
+    "sigma": "Shortened noise range",
+    "steps": "Skipped steps",
+    "before": "What comes before",
+    "after": "What comes after",
+}
+"""Words that are not shown as they are written."""
+
+_LONGEST_SLIDER = 1000
 
 Values = Mapping[str, Any]
 """Name of a control -> what it holds."""
@@ -62,31 +76,55 @@ def fields(group: str) -> list[str]:
     ]
 
 
-def _types(name: str) -> tuple[Any, ...]:
+def choices_of(name: str) -> tuple[str, ...]:
+    """What a field can be where it is one of a few words, else nothing; "" stands for None."""
     annotation = GenerationRequest.model_fields[name].annotation
-    return get_args(annotation) or (annotation,)
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return parts
+    words = next((get_args(part) for part in parts if get_origin(part) is Literal), ())
+    return ("", *words) if words else ()
 
 
-def control(name: str, value: Any) -> gr.components.Component:
-    """The component of one request field, by its type.
+def control(name: str, value: Any, key: str) -> gr.components.Component:
+    """The component of one request field in the tab ``key``, by its type.
 
     A slider holds whatever a request may: Gradio refuses what is beyond its ends before any of our code
     can, and a page outlives the studio that narrowed them. What is offered is narrowed in the browser.
     """
-    knob, types = knobs()[name], _types(name)
-    common = {"value": value, "label": knob.label, "info": knob.help, "elem_id": f"field-{name}"}
-    if isinstance(types[0], str):
-        return gr.Dropdown([(_SCHEDULER_TITLES.get(choice, choice), choice) for choice in types], **common)
-    if types[0] is bool:
+    knob, kind = knobs()[name], GenerationRequest.model_fields[name].annotation
+    common = {
+        "value": value,
+        "label": knob.label,
+        "info": knob.help,
+        "elem_id": f"{key}-{name}",
+        "elem_classes": "field",
+    }
+    if words := choices_of(name):
+        titles = [(_TITLES.get(word, word.replace("-", " ").capitalize()), word) for word in words]
+        return gr.Dropdown(titles, **{**common, "value": shown_value(name, value)})
+    if kind is bool:
         return gr.Checkbox(**common)
-    if types[0] is str:
+    if str in (kind, *get_args(kind)):
         return gr.Textbox(lines=3, max_lines=8, **common)
+    if value is None or knob.high > _LONGEST_SLIDER:
+        return gr.Number(min_width=100, **common)
     return gr.Slider(knob.low, knob.high, step=knob.step, buttons=[], **common)
 
 
-def model_choices(task: Task) -> list[tuple[str, str]]:
-    """(title, id) of the models that do a task."""
-    return [(spec.title, spec.id) for spec in MODELS.values() if task in spec.tasks]
+def shown_value(name: str, value: Any) -> Any:
+    """A field's value as its control holds it."""
+    return "" if value is None and choices_of(name) else value
+
+
+def plain_fields() -> list[str]:
+    """The request fields that every tab has: all but the task, the size, media and what steers."""
+    hidden = (*SEEN_AS_CHOICES, "task")
+    return [
+        name
+        for name, knob in knobs().items()
+        if name not in hidden and knob.group not in ("media", "steering")
+    ]
 
 
 def default_values(spec: ModelSpec) -> dict[str, Any]:
@@ -96,7 +134,7 @@ def default_values(spec: ModelSpec) -> dict[str, Any]:
 
 
 def values_of(request: GenerationRequest) -> dict[str, Any]:
-    """The control values that give this request again (sizes become their nearest choice).
+    """The values of what every tab has that give this request again; sizes become their nearest choice.
 
     Raises:
         InvalidRequest: if the request's model is no longer known.
@@ -105,7 +143,7 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
     seed, request = request.seed, resolve(request)
     size = (request.width, request.height)
     return {
-        **{name: getattr(request, name) for name in knobs() if name not in (*SEEN_AS_CHOICES, "task")},
+        **{name: getattr(request, name) for name in plain_fields()},
         "seed": seed,
         "resolution": choices.tier_of(size),
         "aspect": choices.aspect_of(size),
@@ -114,31 +152,51 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
     }
 
 
-def to_request(task: Task, values: Values) -> GenerationRequest:
+def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> GenerationRequest:
     """The request that the form describes; not yet checked against its model.
+
+    Args:
+        plan: the tab that the form is of.
+        values: what its controls hold.
+        inputs: the request fields of what is given, see ``ui.inputs.to_fields``.
 
     Raises:
         InvalidRequest: naming the first field out of bounds.
     """
     spec = find_model(values["model"])
     width, height = choices.size_for(spec, values["resolution"], values["aspect"])
-    filled = {name: value for name, value in values.items() if name not in FORM_ONLY and value is not None}
-    return GenerationRequest.parse({"task": task, "width": width, "height": height, **filled})
+    filled = {name: values[name] for name in plain_fields() if values.get(name) is not None}
+    task = plan.task(spec, values["num_frames"])
+    given = {"task": task, "width": width, "height": height, **filled, **(inputs or {})}
+    return GenerationRequest.parse(given)
 
 
-def to_requests(task: Task, values: Values) -> list[GenerationRequest]:
-    """One checked request per video wanted; a fixed seed counts up from video to video.
+def unkept(path: Path) -> InputName:
+    """A name for a file that has not been kept, as long as nothing is made of it."""
+    return f"{'0' * 32}.bin"
+
+
+def awaiting(plan: TabPlan, request: GenerationRequest) -> GenerationRequest:
+    """The request as if its prompt and the inputs that the model needs had been given already."""
+    nothing = unkept(Path("nothing"))
+    given = {name: nothing for name in plan.required(find_model(request.model)) if not getattr(request, name)}
+    if "references" in given:
+        given["references"] = (nothing,)
+    return request.model_copy(update={**given, "prompt": request.prompt or "-"})
+
+
+def several(request: GenerationRequest, count: int) -> list[GenerationRequest]:
+    """The request, as often as wanted; a fixed seed counts up from video to video.
 
     Raises:
-        InvalidRequest: naming the first field at fault.
+        InvalidRequest: the model cannot do it, or the seeds end.
     """
-    request = to_request(task, values)
     validate(request)
     if request.seed == -1:
-        return [request] * int(values["videos"])
+        return [request] * count
     return [
         GenerationRequest.parse({**request.model_dump(), "seed": request.seed + number})
-        for number in range(int(values["videos"]))
+        for number in range(count)
     ]
 
 
@@ -154,16 +212,28 @@ def clip_range(spec: ModelSpec) -> tuple[int, int]:
     return shortest, min(_LONGEST_CLIP, spec.max_frames)
 
 
-def slider_range(name: str, spec: ModelSpec, value: float | None = None) -> tuple[float, float]:
-    """Lowest and highest value that a slider of ``SLIDERS`` offers; wide enough for ``value``."""
+def slider_range(
+    name: str, spec: ModelSpec, value: float | None = None, pictures: bool = False
+) -> tuple[float, float]:
+    """Lowest and highest value that a slider of ``SLIDERS`` offers; wide enough for ``value``.
+
+    ``pictures``: a clip may be a single frame.
+    """
     low, high = clip_range(spec) if name == "num_frames" else _OFFERED[name]
+    if pictures and name == "num_frames":
+        low = 1
     return (low, high) if value is None else (min(low, value), max(high, value))
 
 
-def all_tiers(task: Task) -> list[str]:
-    """The resolutions of all models of a task."""
-    tiers = [tier for _, model in model_choices(task) for tier in choices.sizes_by_choice(MODELS[model])]
-    return list(dict.fromkeys(tiers))
+def all_tiers(plan: TabPlan) -> list[str]:
+    """The resolutions of all models of a tab."""
+    return list(dict.fromkeys(tier for spec in plan.models for tier in choices.sizes_by_choice(spec)))
+
+
+def aspect_choices(offered: list[str], match: bool, texts: Texts) -> list[tuple[str, str]]:
+    """(title, aspect ratio), the input's own first where there is one."""
+    own = [(texts.match_input, choices.MATCH)] if match else []
+    return own + [(name, name) for name in offered]
 
 
 def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
@@ -176,14 +246,24 @@ def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
     return [(titles[name].format(steps=steps), name) for name, steps in choices.steps_for(spec).items()]
 
 
-def updates_for(spec: ModelSpec, values: Values, texts: Texts) -> dict[str, Any]:
-    """Control -> its update, so that the form offers what the model can do and holds ``values``."""
+def updates_for(spec: ModelSpec, values: Values, match: bool, texts: Texts) -> dict[str, Any]:
+    """Control -> its update, so that the form offers what the model can do and holds ``values``.
+
+    ``match``: there is an input whose shape can be taken.
+    """
     table = choices.sizes_by_choice(spec)
     taken = choices.size_for(spec, values["resolution"], values["aspect"])
     tier, aspect = choices.tier_of(taken), choices.aspect_of(taken)
+    if match and values["aspect"] == choices.MATCH:
+        aspect = choices.MATCH
+    several = len(spec.sizes) > 1
     extra: dict[str, dict[str, Any]] = {
-        "resolution": {"choices": list(table), "value": tier, "visible": len(spec.sizes) > 1},
-        "aspect": {"choices": list(table[tier]), "value": aspect, "visible": len(spec.sizes) > 1},
+        "resolution": {"choices": list(table), "value": tier, "visible": len(table) > 1},
+        "aspect": {
+            "choices": aspect_choices(list(table[tier]), match, texts),
+            "value": aspect,
+            "visible": several or match,
+        },
         "quality": {"choices": quality_choices(spec, texts)},
     }
     return {name: gr.update(**{"value": value, **extra.get(name, {})}) for name, value in values.items()}

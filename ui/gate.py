@@ -16,9 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_BODY = 2**20
 """Bytes of a request; the longest prompt is a tenth of it."""
 
+MAX_UPLOAD = 2**29
+"""Bytes of a request that brings a picture or a video."""
+
 _API = "/gradio_api/"
+_UPLOAD = _API + "upload"
 _CLOSED = (
-    "upload",  # nothing is uploaded yet
     "proxy=",
     "process_recording",
     "component_server",
@@ -76,10 +79,12 @@ class Gate:
             return _refuse(403)
         if path.startswith(tuple(_API + closed for closed in _CLOSED)):
             return _refuse(404)
+        if path == _UPLOAD and headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return _refuse(403)
         if "transfer-encoding" in headers:
             return _refuse(411)
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        length, most = headers.get("content-length", "0"), MAX_UPLOAD if path == _UPLOAD else MAX_BODY
+        if not length.isdecimal() or int(length) > most:
             return _refuse(413)
         return None
 

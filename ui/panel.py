@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,6 +18,10 @@ from ui.strings import Texts
 from wan_core.catalog import MODELS, resolve
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import GenerationRequest, Stage
+
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_TAKING = ("i2v", "v2v", "control")
+"""Tabs that a result can be sent to."""
 
 _SMALL = 256
 """Pictures whose longer side is below this are enlarged with hard pixels."""
@@ -41,16 +47,18 @@ class Panel:
     reuse: gr.Button
     download: gr.DownloadButton
     delete: gr.Button
+    send: dict[str, gr.Button]
+    notice: gr.HTML
     confirmed: gr.Checkbox
     confirm_js: str
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.stage, self.status, self.reuse, self.download, self.delete]
+        return [self.stage, self.status, self.reuse, self.download, self.delete, *self.send.values()]
 
 
-def build(texts: Texts) -> Panel:
-    """Lay the panel out inside the current column."""
+def build(texts: Texts, tabs: Sequence[str]) -> Panel:
+    """Lay the panel out inside the current column; ``tabs`` are the keys of those that there are."""
     stage = gr.HTML(elem_id="stage", apply_default_css=False)
     status = gr.HTML(elem_id="status", js_on_load=_SEED_JS, apply_default_css=False)
     with gr.Row(elem_id="actions"):
@@ -59,19 +67,33 @@ def build(texts: Texts) -> Panel:
             texts.download, size="sm", interactive=False, elem_id="download", min_width=100
         )
         delete = gr.Button(texts.delete, size="sm", interactive=False, elem_id="delete", min_width=100)
+    send = {key: texts.send_last_frame if key == "i2v" else texts.tabs[key] for key in _TAKING if key in tabs}
+    with gr.Row(elem_id="send", visible=bool(send)):
+        gr.HTML(f"<span>{escape(texts.send_to)}</span>", apply_default_css=False, elem_id="send-to")
+        buttons = {
+            key: gr.Button(words, size="sm", interactive=False, elem_id=f"send-{key}", min_width=90)
+            for key, words in send.items()
+        }
     return Panel(
         stage,
         status,
         reuse,
         download,
         delete,
+        buttons,
+        gr.HTML(elem_id="panel-notice", elem_classes="notice", apply_default_css=False),
         gr.Checkbox(visible=False),
         _CONFIRM.format(question=json.dumps(texts.confirm_delete)),
     )
 
 
-def updates(job: Job | None, context: Context) -> list[Any]:
-    """The values of ``Panel.outputs`` that show a job."""
+def is_picture(path: Path) -> bool:
+    """Whether a result is a picture and no video."""
+    return path.suffix in _PICTURE_SUFFIXES
+
+
+def updates(job: Job | None, context: Context, send: Iterable[str]) -> list[Any]:
+    """The values of ``Panel.outputs`` that show a job; ``send`` are the keys of the panel's ``send``."""
     texts = context.texts
     video = job.result.video if job and job.result and job.result.video.is_file() else None
     settled = job is not None and job.status.is_final
@@ -81,7 +103,15 @@ def updates(job: Job | None, context: Context) -> list[Any]:
         gr.update(interactive=job is not None),
         gr.update(interactive=video is not None, value=video and str(video)),
         gr.update(interactive=settled),
+        *(_send_update(key, video, texts) for key in send),
     ]
+
+
+def _send_update(key: str, result: Path | None, texts: Texts) -> Any:
+    if key != "i2v":
+        return gr.update(interactive=result is not None and not is_picture(result))
+    words = texts.send_picture if result is not None and is_picture(result) else texts.send_last_frame
+    return gr.update(interactive=result is not None, value=words)
 
 
 def _size(request: GenerationRequest) -> tuple[int, int]:
@@ -102,7 +132,9 @@ def stage_html(job: Job | None, texts: Texts) -> str:
     style = f"aspect-ratio:{width}/{height};--ratio:{width / height:.4f}"
     crisp = " crisp" if max(width, height) < _SMALL else ""
     prompt = escape(job.request.prompt[:300], quote=True)
-    if job.result and (source := link(job.result.video)):
+    if job.result and (source := link(job.result.video)) and is_picture(job.result.video):
+        content = f'<img class="picture" src="{source}" alt="{prompt}">'
+    elif job.result and source:
         content = f'<video src="{source}" title="{prompt}" controls loop autoplay muted playsinline></video>'
     elif job.status is JobStatus.RUNNING and (source := link(job.preview)):
         content = f'<img class="preview" src="{source}" alt="{prompt}">'
@@ -201,7 +233,7 @@ def _facts(job: Job, texts: Texts) -> str:
     parts = [escape(model.title if model else request.model)]
     if request.width and request.height:
         parts.append(f"{request.width}×{request.height}")
-    if request.num_frames and request.fps:
+    if request.num_frames and request.fps and request.task != "t2i":
         parts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
     if request.seed != -1:
         parts.append(

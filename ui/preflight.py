@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from html import escape
 
-from ui import form, units
+from ui import form, framing, inputs, units
 from ui.context import Context
 from ui.guess import guess_seconds
 from ui.listening import error_html
+from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model, validate
-from wan_core.schema import GenerationRequest, InvalidRequest, StoreError, WeightsError
-from wan_core.schema.request import Task
+from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, StoreError, WeightsError
 
 
-def preflight_html(task: Task, values: form.Values, context: Context) -> str:
+def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     """Size, length, expected time and download of the form's request, or what is wrong with it."""
     try:
-        request = form.to_request(task, {**values, "prompt": values["prompt"] or "-"})
-        validate(request)
+        request = foreseen(plan, values)
+        validate(form.awaiting(plan, request))
         facts = " · ".join(escape(fact) for fact in facts_of(request, int(values["videos"]), context))
     except InvalidRequest as error:
         return error_html(form.sentence(error))
-    except (StoreError, WeightsError) as error:  # the disk, or a damaged index of shards
+    except (MediaError, StoreError, WeightsError) as error:  # a file, the disk, a damaged index of shards
         return error_html(str(error))
     spec, texts = find_model(request.model), context.texts
     note = ""
@@ -29,6 +29,17 @@ def preflight_html(task: Task, values: form.Values, context: Context) -> str:
         words = texts.beyond_training.format(frames=spec.defaults.num_frames)
         note = f'<p class="note">{escape(words)}</p>'
     return f'<p class="facts">{facts}</p>{note}'
+
+
+def foreseen(plan: TabPlan, values: form.Values) -> GenerationRequest:
+    """The form's request at the size it will have; nothing is kept yet, so files stand under a made-up name.
+
+    Raises:
+        InvalidRequest, MediaError: a value or a file is refused.
+    """
+    taken = plan.asked(find_model(values["model"]), values["num_frames"])
+    request = form.to_request(plan, values, inputs.to_fields(values, taken, form.unkept))
+    return framing.sized(request, values, taken)
 
 
 def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[str]:
@@ -39,7 +50,9 @@ def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[
     """
     texts, spec = context.texts, find_model(request.model)
     facts = [f"{request.width}×{request.height}"]
-    if request.num_frames and request.fps:
+    if request.task == "t2i":
+        facts.append(texts.picture)
+    elif request.num_frames and request.fps:
         facts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
     if videos > 1:
         facts.append(texts.videos_count.format(count=videos))

@@ -9,7 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ui import theme
-from ui.gate import Gate, is_loopback
+from ui.gate import MAX_UPLOAD, Gate, is_loopback
 from wan_core.schema import Settings
 
 USER = "wan"
@@ -44,7 +44,7 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
     Raises:
         OSError: the port is taken or the address is not this machine's.
     """
-    served = [settings.outputs_dir, settings.previews_dir]
+    served = [settings.outputs_dir, settings.previews_dir, settings.inputs_dir]
     for folder in served:
         folder.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths(served)
@@ -61,7 +61,7 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
             enable_monitoring=False,
             ssr_mode=False,
             strict_cors=True,
-            max_file_size="200mb",
+            max_file_size=MAX_UPLOAD,
             state_session_capacity=200,
             quiet=True,
             app_kwargs={"middleware": [Middleware(Gate, local=not access.is_exposed)]},

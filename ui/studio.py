@@ -13,10 +13,12 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form, header, memory, panel
+from ui import form, header, making_jobs, memory, panel, sending
 from ui.context import Context
-from ui.listening import QUIET, Handler, error_html, note_html, reporting
-from ui.tabs import history, text_to_video
+from ui.listening import QUIET, Handler, error_html, reporting
+from ui.tabs import history, making
+from ui.tabs.making_tab import MakingTab
+from ui.tabs.plans import offered_tabs
 from wan_core.jobs.job import Job, JobStatus, WorkerState
 from wan_core.jobs.store import JobStore
 from wan_core.schema import InvalidRequest
@@ -38,7 +40,8 @@ class Page:
 
     context: Context
     header: header.Header
-    tab: text_to_video.TextToVideo
+    strip: gr.Tabs
+    tabs: list[MakingTab]
     history: history.History
     panel: panel.Panel
     watched: gr.State
@@ -51,10 +54,10 @@ class Page:
     def outputs(self) -> list[gr.components.Component]:
         """What ``look`` updates."""
         return [
-            self.tab.notice,
+            self.panel.notice,
             self.header.line,
             self.header.unload,
-            self.tab.stop,
+            *self.stops,
             *self.panel.outputs,
             *self.history.outputs,
             self.showing,
@@ -62,6 +65,11 @@ class Page:
             self.known,
             self.timer,
         ]
+
+    @property
+    def stops(self) -> list[gr.components.Component]:
+        """The Stop of each tab; all mean the same job."""
+        return [tab.parts["stop"] for tab in self.tabs]
 
     @property
     def state(self) -> list[gr.components.Component]:
@@ -80,8 +88,8 @@ class Page:
             gr.skip() if notice is None else notice,
             header.line_html(context),
             gr.update(interactive=header.can_unload(context)),
-            gr.update(interactive=stoppable is not None),
-            *panel.updates(job, context),
+            *[gr.update(interactive=stoppable is not None)] * len(self.tabs),
+            *panel.updates(job, context, self.panel.send),
             *history.updates(job and job.id, shown, context),
             job.id if job else "",
             stoppable or "",
@@ -89,9 +97,17 @@ class Page:
             gr.Timer(active=busy or worker.state is WorkerState.STARTING),
         ]
 
-    def reporting(self, handler: Handler, *first: gr.components.Component) -> Handler:
-        """``handler``, which returns the values of ``first`` and of ``outputs``, see ``listening``."""
-        return reporting(handler, [*first, *self.outputs], self.tab.notice)
+    def reporting(
+        self,
+        handler: Handler,
+        *first: gr.components.Component,
+        notice: gr.components.Component | None = None,
+    ) -> Handler:
+        """``handler``, which returns the values of ``first`` and of ``outputs``, see ``listening``.
+
+        What fails is said in ``notice``, which is the panel's where none is given.
+        """
+        return reporting(handler, [*first, *self.outputs], notice or self.panel.notice)
 
 
 def pick(store: JobStore, watched: str | None) -> Job | None:
@@ -122,51 +138,51 @@ def build(context: Context) -> gr.Blocks:
     ) as blocks:
         head = header.build(texts)
         with gr.Row(elem_id="body"):
-            with gr.Column(scale=5, min_width=320, elem_id="inputs"), gr.Tabs(elem_id="tabs"):
-                with gr.Tab(texts.tab_text_to_video, id="t2v"):
-                    tab = text_to_video.build(context)
-                with gr.Tab(texts.tab_history, id="history") as history_tab:
-                    past = history.build(context)
+            with gr.Column(scale=5, min_width=320, elem_id="inputs"):
+                strip, tabs, past, selected = _build_tabs(context)
             with gr.Column(scale=6, min_width=320, elem_id="panel"):
-                right = panel.build(texts)
+                right = panel.build(texts, [tab.key for tab in tabs])
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
         ids = [gr.Textbox(visible="hidden", elem_id=name) for name in ("showing", "stoppable", "known")]
-        page = Page(context, head, tab, past, right, gr.State(None), *ids, timer)
-        _connect_looking(page, blocks, [again.click, history_tab.select])
-        _connect_making(page, memory.connect(blocks, tab, context))
+        page = Page(context, head, strip, tabs, past, right, gr.State(None), *ids, timer)
+        _connect_looking(page, blocks, [again.click, selected])
+        saved = memory.connect(blocks, tabs, context)
+        for tab in tabs:
+            making_jobs.connect(page, tab, saved)
         _connect_panel(page)
+        sending.connect(page)
         _connect_history(page)
     blocks.queue(max_size=64, api_open=False)
     return blocks
 
 
+def _build_tabs(context: Context) -> tuple[gr.Tabs, list[MakingTab], history.History, Any]:
+    """The strip, what makes, the history, and the event of choosing the history."""
+    tabs, plans = [], offered_tabs()
+    wanted = next(
+        (plan.key for plan in plans if context.model in [spec.id for spec in plan.models]), plans[0].key
+    )
+    with gr.Tabs(elem_id="tabs", selected=wanted, overflow_behavior="wrap") as strip:
+        for plan in plans:
+            with gr.Tab(context.texts.tabs[plan.key], id=plan.key) as held:
+                tabs.append(making.build(context, plan))
+            held.select(tabs[-1].tell, tabs[-1].inputs, tabs[-1].told, **QUIET)
+        with gr.Tab(context.texts.tab_history, id="history") as history_tab:
+            past = history.build(context)
+    return strip, tabs, past, history_tab.select
+
+
 def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> None:
-    """Looks that change nothing: on load, on the timer, on coming back to the page or the tab."""
+    """Looks that change nothing: on load, on the timer, on coming back to the page or the history."""
     events = [blocks.load, page.timer.tick, *more_events]
     gr.on(events, page.reporting(page.look), page.state, page.outputs, **QUIET)
-    page.known.change(page.tab.tell, page.tab.inputs, page.tab.told, **QUIET)
+    page.known.change(None, None, None, js="() => window.wanStudio.tellAgain()", **QUIET)
 
 
-def _connect_making(page: Page, saved: gr.BrowserState) -> None:
-    """Generate, which also keeps its settings in the browser, Stop, Unload."""
-    context, tab = page.context, page.tab
-
-    def generate(watched: str | None, shown: int, *arguments: Any) -> list[Any]:
-        before, values = len(context.store.queue()), tab.values(arguments)
-        try:
-            for request in form.to_requests(text_to_video.TASK, values):
-                context.executor.submit(request)
-        except InvalidRequest as error:
-            complaint = error_html(form.sentence(error))
-            return [memory.settings(values), watched, *page.look(watched, shown, complaint)]
-        words = context.texts.queued_notice.format(count=before) if before else ""
-        return [memory.settings(values), None, *page.look(None, shown, note_html(words))]
-
-    def stop(stoppable: str, watched: str | None, shown: int) -> list[Any]:
-        if stoppable:
-            context.executor.cancel(stoppable)
-        return page.look(watched, shown, "")
+def _connect_panel(page: Page) -> None:
+    """Unload, and what can be done with the job shown."""
+    context, right = page.context, page.panel
 
     def unload(watched: str | None, shown: int) -> list[Any]:
         context.executor.unload()
@@ -174,32 +190,6 @@ def _connect_making(page: Page, saved: gr.BrowserState) -> None:
         while header.can_unload(context) and time.monotonic() < deadline:
             time.sleep(0.1)
         return page.look(watched, shown, "")
-
-    made = tab.generate.click(
-        page.reporting(generate, saved, page.watched),
-        [*page.state, *tab.inputs],
-        [saved, page.watched, *page.outputs],
-        **QUIET,
-    )
-    stopped = tab.stop.click(page.reporting(stop), [page.stoppable, *page.state], page.outputs, **QUIET)
-    page.header.unload.click(page.reporting(unload), page.state, page.outputs, **QUIET)
-    for done in (made, stopped):  # a look that was under way may have put the timer to sleep meanwhile
-        done.then(page.reporting(page.look), page.state, page.outputs, **QUIET)
-
-
-def _connect_panel(page: Page) -> None:
-    """What can be done with the job shown."""
-    context, tab, right = page.context, page.tab, page.panel
-    form_outputs = [*tab.model_outputs, tab.notice]
-
-    def reuse(showing: str) -> list[Any]:
-        job = context.store.get(showing)
-        if job is None:
-            return [gr.skip()] * len(form_outputs)
-        return tab.restore(job.result.request if job.result else job.request)
-
-    def take_seed(event: gr.EventData) -> int:
-        return int(event.seed)
 
     def delete(confirmed: bool, showing: str, watched: str | None, shown: int) -> list[Any]:
         if not confirmed:
@@ -210,9 +200,7 @@ def _connect_panel(page: Page) -> None:
             return [watched, *page.look(watched, shown, error_html(form.sentence(error)))]
         return [None, *page.look(None, shown, "")]
 
-    reused = reporting(reuse, form_outputs, tab.notice)
-    tab.refit_after(right.reuse.click(reused, page.showing, form_outputs, **QUIET))
-    right.status.take(take_seed, None, tab.controls["seed"], **QUIET)
+    page.header.unload.click(page.reporting(unload), page.state, page.outputs, **QUIET)
     right.delete.click(
         page.reporting(delete, page.watched),
         [right.confirmed, page.showing, *page.state],

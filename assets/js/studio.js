@@ -4,20 +4,29 @@
   // besides the prompt was chosen, so does the whole form, as its parts depend on each other.
   const changed = new Set();
   const note = (event) => {
-    const place = event.target.closest?.("[id^=field-], #dice, #examples");
-    if (place) changed.add(place.id === "examples" ? "prompt" : place.id.replace(/^field-/, ""));
+    const place = event.target.closest?.(".field, .seed-row .icon, .examples");
+    if (place) changed.add(place.id.replace("-examples", "-prompt"));
   };
   document.addEventListener("input", note, true);
   document.addEventListener("change", note, true);
   document.addEventListener("pointerdown", (event) => {
-    if (event.target.closest?.("#field-model, #dice, #examples button")) note(event);
+    if (event.target.closest?.(".field-model, .seed-row .icon, .examples button")) note(event);
   }, true);
 
+  const seen = (selector) => [...document.querySelectorAll(selector)].find((part) => part.offsetParent);
+
   window.wanStudio = {
-    recall(updates) {
-      const chosen = [...changed].some((name) => name !== "prompt");
-      return Object.entries(updates).map(([name, update]) =>
-        chosen || changed.has(name) ? { __type__: "update" } : update);
+    recall(tabs) {
+      return Object.entries(tabs).flatMap(([tab, updates]) => {
+        const chosen = [...changed].some((id) => id.startsWith(`${tab}-`) && id !== `${tab}-prompt`);
+        return Object.entries(updates).map(([name, update]) =>
+          chosen || changed.has(`${tab}-${name}`) ? { __type__: "update" } : update);
+      });
+    },
+    // The pre-flight line of the tab in sight.
+    tellAgain() {
+      const sight = seen(".preflight")?.closest(".tabitem");
+      sight?.querySelector(".tell-again")?.click();
     },
   };
 
@@ -27,7 +36,7 @@
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     event.stopPropagation();
-    document.getElementById("generate")?.click();
+    seen("button.generate")?.click();
   }, true);
 
   // The timer sleeps while nothing runs; another page may have started something since.
@@ -43,9 +52,9 @@
 
   // On a phone the panel lies below the form: bring it into view when there is something to see.
   document.addEventListener("click", (event) => {
-    if (!narrow.matches || !event.target.closest("#generate, #history button[data-job]:not(.cancel)")) return;
+    if (!narrow.matches || !event.target.closest(".generate, #history button[data-job]:not(.cancel)")) return;
     setTimeout(() => {
-      if (!document.querySelector("#notice .alert")) {
+      if (!seen(".notice .alert")) {
         document.getElementById("panel")?.scrollIntoView({ behavior: "smooth", block: "start" });
       }
     }, 400);

@@ -90,7 +90,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
-        page.wait_for_selector("#preflight .facts")
+        page.wait_for_selector(".preflight .facts")
         return page
 
     yield open_page

@@ -22,7 +22,7 @@ from wan_core.schema import (
 
 FAILING_PROMPT = "nothing but NaN"
 
-_PACES = {"slowly": 0.25, "endlessly": 3.0}
+_PACES = {"slowly": 0.25, "leisurely": 0.7, "endlessly": 3.0}
 _PACE = 0.01
 
 

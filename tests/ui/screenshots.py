@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
             page = open_page(browser, app, width=1440, height=860)
-            examples = page.locator("#examples button")
+            examples = page.locator("#t2v-examples button")
             for number in reversed(range(examples.count())):
                 make(page, number)
             page.screenshot(path=folder / "screenshot.png")
@@ -50,19 +50,19 @@ def open_page(browser: Browser, app: App, width: int, height: int, dark: bool = 
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
     )
     page.goto(app.address)
-    page.wait_for_selector("#preflight .facts")
+    page.wait_for_selector(".preflight .facts")
     page.wait_for_timeout(1000)
     return page
 
 
 def make(page: Page, number: int) -> None:
     """Make the video of an example and wait until it plays."""
-    example = page.locator("#examples button").nth(number)
+    example = page.locator("#t2v-examples button").nth(number)
     prompt = example.inner_text()
     example.click()
-    page.wait_for_function(f"document.querySelector('#field-prompt textarea').value === {prompt!r}")
-    page.locator("#field-seed input").fill(str(SEED))
-    page.locator("#generate").click()
+    page.wait_for_function(f"document.querySelector('#t2v-prompt textarea').value === {prompt!r}")
+    page.locator("#t2v-seed input").fill(str(SEED))
+    page.locator("#t2v-generate").click()
     page.locator("#status[class] .prompt", has_text=prompt).wait_for()
     page.wait_for_selector('#status [data-status="done"]', timeout=PATIENCE)
     settle(page)

@@ -76,9 +76,9 @@ def test_it_serves_within_seconds(app: App) -> None:
 
 def test_a_prompt_becomes_a_video_that_holds_its_request(app: App, open_page: OpenPage) -> None:
     page = open_page(app.address)
-    page.locator("#examples button").first.click()
-    expect(page.locator("#field-prompt textarea")).not_to_have_value("")
-    page.locator("#field-prompt textarea").press("Control+Enter")
+    page.locator("#t2v-examples button").first.click()
+    expect(page.locator("#t2v-prompt textarea")).not_to_have_value("")
+    page.locator("#t2v-prompt textarea").press("Control+Enter")
     page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth > 0", timeout=PATIENCE)
     page.wait_for_function(VIDEO_PLAYS, timeout=PATIENCE)
     job = app.newest()
@@ -96,7 +96,7 @@ def test_a_reload_finds_the_job_and_stop_ends_it(app: App, open_page: OpenPage) 
     page.reload()
     expect(page.locator("#status .prompt")).to_have_text(prompt)
     expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 200"), timeout=PATIENCE)
-    page.locator("#stop").click()
+    page.locator("#t2v-stop").click()
     wait_until_done(page, "cancelled")
     job = app.newest()
     assert (job.status, job.total) == (JobStatus.CANCELLED, 200)
@@ -105,7 +105,7 @@ def test_a_reload_finds_the_job_and_stop_ends_it(app: App, open_page: OpenPage) 
 def test_a_bad_input_makes_no_job(app: App, open_page: OpenPage) -> None:
     page, before = open_page(app.address), app.newest().id
     generate(page, "   ")
-    expect(page.locator("#notice .alert")).to_have_text(
+    expect(page.locator("#t2v-notice .alert")).to_have_text(
         "Prompt: the prompt is empty. Describe what should be seen."
     )
     assert app.newest().id == before

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 import pytest
+from PIL import Image
 
 from tests.ui.fake import draw
-from ui import choices, form, guess, preflight, units
+from ui import choices, form, framing, guess, inputs, masking, preflight, units
 from ui.context import Context
 from ui.examples import prompts_for
 from ui.strings import ENGLISH
-from ui.tabs import text_to_video
+from ui.tabs import making
+from ui.tabs.plans import TABS, plan_of
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, resolve, validate
 from wan_core.jobs.job import WorkerState, WorkerStatus
+from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest, StoreError, knobs
 
 WAN_14B = find_model("wan2.1-t2v-14b")
 WAN_SMALL = find_model("wan2.1-t2v-1.3b")
 DEMO = find_model("demo")
+T2V = TABS[0]
 
 
 def values(model: str = "demo", **changes: object) -> dict[str, object]:
@@ -30,18 +36,102 @@ def test_every_request_field_of_all_tasks_has_one_control() -> None:
     assert shown == of_all - {"task", "width", "height"}
 
 
+def test_every_input_of_any_model_has_a_place_in_its_tab(context: Context) -> None:
+    for plan in TABS:
+        with gr.Blocks():
+            tab = making.build(context, plan)
+        assert set(inputs.names(plan.inputs)) <= set(tab.controls), plan.key
+        for spec in plan.models:
+            updates = tab.model_updates(spec, tab.default_values(spec))
+            offered = set(inputs.names(plan.inputs)) - inputs.JOINING
+            seen = {name for name in offered if updates[name]["visible"]}
+            assert seen == set(inputs.names(plan.taken(spec))) - inputs.JOINING, (plan.key, spec.id)
+
+
+@pytest.mark.parametrize(("key", "model"), [(plan.key, spec.id) for plan in TABS for spec in plan.models])
+def test_an_untouched_tab_awaits_only_what_is_given(context: Context, key: str, model: str) -> None:
+    plan = next(plan for plan in TABS if plan.key == key)
+    line = preflight.preflight_html(plan, {**values(model), "prompt": ""}, context)
+    assert line.startswith('<p class="facts">') or "nothing is given that could steer" in line
+
+
+def test_a_single_frame_is_a_picture() -> None:
+    request = form.to_request(T2V, values(num_frames=1))
+    assert (request.task, request.num_frames) == ("t2i", 1)
+    assert form.to_request(T2V, values()).task == "t2v"
+    assert form.slider_range("num_frames", DEMO, pictures=True) == (1, 25)
+    assert plan_of("t2i") is T2V
+
+
+def test_files_and_numbers_become_request_fields() -> None:
+    given = {
+        "image": "/a.png", "references": ["/b.png", "/c.png"], "video": None, "aspect": "match", "fit": "fit",
+        "mask_builder": "region", "left": 25, "top": 0, "right": 75, "bottom": 100, "kept_frames": "0 -1",
+        "continues": "f" * 32 + ".mp4", "join": False,
+    }  # fmt: skip
+    taken = {*given, "region", "outpaint", "match_input"}
+    fields = inputs.to_fields(given, taken, lambda path: f"{path.stem * 32}.png")
+    assert fields == {
+        "image": "a" * 32 + ".png", "references": ("b" * 32 + ".png", "c" * 32 + ".png"), "fit": "fit",
+        "mask_builder": "region", "region": (0.25, 0, 0.75, 1), "match_input": True,
+    }  # fmt: skip
+    outpainting = {**given, "mask_builder": "frames"}
+    assert inputs.to_fields(outpainting, {"kept_frames", "region"}, str) == {"kept_frames": (0, -1)}
+    with pytest.raises(InvalidRequest, match="'one' is no list of frames"):
+        inputs.to_fields({"mask_builder": "frames", "kept_frames": "one"}, {"kept_frames"}, str)
+
+
+def test_inputs_come_back_and_what_is_gone_is_said(context: Context, tmp_path: Path) -> None:
+    store = InputStore(context.settings.inputs_dir)
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (32, 16)).save(picture)
+    name = store.keep(picture)
+    request = GenerationRequest(
+        task="control", image=name, last_image="0" * 32 + ".png", region=(0, 0.5, 1, 1), continues=name
+    )
+    shown, gone = inputs.to_values(request, store)
+    assert (shown["image"], shown["last_image"]) == (str(store.path(name)), None)
+    assert (shown["top"], shown["continues"], shown["join"]) == (50, name, True)
+    assert len(gone) == 1
+    assert "choose the file again" in gone[0]
+
+
+def test_a_painted_mask_is_white_where_it_was_painted() -> None:
+    layer = Image.new("RGBA", (8, 4))
+    assert masking.painted(None) is None
+    assert masking.painted({"layers": [layer]}) is None
+    layer.paste((255, 255, 255, 255), (2, 1, 5, 3))
+    mask = masking.painted({"layers": [Image.new("RGBA", (8, 4)), layer]})
+    assert mask.shape == (4, 8)
+    assert (int(mask.sum()), mask[1, 2], mask[0, 0]) == (6 * 255, 255, 0)
+
+
+def test_the_input_decides_the_shape_and_what_is_cut_is_told(context: Context, tmp_path: Path) -> None:
+    picture, plan = tmp_path / "wide.png", plan_of("i2v")
+    Image.new("RGB", (900, 600)).save(picture)
+    spec = plan.models[0]
+    form_values = {**values(spec.id), "image": str(picture), "aspect": "match", "fit": "crop"}
+    assert preflight.foreseen(plan, form_values).width == 768
+    assert "768×512" in preflight.preflight_html(plan, form_values, context)
+    request = preflight.foreseen(plan, {**form_values, "aspect": "1:1"})
+    seen = framing.seen_html(request, form_values, {"image"}, ENGLISH)
+    assert "What the model sees, 624×624, 33 % cut away" in seen
+    picture.write_text("no picture")
+    assert "alert" in preflight.preflight_html(plan, {**form_values, "image": str(picture)}, context)
+
+
 @pytest.mark.parametrize("name", [*form.fields("sampling"), *form.fields("output")])
 def test_a_control_carries_its_knob(name: str) -> None:
     knob = knobs()[name]
-    built = form.control(name, values()[name])
+    built = form.control(name, values()[name], "t2v")
     assert (built.label, built.info) == (knob.label, knob.help)
     if knob.high is not None:
         assert (built.minimum, built.maximum, built.step) == (knob.low, knob.high, knob.step)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [spec.id for spec in T2V.models])
 def test_an_untouched_form_is_the_models_own_request(model: str) -> None:
-    made = form.to_request("t2v", values(model))
+    made = form.to_request(T2V, values(model))
     expected = resolve(GenerationRequest(model=model, prompt="a star", seed=0))
     assert made == expected.model_copy(update={"seed": -1})
     assert validate(made).id == model
@@ -53,7 +143,7 @@ def test_a_request_survives_the_form() -> None:
         num_inference_steps=7, guidance_scale=1.0, shift=3.5, scheduler="euler", seed=42, fps=24, crf=0,
         preview_every=0, embed_metadata=False,
     )  # fmt: skip
-    assert form.to_request("t2v", form.values_of(request)) == request
+    assert form.to_request(T2V, form.values_of(request)) == request
 
 
 def test_sizes_are_offered_as_resolution_and_aspect() -> None:
@@ -80,14 +170,14 @@ def test_quality_is_a_share_of_the_official_steps() -> None:
 
 
 def test_several_videos_count_the_seed_up() -> None:
-    assert [r.seed for r in form.to_requests("t2v", values(seed=7, videos=3))] == [7, 8, 9]
-    assert [r.seed for r in form.to_requests("t2v", values(videos=2))] == [-1, -1]
+    assert [r.seed for r in form.several(form.to_request(T2V, values(seed=7)), 3)] == [7, 8, 9]
+    assert [r.seed for r in form.several(form.to_request(T2V, values()), 2)] == [-1, -1]
     with pytest.raises(InvalidRequest, match="seed"):
-        form.to_requests("t2v", values(seed=2**32 - 1, videos=2))
+        form.several(form.to_request(T2V, values(seed=2**32 - 1)), 2)
 
 
 def test_an_empty_seed_means_a_new_one() -> None:
-    assert form.to_request("t2v", values(seed=None)).seed == -1
+    assert form.to_request(T2V, values(seed=None)).seed == -1
 
 
 @pytest.mark.parametrize(
@@ -102,7 +192,7 @@ def test_an_empty_seed_means_a_new_one() -> None:
 )
 def test_errors_name_the_control_by_its_label(change: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        form.to_requests("t2v", values(**change))
+        form.several(form.to_request(T2V, values(**change)), 1)
     assert form.sentence(caught.value).startswith(words)
 
 
@@ -140,8 +230,8 @@ def test_the_frame_rate_belongs_to_sampling() -> None:
 def test_a_fresh_session_takes_what_any_page_may_hold(context: Context) -> None:
     """After a restart a page still shows a model that the new session has not heard of."""
     with gr.Blocks():
-        controls = text_to_video.build(context).controls
-    for model in MODELS:
+        controls = making.build(context, T2V).controls
+    for model in (spec.id for spec in T2V.models):
         held = {**values(model), "num_frames": 257, "num_inference_steps": 200, "shift": 0.5}
         for name in set(held) & set(controls):
             assert controls[name].preprocess(held[name]) == held[name]
@@ -155,17 +245,17 @@ def test_a_size_of_any_kind_leaves_a_form_that_holds_its_own_choices(
     model: str, size: tuple[int, int]
 ) -> None:
     request = GenerationRequest(model=model, width=size[0], height=size[1])
-    updates = form.updates_for(find_model(model), form.values_of(request), ENGLISH)
+    updates = form.updates_for(find_model(model), form.values_of(request), False, ENGLISH)
     assert updates["resolution"]["value"] in updates["resolution"]["choices"]
-    assert updates["aspect"]["value"] in updates["aspect"]["choices"]
+    assert updates["aspect"]["value"] in [value for _, value in updates["aspect"]["choices"]]
 
 
 def test_a_size_that_the_form_lacks_is_replaced_aloud(context: Context) -> None:
     with gr.Blocks():
-        tab = text_to_video.build(context)
-    *_, notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=640, height=368))
+        tab = making.build(context, T2V)
+    notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=640, height=368))["notice"]
     assert "The form offers no 640×368; 832×480 is taken instead." in notice
-    *_, notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=480, height=832))
+    notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=480, height=832))["notice"]
     assert notice == ""
 
 
@@ -188,11 +278,11 @@ def test_a_guess_follows_the_device_and_the_request() -> None:
 
 
 def test_the_preflight_line_tells_size_length_time_and_download(context: Context) -> None:
-    line = preflight.preflight_html("t2v", values(WAN_SMALL.id), context)
+    line = preflight.preflight_html(T2V, values(WAN_SMALL.id), context)
     assert line == ('<p class="facts">832×480 · 5.1 s · time not known yet · 17.6 GB to download</p>')
     store, request = context.store, GenerationRequest(prompt="a star", seed=1)
     store.beat(WorkerStatus(WorkerState.IDLE, device="NVIDIA GeForce RTX 4090"))
-    line = preflight.preflight_html("t2v", values(WAN_SMALL.id, videos=2), context)
+    line = preflight.preflight_html(T2V, values(WAN_SMALL.id, videos=2), context)
     assert "832×480 · 5.1 s · 2 videos · ≈10 min (guess) · 17.6 GB to download" in line
     job_id = store.submit(request)
     store.claim()
@@ -203,16 +293,16 @@ def test_the_preflight_line_tells_size_length_time_and_download(context: Context
             video=video, thumbnail=video, request=resolve(request), seconds={"denoise": 12.0}, peak_bytes=1
         ),
     )
-    line = preflight.preflight_html("t2v", values(), context)
+    line = preflight.preflight_html(T2V, values(), context)
     assert line.startswith('<p class="facts">64×64 · 2.1 s · ≈12 s')
-    line = preflight.preflight_html("t2v", values(videos=2, num_frames=25, num_inference_steps=10), context)
+    line = preflight.preflight_html(T2V, values(videos=2, num_frames=25, num_inference_steps=10), context)
     assert "64×64 · 3.1 s · 2 videos · ≈18 s" in line
     assert "longer than the 17 frames the model was trained on" in line
 
 
 def test_the_preflight_line_says_what_is_wrong_but_awaits_the_prompt(context: Context) -> None:
-    assert "alert" not in preflight.preflight_html("t2v", values(prompt=""), context)
-    line = preflight.preflight_html("t2v", values(seed=-2), context)
+    assert "alert" not in preflight.preflight_html(T2V, values(prompt=""), context)
+    line = preflight.preflight_html(T2V, values(seed=-2), context)
     assert line.startswith('<p class="alert" role="alert">Seed: &#x27;-2&#x27; is refused.')
 
 
@@ -220,7 +310,7 @@ def test_a_damaged_download_is_told_in_the_line(context: Context) -> None:
     index = context.weights.folder(WAN_14B) / WAN_14B.weights[Role.TRANSFORMER].files[0]
     index.parent.mkdir(parents=True)
     index.write_text("{")
-    line = preflight.preflight_html("t2v", values(WAN_14B.id), context)
+    line = preflight.preflight_html(T2V, values(WAN_14B.id), context)
     assert line.startswith('<p class="alert" role="alert">')
     assert index.name in line
 
@@ -230,11 +320,11 @@ def test_a_store_that_fails_is_told_in_the_line(context: Context, monkeypatch: p
         raise StoreError("The disk is full; make room.")
 
     monkeypatch.setattr(context.store, "estimate_seconds", fail)
-    line = preflight.preflight_html("t2v", values(), context)
+    line = preflight.preflight_html(T2V, values(), context)
     assert line == '<p class="alert" role="alert">The disk is full; make room.</p>'
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [spec.id for spec in T2V.models])
 def test_every_model_has_examples_that_it_accepts(model: str) -> None:
     prompts = prompts_for(find_model(model))
     assert len(prompts) == 6

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from tests.ui.conftest import Studio
-from ui.gate import MAX_BODY, Gate
+from ui.gate import MAX_BODY, MAX_UPLOAD, Gate
 from ui.server import USER, Access, secured
 from wan_core.schema import Settings
 
@@ -89,7 +89,9 @@ def test_nothing_is_an_api_endpoint(studio: Studio) -> None:
         ("config", {"host": "localhost.evil.example:7860"}, 421),
         ("config", {"origin": "http://evil.example"}, 403),
         ("config", {"origin": "null"}, 403),
-        ("gradio_api/upload", {}, 404),
+        ("gradio_api/upload", {"origin": "http://evil.example"}, 403),
+        ("gradio_api/upload", {"sec-fetch-site": "cross-site"}, 403),
+        ("gradio_api/upload", {"sec-fetch-site": "same-origin"}, 405),  # only POST is known
         ("gradio_api/proxy=http://127.0.0.1/", {}, 404),
         ("gradio_api/file=http://127.0.0.1/", {}, 404),
         ("gradio_api/component_server", {}, 404),
@@ -121,7 +123,30 @@ def test_an_exposed_page_answers_to_any_name() -> None:
 
     client = TestClient(Gate(page, local=False), base_url="http://studio.example")
     assert client.get("/", headers={"origin": "https://tunnel.example"}).text == "page"
-    assert client.get("/gradio_api/upload").status_code == 404
+    assert client.get("/gradio_api/upload").text == "page"
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert client.post("/gradio_api/upload", headers=foreign).status_code == 403
+
+
+def test_only_an_upload_may_be_as_large_as_a_video() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("page")(scope, receive, send)
+
+    client = TestClient(Gate(page, local=True), base_url="http://localhost")
+
+    def status(path: str, length: int) -> int:
+        return client.post(path, headers={"content-length": str(length)}).status_code
+
+    assert status("/gradio_api/upload", MAX_BODY + 1) == 200
+    assert status("/gradio_api/upload", MAX_UPLOAD) == 200
+    assert status("/gradio_api/upload", MAX_UPLOAD + 1) == 413
+    assert status("/gradio_api/upload_progress", MAX_BODY + 1) == 413
+
+
+def test_a_picture_is_uploaded_and_lies_in_the_cache(studio: Studio) -> None:
+    answer = httpx.post(f"{studio.address}gradio_api/upload", files={"files": ("a.png", b"png", "image/png")})
+    assert answer.status_code == 200
+    assert Path(answer.json()[0]).read_bytes() == b"png"
 
 
 def test_a_home_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:

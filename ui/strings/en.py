@@ -4,7 +4,13 @@ from ui.strings.texts import Texts
 
 ENGLISH = Texts(
     title="Wan Studio",
-    tab_text_to_video="Text to Video",
+    tabs={
+        "t2v": "Text to Video",
+        "i2v": "Image to Video",
+        "flf2v": "First–Last Frame",
+        "v2v": "Video to Video",
+        "control": "Control",
+    },
     tab_history="Queue & History",
     model_absent="Unloaded",
     model_starting="Starting",
@@ -21,8 +27,10 @@ ENGLISH = Texts(
     examples="Try one of these",
     resolution="Resolution",
     aspect="Aspect ratio",
+    match_input="Match input",
     duration="Duration",
     duration_of="Duration: {seconds} s · {frames} frames",
+    duration_picture="Duration: a single picture",
     quality="Quality",
     quality_draft="Draft · {steps}",
     quality_balanced="Balanced · {steps}",
@@ -39,6 +47,26 @@ ENGLISH = Texts(
         "The demo knows circles, squares, triangles and stars in red, yellow, green, blue, purple or white, "
         "moving left, right, up or down, growing or bouncing, at night, on grey, in the sky or on earth."
     ),
+    folds={
+        "pictures": "More pictures",
+        "mask": "Mask",
+        "steering": "Steering",
+        "framing": "Framing",
+    },
+    sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
+    sides_help=(
+        "For a region, where its edges lie, from the picture's left and top; "
+        "for outpainting, how much is added on each side."
+    ),
+    join="Join to the video it goes on from",
+    join_help="The file then holds both, one after the other.",
+    draw_mask="Paint what is made anew",
+    draw_mask_help="Over the video's first frame; a mask file is used instead where one is given.",
+    swap="Swap first and last",
+    seen="What the model sees, {width}×{height}",
+    seen_cut=", {percent} % cut away",
+    seen_references="References",
+    picture="a picture",
     clip="{seconds} s",
     videos_count="{count} videos",
     takes="≈{time}",
@@ -78,6 +106,10 @@ ENGLISH = Texts(
     download="Download",
     delete="Delete",
     confirm_delete="Delete this video and its file?",
+    no_tab="No model here does {task} any more.",
+    send_to="Go on with it:",
+    send_last_frame="Continue from last frame",
+    send_picture="Image to Video",
     statuses={
         "queued": "Waiting",
         "running": "Running",

@@ -13,7 +13,7 @@ class Texts:
     """
 
     title: str
-    tab_text_to_video: str
+    tabs: dict[str, str]
     tab_history: str
 
     model_absent: str
@@ -32,8 +32,10 @@ class Texts:
     examples: str
     resolution: str
     aspect: str
+    match_input: str
     duration: str
     duration_of: str
+    duration_picture: str
     quality: str
     quality_draft: str
     quality_balanced: str
@@ -47,6 +49,19 @@ class Texts:
     videos: str
     videos_help: str
     demo_world: str
+
+    folds: dict[str, str]
+    sides: dict[str, str]
+    sides_help: str
+    join: str
+    join_help: str
+    draw_mask: str
+    draw_mask_help: str
+    swap: str
+    seen: str
+    seen_cut: str
+    seen_references: str
+    picture: str
 
     clip: str
     videos_count: str
@@ -79,6 +94,10 @@ class Texts:
     download: str
     delete: str
     confirm_delete: str
+    no_tab: str
+    send_to: str
+    send_last_frame: str
+    send_picture: str
 
     statuses: dict[str, str]
     queue_title: str

@@ -33,7 +33,10 @@ class GenerationRequest(MediaInputs, Steering):
     model: str = _knob("demo", Knob("Model", "The model that makes the video; see `models` for the list."))
     prompt: str = _knob("", Knob("Prompt", "What should be seen: subject, motion, place, light, style."))
     negative_prompt: str | None = _knob(
-        None, Knob("Negative prompt", "What the video should keep away from.", "sampling")
+        None,
+        Knob(
+            "Negative prompt", "What the video should keep away from; when emptied, from nothing.", "sampling"
+        ),
     )
     width: int | None = _knob(
         None, Knob("Width", "Picture width in pixels, a multiple of 16.", low=16, high=4096, step=16)

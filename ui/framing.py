@@ -1,0 +1,116 @@
+"""What a model will see of a picture or video: its size, and how it is cut to it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ui.form import Values
+from ui.inputs import PICTURES
+from ui.strings import Texts
+from wan_core.catalog import find_model
+from wan_core.media.fitting import fit_frames, fit_size, shown_box
+from wan_core.media.read import MediaFacts, probe, read_clip, read_image
+from wan_core.schema import GenerationRequest, MediaError
+from wan_core.schema.inputs import Fit
+
+SHAPING = (*PICTURES, "video")
+"""Inputs that are brought to the size of the video; the first one given decides its shape."""
+
+_SIDE, _REFERENCE_SIDE = 320, 160
+_UNSEEN = 0.005  # of a picture; so little cut away is not worth a word
+
+
+@lru_cache(64)
+def _facts(path: Path, changed: int) -> MediaFacts:
+    return probe(path)
+
+
+def facts_of(path: str) -> MediaFacts:
+    """What a picture or video is; looked at once.
+
+    Raises:
+        MediaError: it cannot be used.
+    """
+    file = Path(path)
+    return _facts(file, _changed(file))
+
+
+def _changed(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError as error:
+        raise MediaError(f"{file.name} is gone; choose the file again.") from error
+
+
+def sized(request: GenerationRequest, values: Values, taken: set[str]) -> GenerationRequest:
+    """The request at the size that its video will have, given the files in the form.
+
+    Raises:
+        MediaError: a file cannot be used.
+    """
+    facts = [facts_of(values[name]) for name in SHAPING if name in taken and values.get(name)]
+    if not facts or not request.match_input:
+        return request
+    spec = find_model(request.model)
+    area = (request.width or 0) * (request.height or 0)
+    width, height = fit_size(area, (facts[0].height, facts[0].width), spec.size_multiple)
+    return request.model_copy(update={"width": width, "height": height})
+
+
+def seen_html(request: GenerationRequest, values: Values, taken: set[str], texts: Texts) -> str:
+    """The pictures, and the video's first frame, as the model will see them; ``request`` is ``sized``.
+
+    Raises:
+        MediaError: a file cannot be used.
+    """
+    width, height = request.width or 16, request.height or 16
+    start = float(values.get("video_start") or 0)
+    given = [values[name] for name in SHAPING if name in taken and values.get(name)]
+    pictures, cut = [], 0.0
+    for path in given:
+        facts, file = facts_of(path), Path(path)
+        left, top, right, bottom = shown_box((facts.height, facts.width), width, height, request.fit)
+        cut = max(cut, 1 - (right - left) * (bottom - top) / (facts.width * facts.height))
+        begin = start if facts.kind == "video" else 0.0
+        pictures.append(_picture(file, _changed(file), (width, height), request.fit, begin))
+    references = [Path(path) for path in values.get("references") or ()] if "references" in taken else []
+    pictures += [_reference(file, _changed(file)) for file in references]
+    if not pictures:
+        return ""
+    words = texts.seen.format(width=width, height=height) if given else texts.seen_references
+    if cut > _UNSEEN:
+        words += texts.seen_cut.format(percent=max(round(cut * 100), 1))
+    images = "".join(f'<img src="{source}" alt="">' for source in pictures)
+    return f'<p class="caption">{escape(words)}</p><div class="thumbs">{images}</div>'
+
+
+@lru_cache(64)
+def _picture(file: Path, changed: int, size: tuple[int, int], fit: Fit, start: float) -> str:
+    """A small copy as the model sees it, as an address of its own content."""
+    if facts_of(str(file)).kind == "video":
+        frame = read_clip(file, start=start, max_frames=1).frames[0]
+    else:
+        frame = read_image(file)
+    scale = min(_SIDE / max(size), 1.0)
+    width, height = (max(round(side * scale), 1) for side in size)
+    return _address(fit_frames([frame], width, height, fit)[0])
+
+
+@lru_cache(64)
+def _reference(file: Path, changed: int) -> str:
+    picture = Image.fromarray(read_image(file))
+    picture.thumbnail((_REFERENCE_SIDE, _REFERENCE_SIDE))
+    return _address(np.asarray(picture))
+
+
+def _address(frame: np.ndarray) -> str:
+    content = io.BytesIO()
+    Image.fromarray(frame).save(content, "WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -1,0 +1,70 @@
+"""Generate and Stop: from a form to jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from ui import form, inputs, masking, memory
+from ui.listening import QUIET, error_html, note_html
+from ui.tabs.making_tab import MakingTab
+from wan_core.catalog import find_model
+from wan_core.media.inputs import InputStore
+from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
+
+if TYPE_CHECKING:
+    from ui.studio import Page
+
+
+def connect(page: Page, tab: MakingTab, saved: gr.BrowserState) -> None:
+    """Generate, which also keeps its settings in the browser, and Stop."""
+    context, drawing = page.context, [tab.drawing] if tab.drawing is not None else []
+
+    def generate(kept: Any, watched: str | None, shown: int, *arguments: Any) -> list[Any]:
+        before, count = len(context.store.queue()), len(tab.controls)
+        values = tab.values(arguments[:count])
+        try:
+            request = _request(tab, values, *arguments[count:])
+            for each in form.several(request, int(values["videos"])):
+                context.executor.submit(each)
+        except (InvalidRequest, MediaError) as error:
+            words = form.sentence(error) if isinstance(error, InvalidRequest) else str(error)
+            return [error_html(words), gr.skip(), watched, *page.look(watched, shown)]
+        words = context.texts.queued_notice.format(count=before) if before else ""
+        kept = memory.settings(kept, tab, request)
+        return [note_html(words), kept, None, *page.look(None, shown, "")]
+
+    def stop(stoppable: str, watched: str | None, shown: int) -> list[Any]:
+        if stoppable:
+            context.executor.cancel(stoppable)
+        return page.look(watched, shown, "")
+
+    first = [tab.notice, saved, page.watched]
+    made = tab.parts["generate"].click(
+        page.reporting(generate, *first, notice=tab.notice),
+        [saved, *page.state, *tab.inputs, *drawing],
+        [*first, *page.outputs],
+        **QUIET,
+    )
+    stopped = tab.parts["stop"].click(
+        page.reporting(stop), [page.stoppable, *page.state], page.outputs, **QUIET
+    )
+    for done in (made, stopped):  # a look that was under way may have put the timer to sleep meanwhile
+        done.then(page.reporting(page.look), page.state, page.outputs, **QUIET)
+
+
+def _request(tab: MakingTab, values: form.Values, drawn: Any = None) -> GenerationRequest:
+    """The request of a form whose files are now kept.
+
+    Raises:
+        InvalidRequest, MediaError: a value or a file is refused.
+    """
+    settings = tab.context.settings
+    store = InputStore(settings.inputs_dir)
+    taken = tab.plan.asked(find_model(values["model"]), values["num_frames"])
+    if "mask" in taken and not values["mask"] and (painted := masking.painted(drawn)) is not None:
+        values = {**values, "mask": str(masking.write(painted, settings.home / "cache"))}
+    given = inputs.to_fields(values, taken, lambda path: store.keep(Path(path)))
+    return form.to_request(tab.plan, values, given)

@@ -1,0 +1,130 @@
+"""From a result back into a form: its settings, its seed, its last frame, the video itself."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from PIL import Image
+
+from ui import inputs, panel
+from ui.listening import QUIET, error_html, reporting
+from ui.tabs.making_tab import MakingTab, narrow_after
+from ui.tabs.plans import plan_of
+from wan_core.catalog import ModelSpec, find_model
+from wan_core.jobs.job import Job
+from wan_core.media.inputs import InputStore
+from wan_core.media.read import read_last_frames
+from wan_core.schema import InvalidRequest, MediaError
+
+if TYPE_CHECKING:
+    from ui.studio import Page
+
+
+def connect(page: Page) -> None:
+    """Reuse settings, take the seed, and send to another tab."""
+    _connect_reuse(page)
+    for tab in page.tabs:
+        if tab.key in page.panel.send:
+            _connect_send(page, tab)
+
+
+def _connect_reuse(page: Page) -> None:
+    store, right, texts = page.context.store, page.panel, page.context.texts
+    outputs = [part for tab in page.tabs for part in tab.outputs.values()]
+
+    def reuse(showing: str) -> list[Any]:
+        job = store.get(showing)
+        if job is None:
+            return [gr.skip()] * (len(outputs) + 2)
+        request = job.result.request if job.result else job.request
+        key = plan_of(request.task).key
+        if key not in [tab.key for tab in page.tabs]:
+            complaint = error_html(texts.no_tab.format(task=request.task))
+            return [*[gr.skip()] * (len(outputs) + 1), complaint]
+        updates = [
+            update
+            for tab in page.tabs
+            for update in tab.in_order(tab.restore(request) if tab.key == key else {})
+        ]
+        return [*updates, gr.Tabs(selected=key), ""]
+
+    everything = [*outputs, page.strip, right.notice]
+    event = right.reuse.click(reporting(reuse, everything, right.notice), page.showing, everything, **QUIET)
+    _refit(page.tabs, event)
+
+    def take_seed(event: gr.EventData) -> list[int]:
+        return [int(event.seed)] * len(page.tabs)
+
+    seeds = [tab.controls["seed"] for tab in page.tabs]
+    right.status.take(take_seed, None, seeds, **QUIET)
+
+
+def _connect_send(page: Page, tab: MakingTab) -> None:
+    """Put the result shown into ``tab`` and go there."""
+    right = page.panel
+    outputs = [*tab.outputs.values(), page.strip, right.notice]
+
+    def send(showing: str, model: str) -> list[Any]:
+        job = page.context.store.get(showing)
+        if job is None or job.result is None:
+            return [gr.skip()] * len(outputs)
+        try:
+            values = _given(job, tab)
+            spec = taker(tab, model, values)
+        except (InvalidRequest, MediaError) as error:
+            return [*[gr.skip()] * (len(outputs) - 1), error_html(str(error))]
+        if spec.id == model:  # the rest of the form stays as it is
+            updates = {name: gr.update(value=value) for name, value in values.items()}
+            updates["join"] = gr.update(value=True, visible=bool(values.get("continues")))
+        else:
+            updates = tab.model_updates(spec, {**tab.default_values(spec), **values, "model": spec.id})
+        return [*tab.in_order({**updates, "notice": ""}), gr.Tabs(selected=tab.key), ""]
+
+    event = right.send[tab.key].click(
+        reporting(send, outputs, right.notice), [page.showing, tab.controls["model"]], outputs, **QUIET
+    )
+    _refit([tab], event)
+
+
+def _refit(tabs: Sequence[MakingTab], event: Any) -> None:
+    fitted = narrow_after(event, tabs)
+    fitted.then(None, None, None, js="() => window.wanStudio.tellAgain()", **QUIET)
+
+
+def _given(job: Job, tab: MakingTab) -> dict[str, Any]:
+    """The values of the tab's controls that a result brings along.
+
+    Raises:
+        MediaError: its file cannot be read.
+    """
+    result, settings = job.result.video, tab.context.settings
+    store, prompt = InputStore(settings.inputs_dir), {"prompt": job.request.prompt}
+    if tab.key != "i2v":
+        return {**prompt, "video": str(store.path(store.keep(result)))}
+    if panel.is_picture(result):
+        return {**prompt, "image": str(store.path(store.keep(result))), "continues": "", "join": True}
+    folder = settings.home / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = folder / f"last-{uuid.uuid4().hex}.png"
+    Image.fromarray(read_last_frames(result, 1).frames[-1]).save(frame)
+    image = store.path(store.keep(Path(frame)))
+    frame.unlink()
+    return {**prompt, "image": str(image), "continues": store.keep(result), "join": True}
+
+
+def taker(tab: MakingTab, model: str, values: dict[str, Any]) -> ModelSpec:
+    """The tab's model that takes what is sent: the one chosen if it does, else the first that does.
+
+    Raises:
+        InvalidRequest: the model chosen is not known any more.
+    """
+    needed = {name for name in values if name in inputs.FILES}
+    takers = [spec for spec in tab.plan.models if needed <= tab.plan.taken(spec)]
+    chosen = find_model(model)
+    if chosen in takers or not takers:
+        return chosen
+    return next((spec for spec in takers if tab.context.has(spec)), takers[0])

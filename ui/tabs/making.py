@@ -1,0 +1,159 @@
+"""A tab that makes something of a prompt and, but for the first, of what is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ui import choices, form, framing, inputs, preflight
+from ui.context import Context
+from ui.listening import QUIET
+from ui.tabs.layout import lay_out
+from ui.tabs.making_tab import MakingTab
+from ui.tabs.plans import TabPlan
+from wan_core.catalog import find_model
+from wan_core.media.read import read_first_frame
+from wan_core.schema import InvalidRequest, MediaError
+
+_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
+"""Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
+
+_TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox)
+_SEEN_BY = ("model", "resolution", "aspect", "fit", "video_start", *framing.SHAPING, "references")
+"""Controls that decide what the model sees."""
+
+
+def build(context: Context, plan: TabPlan) -> MakingTab:
+    """Lay a tab out and connect what concerns nothing outside it."""
+    tab = MakingTab(context, plan)
+    lay_out(tab, tab.first_model)
+    _connect_choices(tab)
+    _connect_prompt(tab)
+    _connect_telling(tab)
+    _connect_files(tab)
+    return tab
+
+
+def _connect_choices(tab: MakingTab) -> None:
+    """Listen to people only (``input``): while a handler fills many controls, they contradict each other."""
+    controls = tab.controls
+
+    def choose_model(model: str, aspect: str) -> list[Any]:
+        spec = find_model(model)
+        return tab.in_order(tab.model_updates(spec, tab.default_values(spec)))
+
+    def choose_resolution(model: str, resolution: str, aspect: str) -> Any:
+        spec = find_model(model)
+        sizes = choices.sizes_by_choice(spec).get(resolution, {})
+        offered = form.aspect_choices(list(sizes), tab.matches(spec), tab.context.texts)
+        held = [value for _, value in offered]
+        return gr.update(choices=offered, value=aspect if aspect in held else next(iter(held), None))
+
+    def choose_quality(model: str, quality: str) -> int:
+        return choices.steps_for(find_model(model))[quality]
+
+    def name_quality(model: str, steps: int) -> str | None:
+        return choices.quality_of(find_model(model), steps)
+
+    model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
+    resolution, aspect = controls["resolution"], controls["aspect"]
+    filled = model.input(choose_model, [model, aspect], list(tab.outputs.values()), **QUIET)
+    tab.refit_after(filled)
+    chosen = (
+        resolution.input(choose_resolution, [model, resolution, aspect], aspect, **QUIET),
+        quality.input(choose_quality, [model, quality], steps, **QUIET),
+        tab.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
+    )
+    for event in chosen:
+        tab.tell_after(event)
+    steps.input(name_quality, [model, steps], quality, **QUIET)
+
+
+def _connect_prompt(tab: MakingTab) -> None:
+    prompt, notice = tab.controls["prompt"], tab.notice
+
+    def take_example(event: gr.EventData) -> tuple[str, str]:
+        return str(event.prompt), ""
+
+    def own_negative(model: str) -> str:
+        return find_model(model).defaults.negative_prompt
+
+    if "examples" in tab.parts:
+        tab.parts["examples"].pick(take_example, None, [prompt, notice], **QUIET)
+    prompt.input(None, None, notice, js="() => ''", **QUIET)
+    negative = tab.controls["negative_prompt"]
+    tab.parts["reset"].click(own_negative, tab.controls["model"], negative, **QUIET)
+
+
+def _connect_telling(tab: MakingTab) -> None:
+    """The pre-flight line follows every control; so does, where files are given, what the model sees."""
+    controls, parts = tab.controls, tab.parts
+    seen_by = [controls[name] for name in _SEEN_BY if name in controls]
+    files = [controls[name] for name in inputs.FILES if name in controls]
+
+    def see(*arguments: Any) -> list[Any]:
+        return [_seen_html(tab, tab.values(arguments)), *tab.tell(*arguments)]
+
+    told_by = [
+        part
+        for name, part in controls.items()
+        if name not in _TOLD_OTHERWISE and isinstance(part, _TYPED) and part not in seen_by
+    ]
+    _listen(tab, [*(part.input for part in told_by), parts["again"].click], tab.tell, tab.told)
+    typed = [part.input for part in seen_by if part not in files and part is not controls["model"]]
+    if files:
+        _listen(tab, [*typed, *(part.change for part in files)], see, [parts["seen"], *tab.told])
+    else:
+        _listen(tab, typed, tab.tell, tab.told)
+
+
+def _listen(tab: MakingTab, events: list[Any], handler: Any, outputs: list[gr.components.Component]) -> None:
+    gr.on(events, handler, tab.inputs, outputs, trigger_mode="always_last", **QUIET)
+
+
+def _seen_html(tab: MakingTab, values: form.Values) -> str:
+    try:
+        taken = tab.plan.taken(find_model(values["model"]))
+        return framing.seen_html(preflight.foreseen(tab.plan, values), values, taken, tab.context.texts)
+    except (InvalidRequest, MediaError):  # the pre-flight line says it
+        return ""
+
+
+def _connect_files(tab: MakingTab) -> None:
+    """What is given: swapped, its length taken, painted on."""
+    controls = tab.controls
+    if "swap" in tab.parts:
+        pair = [controls["image"], controls["last_image"]]
+        tab.parts["swap"].click(None, pair, pair, js="(first, last) => [last, first]", **QUIET)
+    if "video" in controls:
+        _connect_video(tab)
+
+
+def _connect_video(tab: MakingTab) -> None:
+    controls = tab.controls
+
+    def take_length(path: str | None, model: str, fps: float) -> Any:
+        if not path:
+            return gr.skip()
+        try:
+            seconds = framing.facts_of(path).seconds
+        except MediaError:
+            return gr.skip()
+        spec = find_model(model)
+        low, _ = form.clip_range(spec)
+        whole = int(max(seconds * (fps or spec.defaults.fps) - 1, 0)) // 4 * 4 + 1
+        return min(max(whole, low), spec.defaults.num_frames)
+
+    def paint_on(path: str | None) -> Any:
+        try:
+            frame = read_first_frame(Path(path)) if path else None
+        except MediaError:
+            frame = None
+        return frame if frame is None else {"background": frame, "layers": [], "composite": None}
+
+    video, frames = controls["video"], controls["num_frames"]
+    tab.tell_after(video.upload(take_length, [video, controls["model"], controls["fps"]], frames, **QUIET))
+    if tab.drawing is not None:
+        video.change(paint_on, video, tab.drawing, **QUIET)

@@ -1,0 +1,69 @@
+"""Components that take a file in and hand over its place, untouched: our own code reads it.
+
+Gradio's own open pictures and convert videos before a handler is called, and fail there in their own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+
+class Picture(gr.Image):
+    """A picture of any kind; its value is a path."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        return payload and payload.path
+
+    def postprocess(self, value: str | None) -> Any:
+        return _file(value, self.data_model)
+
+
+class Clip(gr.Video):
+    """A video of any kind; its value is a path."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> str | None:
+        return payload and payload.path
+
+    def postprocess(self, value: str | None) -> FileData | None:
+        return _file(value, FileData)
+
+
+def in_browser(update: Any, part: gr.components.Component, link: Callable[[Path], str | None]) -> Any:
+    """An update as the browser takes it from its own scripts: choices are pairs of title and value, and a
+    file is its place and its address, which ``link`` tells.
+    """
+    if not isinstance(update, dict):
+        return gr.update(value=update)
+    changed = dict(update)
+    if "choices" in changed:
+        changed["choices"] = [
+            choice if isinstance(choice, tuple) else (str(choice), choice) for choice in changed["choices"]
+        ]
+    if changed.get("value") and isinstance(part, Picture | Clip | gr.File):
+        paths = changed["value"]
+        files = [_described(Path(path), link) for path in ([paths] if isinstance(paths, str) else paths)]
+        changed["value"] = files[0] if isinstance(paths, str) else files
+    return changed
+
+
+def _described(path: Path, link: Callable[[Path], str | None]) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "url": link(path),
+        "orig_name": path.name,
+        "size": path.stat().st_size,
+        "meta": {"_type": "gradio.FileData"},
+    }
+
+
+def _file(path: str | None, model: Any) -> Any:
+    return model(path=str(path), orig_name=str(path).rsplit("/", 1)[-1]) if path else None
