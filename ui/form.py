@@ -107,14 +107,19 @@ def control(name: str, value: Any, key: str) -> gr.components.Component:
         return gr.Checkbox(**common)
     if str in (kind, *get_args(kind)):
         return gr.Textbox(lines=3, max_lines=8, **common)
-    if value is None or knob.high > _LONGEST_SLIDER:
+    if value is None:  # gradio's Number shows and sends a 0 for nothing
+        return gr.Textbox(max_lines=1, min_width=100, **{**common, "value": ""})
+    if knob.high > _LONGEST_SLIDER:
         return gr.Number(min_width=100, **common)
     return gr.Slider(knob.low, knob.high, step=knob.step, buttons=[], **common)
 
 
 def shown_value(name: str, value: Any) -> Any:
-    """A field's value as its control holds it."""
-    return "" if value is None and choices_of(name) else value
+    """A field's value as its control holds it: what may be left open is text, as it may be empty."""
+    if value is None:
+        return ""
+    is_open = GenerationRequest.model_fields[name].default is None and not choices_of(name)
+    return f"{value:g}" if is_open else value
 
 
 def plain_fields() -> list[str]:

@@ -20,8 +20,11 @@ from wan_core.media.read import MediaFacts, probe, read_clip, read_image
 from wan_core.schema import GenerationRequest, MediaError
 from wan_core.schema.inputs import Fit
 
-SHAPING = (*PICTURES, "video")
-"""Inputs that are brought to the size of the video; the first one given decides its shape."""
+SHAPED = ("video", *PICTURES)
+"""Inputs that are brought to the size of the clip."""
+
+_SHAPING = ("video", "image")
+"""Inputs that the clip takes its shape from, the first that is given."""
 
 _SIDE, _REFERENCE_SIDE = 320, 160
 _UNSEEN = 0.005  # of a picture; so little cut away is not worth a word
@@ -49,18 +52,25 @@ def _changed(file: Path) -> int:
         raise MediaError(f"{file.name} is gone; choose the file again.") from error
 
 
-def sized(request: GenerationRequest, values: Values, taken: set[str]) -> GenerationRequest:
+def sized(request: GenerationRequest, values: Values, taken: set[str], inputs_dir: Path) -> GenerationRequest:
     """The request at the size that its video will have, given the files in the form.
+
+    ``inputs_dir`` is where a video lies that is gone on from.
 
     Raises:
         MediaError: a file cannot be used.
     """
-    facts = [facts_of(values[name]) for name in SHAPING if name in taken and values.get(name)]
-    if not facts or not request.match_input:
+    facts = {name: facts_of(values[name]) for name in SHAPED if name in taken and values.get(name)}
+    before = values.get("continues") if values.get("join") and "continues" in taken else None
+    if before:  # what is joined has one size
+        clip = facts_of(str(inputs_dir / before))
+        return request.model_copy(update={"width": clip.width, "height": clip.height})
+    leading = next((facts[name] for name in _SHAPING if name in facts), None)
+    if leading is None or not request.match_input:
         return request
     spec = find_model(request.model)
     area = (request.width or 0) * (request.height or 0)
-    width, height = fit_size(area, (facts[0].height, facts[0].width), spec.size_multiple)
+    width, height = fit_size(area, (leading.height, leading.width), spec.size_multiple)
     return request.model_copy(update={"width": width, "height": height})
 
 
@@ -72,21 +82,36 @@ def seen_html(request: GenerationRequest, values: Values, taken: set[str], texts
     """
     width, height = request.width or 16, request.height or 16
     start = float(values.get("video_start") or 0)
-    given = [values[name] for name in SHAPING if name in taken and values.get(name)]
-    pictures, cut = [], 0.0
-    for path in given:
-        facts, file = facts_of(path), Path(path)
-        left, top, right, bottom = shown_box((facts.height, facts.width), width, height, request.fit)
-        cut = max(cut, 1 - (right - left) * (bottom - top) / (facts.width * facts.height))
-        begin = start if facts.kind == "video" else 0.0
-        pictures.append(_picture(file, _changed(file), (width, height), request.fit, begin))
+    given = [Path(values[name]) for name in SHAPED if name in taken and values.get(name)]
+    parts = []
+    if given:
+        facts = [facts_of(str(file)) for file in given]
+        change = max(_change(fact, (width, height), request.fit) for fact in facts)
+        begins = [start if fact.kind == "video" else 0.0 for fact in facts]
+        pictures = [
+            _picture(file, _changed(file), (width, height), request.fit, begin)
+            for file, begin in zip(given, begins, strict=True)
+        ]
+        words = (texts.seen_as if change > _UNSEEN else texts.seen_whole).format(
+            width=width, height=height, change=texts.changes[request.fit].format(percent=round(change * 100))
+        )
+        parts.append(_row(words, pictures if change > _UNSEEN else []))
     references = [Path(path) for path in values.get("references") or ()] if "references" in taken else []
-    pictures += [_reference(file, _changed(file)) for file in references]
-    if not pictures:
-        return ""
-    words = texts.seen.format(width=width, height=height) if given else texts.seen_references
-    if cut > _UNSEEN:
-        words += texts.seen_cut.format(percent=max(round(cut * 100), 1))
+    if references:
+        parts.append(_row(texts.seen_references, [_reference(file, _changed(file)) for file in references]))
+    return "".join(parts)
+
+
+def _change(facts: MediaFacts, size: tuple[int, int], fit: Fit) -> float:
+    """The part of the picture that is cut away, or of the video that is border, or by how much it is bent."""
+    if fit == "crop":
+        left, top, right, bottom = shown_box((facts.height, facts.width), *size, fit)
+        return 1 - (right - left) * (bottom - top) / (facts.width * facts.height)
+    narrower, wider = sorted((facts.width / facts.height, size[0] / size[1]))
+    return 1 - narrower / wider
+
+
+def _row(words: str, pictures: list[str]) -> str:
     images = "".join(f'<img src="{source}" alt="">' for source in pictures)
     return f'<p class="caption">{escape(words)}</p><div class="thumbs">{images}</div>'
 

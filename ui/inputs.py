@@ -96,7 +96,8 @@ def to_fields(values: Mapping[str, Any], taken: set[str], keep: Keep) -> dict[st
 
 
 def _plain(name: str, values: Mapping[str, Any], keep: Keep) -> Any:
-    return values.get(name)
+    value = values.get(name)
+    return value.strip() if isinstance(value, str) else value
 
 
 def _kept(name: str, values: Mapping[str, Any], keep: Keep) -> InputName | None:

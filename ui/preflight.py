@@ -16,7 +16,7 @@ from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, Store
 def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     """Size, length, expected time and download of the form's request, or what is wrong with it."""
     try:
-        request = foreseen(plan, values)
+        request = foreseen(plan, values, context)
         validate(form.awaiting(plan, request))
         facts = " · ".join(escape(fact) for fact in facts_of(request, int(values["videos"]), context))
     except InvalidRequest as error:
@@ -31,7 +31,7 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     return f'<p class="facts">{facts}</p>{note}'
 
 
-def foreseen(plan: TabPlan, values: form.Values) -> GenerationRequest:
+def foreseen(plan: TabPlan, values: form.Values, context: Context) -> GenerationRequest:
     """The form's request at the size it will have; nothing is kept yet, so files stand under a made-up name.
 
     Raises:
@@ -39,7 +39,7 @@ def foreseen(plan: TabPlan, values: form.Values) -> GenerationRequest:
     """
     taken = plan.asked(find_model(values["model"]), values["num_frames"])
     request = form.to_request(plan, values, inputs.to_fields(values, taken, form.unkept))
-    return framing.sized(request, values, taken)
+    return framing.sized(request, values, taken, context.settings.inputs_dir)
 
 
 def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[str]:

@@ -40,7 +40,9 @@ def _connect_reuse(page: Page) -> None:
         job = store.get(showing)
         if job is None:
             return [gr.skip()] * (len(outputs) + 2)
-        request = job.result.request if job.result else job.request
+        request = job.request  # the result's own says what its media made of size and length
+        if job.result and request.seed == -1:
+            request = request.model_copy(update={"seed": job.result.request.seed})
         key = plan_of(request.task).key
         if key not in [tab.key for tab in page.tabs]:
             complaint = error_html(texts.no_tab.format(task=request.task))

@@ -9,7 +9,7 @@ import numpy as np
 
 from wan_core.catalog import resolve
 from wan_core.media.metadata import request_metadata
-from wan_core.media.write import animated_webp, new_video_path, write_poster, write_video
+from wan_core.media.write import animated_webp, new_video_path, write_image, write_poster, write_video
 from wan_core.schema import (
     Emit,
     GenerationFailed,
@@ -62,8 +62,12 @@ def fake_run(settings: Settings) -> Callable[..., GenerationResult]:
         if request.prompt == FAILING_PROMPT:
             raise GenerationFailed("The video came out as NaN; try another seed.")
         settings.outputs_dir.mkdir(parents=True, exist_ok=True)
-        video = new_video_path(settings.outputs_dir, job_id)
-        write_video([frames], video, request.fps, request.crf, request_metadata(request))
+        if request.task == "t2i":
+            video = new_video_path(settings.outputs_dir, job_id, f".{request.image_format}")
+            write_image(frames[0], video, request.image_format, request_metadata(request))
+        else:
+            video = new_video_path(settings.outputs_dir, job_id)
+            write_video([frames], video, request.fps, request.crf, request_metadata(request))
         write_poster(frames[len(frames) // 2], video.with_suffix(".webp"))
         return GenerationResult(
             video=video,

@@ -58,8 +58,9 @@ class Texts:
     draw_mask: str
     draw_mask_help: str
     swap: str
-    seen: str
-    seen_cut: str
+    seen_as: str
+    seen_whole: str
+    changes: dict[str, str]
     seen_references: str
     picture: str
 

@@ -123,7 +123,7 @@ def _steering(tab: MakingTab) -> None:
     first = [name for name in tab.plan.first if name not in inputs.FILES and name in tab.plan.inputs]
     if first:
         with gr.Row():
-            for name in first:
+            for name in inputs.names(first):
                 tab.controls[name] = inputs.build(name, tab.key, tab.context.texts)
 
 
@@ -219,7 +219,7 @@ def _fold(tab: MakingTab, name: str, spec: ModelSpec, values: dict[str, Any]) ->
             _drawing(tab)
         if "match_input" in offered:
             _aspect(tab, values)
-        with gr.Row():
+        with gr.Column(min_width=0) if name == "steering" else gr.Row():
             for control in inputs.names(offered):
                 if control not in inputs.SIDES:
                     tab.controls[control] = inputs.build(control, tab.key, texts)

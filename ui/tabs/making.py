@@ -21,7 +21,7 @@ _TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality"
 """Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
 
 _TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox)
-_SEEN_BY = ("model", "resolution", "aspect", "fit", "video_start", *framing.SHAPING, "references")
+_SEEN_BY = ("model", "resolution", "aspect", "fit", "video_start", *framing.SHAPED, "references")
 """Controls that decide what the model sees."""
 
 
@@ -93,8 +93,8 @@ def _connect_telling(tab: MakingTab) -> None:
     seen_by = [controls[name] for name in _SEEN_BY if name in controls]
     files = [controls[name] for name in inputs.FILES if name in controls]
 
-    def see(*arguments: Any) -> list[Any]:
-        return [_seen_html(tab, tab.values(arguments)), *tab.tell(*arguments)]
+    def see(*arguments: Any) -> str:
+        return _seen_html(tab, tab.values(arguments))
 
     told_by = [
         part
@@ -103,20 +103,22 @@ def _connect_telling(tab: MakingTab) -> None:
     ]
     _listen(tab, [*(part.input for part in told_by), parts["again"].click], tab.tell, tab.told)
     typed = [part.input for part in seen_by if part not in files and part is not controls["model"]]
-    if files:
-        _listen(tab, [*typed, *(part.change for part in files)], see, [parts["seen"], *tab.told])
-    else:
+    if not files:
         _listen(tab, typed, tab.tell, tab.told)
+        return
+    # told only then: what an upload changes besides is in the form by that time
+    tab.tell_after(_listen(tab, [*typed, *(part.change for part in files)], see, parts["seen"]))
 
 
-def _listen(tab: MakingTab, events: list[Any], handler: Any, outputs: list[gr.components.Component]) -> None:
-    gr.on(events, handler, tab.inputs, outputs, trigger_mode="always_last", **QUIET)
+def _listen(tab: MakingTab, events: list[Any], handler: Any, outputs: Any) -> Any:
+    return gr.on(events, handler, tab.inputs, outputs, trigger_mode="always_last", **QUIET)
 
 
 def _seen_html(tab: MakingTab, values: form.Values) -> str:
     try:
         taken = tab.plan.taken(find_model(values["model"]))
-        return framing.seen_html(preflight.foreseen(tab.plan, values), values, taken, tab.context.texts)
+        request = preflight.foreseen(tab.plan, values, tab.context)
+        return framing.seen_html(request, values, taken, tab.context.texts)
     except (InvalidRequest, MediaError):  # the pre-flight line says it
         return ""
 

@@ -56,7 +56,7 @@ class TabPlan:
 
 TABS = (
     TabPlan("t2v", ("t2v", "t2i")),
-    TabPlan("i2v", ("i2v",), ("image",)),
+    TabPlan("i2v", ("i2v",), ("image", "continues")),
     TabPlan("flf2v", ("flf2v",), ("image", "last_image")),
     TabPlan("v2v", ("v2v",), ("video", "strength")),
     TabPlan("control", ("control",), ("video", "preprocess", "camera_motion", "camera_path")),
