@@ -16,7 +16,7 @@ from tests.ui.test_page import VIDEO_PLAYS, wait_until_done
 from wan_core.catalog import MODELS, TaskInputs, find_model
 from wan_core.jobs.job import Job
 from wan_core.media.inputs import InputStore
-from wan_core.media.read import read_image, read_last_frames
+from wan_core.media.read import read_image, read_last_frames, read_mask_image
 from wan_core.media.write import write_video
 
 pytestmark = pytest.mark.browser
@@ -136,7 +136,7 @@ def test_first_and_last_are_asked_for_swapped_and_framed(
     give(page, "flf2v", "last_image", files / "last.png")
     expect(page.locator("#flf2v-seen img")).to_have_count(2)
     page.locator("#flf2v-swap").click()
-    page.locator("#flf2v-framing > button").click()
+    page.locator("#flf2v-framing_fold > button").click()
     page.get_by_label("1:1").locator("visible=true").check()
     expect(page.locator("#flf2v-preflight")).to_contain_text("64×64")
     expect(page.locator("#flf2v-seen")).to_contain_text("64×64, 33 % cut away")
@@ -155,7 +155,7 @@ def test_a_video_is_changed_from_a_moment_on_with_a_strength(
     expect(page.locator("#v2v-preflight")).to_contain_text("64×64 · 1.6 s")  # the clip is 2 s long
     expect(page.locator("#v2v-seen")).to_contain_text("The model sees all of it, at 64×64.")
     page.locator("#v2v-strength input[type=number]").fill("0.4")
-    page.locator("#v2v-framing > button").click()
+    page.locator("#v2v-framing_fold > button").click()
     page.locator("#v2v-video_start input").fill("0.5")
     page.locator("#v2v-video_end textarea, #v2v-video_end input").first.fill("soon")
     page.locator("#v2v-video_start input").press("Tab")
@@ -174,7 +174,7 @@ def test_control_takes_references_and_refuses_what_does_not_fit(
     page.locator("#control-prompt textarea").fill("nothing given")
     page.locator("#control-generate").click()
     expect(page.locator("#control-notice .alert")).to_contain_text("nothing is given that could steer")
-    page.locator("#control-pictures > button").click()
+    page.locator("#control-pictures_fold > button").click()
     give(page, "control", "references", files / "first.png", files / "last.png")
     expect(page.locator("#control-seen img")).to_have_count(2)
     expect(page.locator("#control-image")).to_be_hidden()  # this model takes none
@@ -226,6 +226,27 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
     expect(page.locator("#i2v-seed input")).to_have_value(str(longer.seed))
     again = make(studio, page, "i2v", "and goes on once more").request
     assert (again.image, again.continues, again.seed) == (longer.image, longer.continues, longer.seed)
+
+
+def test_what_is_painted_is_the_mask(studio: Studio, open_page: OpenPage, files: Path) -> None:
+    page = open_page(studio.address)
+    open_tab(page, "v2v")
+    give(page, "v2v", "video", files / "clip.mp4")
+    expect(page.locator("#v2v-preflight")).to_contain_text("64×64 · 1.6 s")
+    page.locator("#v2v-mask_fold > button").click()
+    canvas = page.locator("#v2v-drawing canvas").first
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)  # the editor lays the video's first frame under
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 - 20, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 20, box["y"] + box["height"] / 2, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    request = make(studio, page, "v2v", "only the middle").request
+    mask = read_mask_image(kept(studio, request.mask))
+    assert mask.shape == (64, 64)
+    assert (mask[32, 32], mask[2, 2]) == (255, 0)
 
 
 def test_what_is_no_picture_is_one_sentence(studio: Studio, open_page: OpenPage, files: Path) -> None:

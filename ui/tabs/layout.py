@@ -213,7 +213,7 @@ def _fold(tab: MakingTab, name: str, spec: ModelSpec, values: dict[str, Any]) ->
         return
     texts, before = tab.context.texts, set(tab.controls)
     with gr.Accordion(
-        texts.folds[name], open=False, elem_id=f"{tab.key}-{name}", elem_classes="fold"
+        texts.folds[name], open=False, elem_id=f"{tab.key}-{name}_fold", elem_classes="fold"
     ) as tab.folds[name]:
         if name == "mask":
             _drawing(tab)
