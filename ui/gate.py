@@ -83,8 +83,11 @@ class Gate:
             return _refuse(403)
         if "transfer-encoding" in headers:
             return _refuse(411)
-        length, most = headers.get("content-length", "0"), MAX_UPLOAD if path == _UPLOAD else MAX_BODY
-        if not length.isdecimal() or int(length) > most:
+        length = headers.get("content-length", "0")
+        if path == _UPLOAD:
+            if not length.isdecimal() or int(length) > MAX_UPLOAD:
+                return PlainTextResponse(_TOO_LARGE, 413)
+        elif not length.isdecimal() or int(length) > MAX_BODY:
             return _refuse(413)
         return None
 
@@ -96,6 +99,7 @@ _WORDS = {
     413: "The request is too large.",
     421: "This page is only served under the name of this machine.",
 }
+_TOO_LARGE = f"The file is larger than {MAX_UPLOAD // 2**20} MiB; shorten it or make it smaller."
 
 
 def _refuse(status: int) -> PlainTextResponse:

@@ -45,7 +45,7 @@ _FILE_TYPES = {
     "mask": ["image", "video"],
     "camera_poses": [".txt", ".json"],
 }
-_HEIGHT, _FILE_HEIGHT = 190, 120
+_HEIGHT, _FILE_HEIGHT = 190, 150
 
 Keep = Callable[[Path], InputName]
 

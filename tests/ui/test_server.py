@@ -59,12 +59,13 @@ def test_the_page_process_never_imports_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_only_outputs_and_previews_are_served(studio: Studio) -> None:
+def test_only_outputs_previews_and_inputs_are_served(studio: Studio) -> None:
     settings = studio.context.settings
-    (settings.outputs_dir / "seen.txt").write_text("seen")
     (settings.home / "hidden.txt").write_text("hidden")
     base = f"{studio.address}gradio_api/file="
-    assert httpx.get(f"{base}{settings.outputs_dir}/seen.txt").text == "seen"
+    for folder in (settings.outputs_dir, settings.previews_dir, settings.inputs_dir):
+        (folder / "seen.txt").write_text("seen")
+        assert httpx.get(f"{base}{folder}/seen.txt").text == "seen"
     refused = [
         settings.home / "hidden.txt",
         settings.store_path,

@@ -31,6 +31,7 @@ ENGLISH = Texts(
     duration="Duration",
     duration_of="Duration: {seconds} s · {frames} frames",
     duration_picture="Duration: a single picture",
+    picture_help="A single frame makes a picture.",
     quality="Quality",
     quality_draft="Draft · {steps}",
     quality_balanced="Balanced · {steps}",

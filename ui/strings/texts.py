@@ -36,6 +36,7 @@ class Texts:
     duration: str
     duration_of: str
     duration_picture: str
+    picture_help: str
     quality: str
     quality_draft: str
     quality_balanced: str

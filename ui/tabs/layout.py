@@ -148,6 +148,7 @@ def _choices(tab: MakingTab, spec: ModelSpec, values: dict[str, Any]) -> None:
         value=values["num_frames"],
         step=frames.step,
         label=texts.duration,
+        info=texts.picture_help if "t2i" in tab.plan.tasks else None,
         buttons=[],
         elem_id=f"{key}-num_frames",
         elem_classes=_FIELD,
