@@ -268,3 +268,13 @@ def test_no_tab_is_too_wide_or_too_full(studio: Studio, open_page: OpenPage, wid
         assert page.evaluate("document.documentElement.scrollWidth") == width
         seen = page.locator("#inputs .field:visible, .go button:visible, .seed-row button:visible")
         assert 0 < seen.count() <= 10, key
+
+
+def test_the_header_and_the_result_stay_in_sight(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address, viewport={"width": 1280, "height": 600})
+    page.mouse.move(200, 300)
+    page.mouse.wheel(0, 300)
+    page.wait_for_function("window.scrollY > 100")
+    top = "(id) => document.getElementById(id).getBoundingClientRect().top"
+    assert page.evaluate(top, "header") == 0
+    assert page.evaluate(top, "panel") > 0
