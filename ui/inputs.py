@@ -35,6 +35,9 @@ CONTROLS: dict[str, tuple[str, ...]] = {
 JOINING = {"continues", "join"}
 """Controls that are seen only where something is gone on from."""
 
+BUILDING = {*SIDES, "kept_frames"}
+"""Controls that are seen only where a mask is built from them."""
+
 _BUILDERS_USE = {
     "region": ("region",),
     "outpaint": ("outpaint",),
@@ -53,6 +56,11 @@ Keep = Callable[[Path], InputName]
 def names(taken: Iterable[str]) -> list[str]:
     """The controls of some request fields."""
     return list(dict.fromkeys(control for field in taken for control in CONTROLS.get(field, (field,))))
+
+
+def building(builder: str | None) -> set[str]:
+    """The controls of ``BUILDING`` that a way to build masks uses."""
+    return set(names(field for field, builders in _BUILDERS_USE.items() if builder in builders))
 
 
 def build(name: str, key: str, texts: Texts) -> gr.components.Component:

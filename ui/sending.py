@@ -83,7 +83,8 @@ def _connect_send(page: Page, tab: MakingTab) -> None:
             updates = {name: gr.update(value=value) for name, value in values.items()}
             updates["join"] = gr.update(value=True, visible=bool(values.get("continues")))
         else:
-            updates = tab.model_updates(spec, {**tab.default_values(spec), **values, "model": spec.id})
+            values = {**tab.default_values(spec), "mask_builder": "none", **values, "model": spec.id}
+            updates = tab.model_updates(spec, values)
         return [*tab.in_order({**updates, "notice": ""}), gr.Tabs(selected=tab.key), ""]
 
     event = right.send[tab.key].click(

@@ -43,9 +43,9 @@ def test_every_input_of_any_model_has_a_place_in_its_tab(context: Context) -> No
         assert set(inputs.names(plan.inputs)) <= set(tab.controls), plan.key
         for spec in plan.models:
             updates = tab.model_updates(spec, tab.default_values(spec))
-            offered = set(inputs.names(plan.inputs)) - inputs.JOINING
-            seen = {name for name in offered if updates[name]["visible"]}
-            assert seen == set(inputs.names(plan.taken(spec))) - inputs.JOINING, (plan.key, spec.id)
+            always = set(inputs.names(plan.inputs)) - inputs.JOINING - inputs.BUILDING
+            seen = {name for name in always if updates[name]["visible"]}
+            assert seen == set(inputs.names(plan.taken(spec))) & always, (plan.key, spec.id)
 
 
 @pytest.mark.parametrize(("key", "model"), [(plan.key, spec.id) for plan in TABS for spec in plan.models])
@@ -53,6 +53,22 @@ def test_an_untouched_tab_awaits_only_what_is_given(context: Context, key: str, 
     plan = next(plan for plan in TABS if plan.key == key)
     line = preflight.preflight_html(plan, {**values(model), "prompt": ""}, context)
     assert line.startswith('<p class="facts">') or "nothing is given that could steer" in line
+
+
+@pytest.mark.parametrize(
+    ("builder", "seen"),
+    [("none", set()), ("outpaint", set(inputs.SIDES)), ("after", {"kept_frames"})],
+)
+def test_a_mask_asks_only_for_the_numbers_that_it_is_built_from(
+    context: Context, builder: str, seen: set[str]
+) -> None:
+    plan = plan_of("control")
+    spec = next(spec for spec in plan.models if "outpaint" in plan.taken(spec))
+    with gr.Blocks():
+        tab = making.build(context, plan)
+    updates = tab.model_updates(spec, {**tab.default_values(spec), "mask_builder": builder})
+    assert {name for name in inputs.BUILDING if updates[name]["visible"]} == seen
+    assert updates["sides_help"]["visible"] is (builder == "outpaint")
 
 
 def test_a_single_frame_is_a_picture() -> None:

@@ -183,6 +183,21 @@ def test_control_takes_references_and_refuses_what_does_not_fit(
     assert page.locator("#control-camera_motion").count() == 0
 
 
+def test_a_mask_is_built_from_a_region(studio: Studio, open_page: OpenPage, files: Path) -> None:
+    page = open_page(studio.address)
+    open_tab(page, "control")
+    give(page, "control", "video", files / "clip.mp4")
+    expect(page.locator("#control-preflight")).to_contain_text("64×64 · 1.6 s")
+    page.locator("#control-mask_fold > button").click()
+    expect(page.locator("#control-left")).to_be_hidden()
+    page.locator("#control-mask_builder input").click()
+    page.get_by_role("option", name="Region", exact=True).click()
+    for side, percent in (("left", 25), ("top", 0), ("right", 75), ("bottom", 50)):
+        page.locator(f"#control-{side} input").fill(str(percent))
+    request = make(studio, page, "control", "another middle").request
+    assert (request.mask_builder, request.region) == ("region", (0.25, 0, 0.75, 0.5))
+
+
 def test_a_single_frame_is_a_picture_that_can_be_set_in_motion(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     frames = page.locator("#t2v-num_frames input[type=number]")

@@ -228,7 +228,12 @@ def _fold(tab: MakingTab, name: str, spec: ModelSpec, values: dict[str, Any]) ->
             with gr.Row(elem_classes="sides"):
                 for side in inputs.SIDES:
                     tab.controls[side] = inputs.build(side, tab.key, texts)
-            gr.HTML(f'<p class="note">{escape(texts.sides_help)}</p>', apply_default_css=False)
+            tab.parts["sides_help"] = gr.HTML(
+                f'<p class="note">{escape(texts.sides_help)}</p>',
+                visible=False,
+                elem_id=f"{tab.key}-sides_help",
+                apply_default_css=False,
+            )
     tab.folded[name] = [control for control in tab.controls if control not in before]
 
 

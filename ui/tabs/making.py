@@ -17,7 +17,7 @@ from wan_core.catalog import find_model
 from wan_core.media.read import read_first_frame
 from wan_core.schema import InvalidRequest, MediaError
 
-_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
+_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality", "mask_builder")
 """Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
 
 _TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox)
@@ -40,9 +40,10 @@ def _connect_choices(tab: MakingTab) -> None:
     """Listen to people only (``input``): while a handler fills many controls, they contradict each other."""
     controls = tab.controls
 
-    def choose_model(model: str, aspect: str) -> list[Any]:
+    def choose_model(model: str, *builder: str) -> list[Any]:
         spec = find_model(model)
-        return tab.in_order(tab.model_updates(spec, tab.default_values(spec)))
+        values = tab.default_values(spec) | dict(zip(("mask_builder",), builder, strict=False))
+        return tab.in_order(tab.model_updates(spec, values))
 
     def choose_resolution(model: str, resolution: str, aspect: str) -> Any:
         spec = find_model(model)
@@ -59,7 +60,8 @@ def _connect_choices(tab: MakingTab) -> None:
 
     model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
     resolution, aspect = controls["resolution"], controls["aspect"]
-    filled = model.input(choose_model, [model, aspect], list(tab.outputs.values()), **QUIET)
+    builder = [controls["mask_builder"]] if "mask_builder" in controls else []
+    filled = model.input(choose_model, [model, *builder], list(tab.outputs.values()), **QUIET)
     tab.refit_after(filled)
     chosen = (
         resolution.input(choose_resolution, [model, resolution, aspect], aspect, **QUIET),
@@ -131,6 +133,23 @@ def _connect_files(tab: MakingTab) -> None:
         tab.parts["swap"].click(None, pair, pair, js="(first, last) => [last, first]", **QUIET)
     if "video" in controls:
         _connect_video(tab)
+    if "mask_builder" in controls:
+        _connect_building(tab)
+
+
+def _connect_building(tab: MakingTab) -> None:
+    """The numbers that a mask is built from are seen where it is."""
+    names = [name for name in tab.controls if name in inputs.BUILDING]
+
+    def choose_builder(builder: str) -> list[Any]:
+        used = inputs.building(builder)
+        return [
+            gr.update(visible=on) for on in (*(name in used for name in names), used >= set(inputs.SIDES))
+        ]
+
+    outputs = [*(tab.controls[name] for name in names), tab.parts["sides_help"]]
+    builder = tab.controls["mask_builder"]
+    tab.tell_after(builder.input(choose_builder, builder, outputs, **QUIET))
 
 
 def _connect_video(tab: MakingTab) -> None:

@@ -53,7 +53,7 @@ class MakingTab:
     @property
     def outputs(self) -> dict[str, gr.components.Component]:
         """Name -> what ``model_updates`` and ``restore`` update; the notice is the last."""
-        kept = ("world", "examples", "ends", "notice")
+        kept = ("sides_help", "world", "examples", "ends", "notice")
         folds = {f"fold-{name}": fold for name, fold in self.folds.items()}
         return {
             **self.controls,
@@ -120,6 +120,7 @@ class MakingTab:
         seen = set(inputs.names(taken)) - inputs.JOINING
         if values.get("continues") and "continues" in taken:
             seen.add("join")
+        seen -= inputs.BUILDING - inputs.building(values.get("mask_builder"))
         for name in inputs.names(self.plan.inputs):
             if name in self.controls and name != "continues":
                 updates[name] = {**updates.get(name, gr.update()), "visible": name in seen}
@@ -130,6 +131,7 @@ class MakingTab:
             )
         return {
             **updates,
+            "sides_help": gr.update(visible=bool(seen & set(inputs.SIDES))),
             "world": gr.update(visible=spec.folder is not None),
             "examples": examples_html(spec, texts),
             "ends": self.slider_ends(spec, values),
