@@ -217,6 +217,12 @@ def clip_range(spec: ModelSpec) -> tuple[int, int]:
     return shortest, min(_LONGEST_CLIP, spec.max_frames)
 
 
+def frames_for(seconds: float, fps: float, spec: ModelSpec) -> int:
+    """The clip (4n+1 frames) that a video of some length is changed into, no longer than was trained on."""
+    whole = int(max(round(seconds * fps) - 1, 0)) // 4 * 4 + 1
+    return min(max(whole, clip_range(spec)[0]), spec.defaults.num_frames)
+
+
 def slider_range(
     name: str, spec: ModelSpec, value: float | None = None, pictures: bool = False
 ) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
-from ui import inputs, panel
+from ui import form, inputs, panel
 from ui.listening import QUIET, error_html, reporting
 from ui.tabs.making_tab import MakingTab, narrow_after
 from ui.tabs.plans import plan_of
@@ -70,7 +70,7 @@ def _connect_send(page: Page, tab: MakingTab) -> None:
     right = page.panel
     outputs = [*tab.outputs.values(), page.strip, right.notice]
 
-    def send(showing: str, model: str) -> list[Any]:
+    def send(showing: str, model: str, fps: float | None) -> list[Any]:
         job = page.context.store.get(showing)
         if job is None or job.result is None:
             return [gr.skip()] * len(outputs)
@@ -79,16 +79,24 @@ def _connect_send(page: Page, tab: MakingTab) -> None:
             spec = taker(tab, model, values)
         except (InvalidRequest, MediaError) as error:
             return [*[gr.skip()] * (len(outputs) - 1), error_html(str(error))]
+        made = job.result.request
+        if "video" in values and made.num_frames and made.fps:
+            seconds = made.num_frames / made.fps
+            values["num_frames"] = form.frames_for(seconds, fps or spec.defaults.fps, spec)
         if spec.id == model:  # the rest of the form stays as it is
             updates = {name: gr.update(value=value) for name, value in values.items()}
-            updates["join"] = gr.update(value=True, visible=bool(values.get("continues")))
+            joins = bool(values.get("continues")) and "continues" in tab.plan.taken(spec)
+            updates["join"] = gr.update(value=True, visible=joins)
         else:
             values = {**tab.default_values(spec), "mask_builder": "none", **values, "model": spec.id}
             updates = tab.model_updates(spec, values)
         return [*tab.in_order({**updates, "notice": ""}), gr.Tabs(selected=tab.key), ""]
 
     event = right.send[tab.key].click(
-        reporting(send, outputs, right.notice), [page.showing, tab.controls["model"]], outputs, **QUIET
+        reporting(send, outputs, right.notice),
+        [page.showing, tab.controls["model"], tab.controls["fps"]],
+        outputs,
+        **QUIET,
     )
     _refit([tab], event)
 

@@ -222,6 +222,11 @@ def test_clips_start_at_a_fifth_of_a_second_or_so() -> None:
     assert form.clip_range(WAN_14B) == (17, 129)
 
 
+@pytest.mark.parametrize(("seconds", "frames"), [(0.3, 17), (2.0, 29), (5.0, 77), (5.0625, 81), (60.0, 81)])
+def test_a_video_becomes_a_clip_of_its_length_within_what_was_trained(seconds: float, frames: int) -> None:
+    assert form.frames_for(seconds, 16, WAN_14B) == frames
+
+
 @pytest.mark.parametrize(
     ("name", "ends", "beyond", "wider"),
     [

@@ -163,9 +163,7 @@ def _connect_video(tab: MakingTab) -> None:
         except MediaError:
             return gr.skip()
         spec = find_model(model)
-        low, _ = form.clip_range(spec)
-        whole = int(max(seconds * (fps or spec.defaults.fps) - 1, 0)) // 4 * 4 + 1
-        return min(max(whole, low), spec.defaults.num_frames)
+        return form.frames_for(seconds, fps or spec.defaults.fps, spec)
 
     def paint_on(path: str | None) -> Any:
         try:
