@@ -64,3 +64,13 @@ def test_refinement_leaves_the_latents_as_they_are(tmp_path, monkeypatch):
     assert loop.step == 3
     assert torch.equal(vae.encoder.conv1.weight, encoder)
     assert not torch.equal(vae.decoder.conv1.weight, decoder)
+
+
+def test_edges_count_more_than_plain_ground():
+    frames = torch.full((1, 3, 2, 8, 8), -1.0)
+    frames[..., 4:] = 1.0
+    weights = vae_training.edge_weights(frames)
+    assert weights.shape == (1, 1, 2, 8, 8)
+    torch.testing.assert_close(weights.mean(), torch.tensor(1.0))
+    assert torch.equal(weights[0, 0, 0, 0] > weights[0, 0, 0, 0, 0], torch.arange(8).sub(3.5).abs() < 1)
+    torch.testing.assert_close(weights[..., 4] / weights[..., 0], torch.full((1, 1, 2, 8), 11.0))
