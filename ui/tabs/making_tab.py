@@ -68,10 +68,14 @@ class MakingTab:
 
     @property
     def first_model(self) -> ModelSpec:
-        """The model that the tab starts with: the one asked for, else the first that is there."""
+        """The model that the tab starts with: the one asked for, else the first that is there.
+
+        Where none is there, it is the first that was made for what the tab does above all.
+        """
         context, models = self.context, self.plan.models
         wanted = [spec for spec in models if spec.id == context.first_model]
-        return next(iter([*wanted, *(spec for spec in models if context.has(spec)), *models]))
+        made_for_it = [spec for spec in models if spec.tasks[0] in self.plan.tasks]
+        return next(iter([*wanted, *(spec for spec in models if context.has(spec)), *made_for_it, *models]))
 
     def values(self, arguments: Iterable[Any]) -> dict[str, Any]:
         return dict(zip(self.controls, arguments, strict=True))
