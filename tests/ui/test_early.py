@@ -26,10 +26,12 @@ const early = new MutationObserver(() => {
   const field = document.querySelector(FIELD), button = document.querySelector('#t2v-generate');
   if (!field || !button) return;
   early.disconnect();
-  field.value = VALUE;
-  field.dispatchEvent(new Event('input', { bubbles: true }));
-  window.clicks.push(button.disabled);
-  button.click();
+  requestAnimationFrame(() => {  // the first picture that anybody sees of the page
+    field.value = VALUE;
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    window.clicks.push(button.disabled);
+    button.click();
+  });
 });
 early.observe(document, { childList: true, subtree: true });
 """
