@@ -15,7 +15,7 @@ from tests.ui.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
 from tests.ui.test_app import App
 from tests.ui.test_page import VIDEO_PLAYS
 
-SEED = 7
+SEED = 12
 PATIENCE = 120_000  # milliseconds
 
 
