@@ -60,6 +60,7 @@ def _train_dit(args: argparse.Namespace) -> None:
         encoder = load_text_encoder(args.model, files[Role.TEXT_ENCODER].files, torch.float32)
         objective.dit.load_state_dict(dit.state_dict())
         objective.text_encoder.load_state_dict(encoder.state_dict())
+        objective.text_encoder.requires_grad_(False)  # the models that grew out of this one share it
     loop = TrainingLoop(objective, loop_config(args, args.folder / "dit"))
     loop.resume()
     loop.run(data.loss_at)
