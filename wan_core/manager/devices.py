@@ -84,8 +84,11 @@ def _compute_float32_in_full() -> None:
 
 
 def choose_precision(device: torch.device, precision: Precision) -> Precision:
-    """What ``"auto"`` means on a device: bf16 where it is fast, fp16 on older GPUs, fp32 on a CPU."""
-    if precision != "auto":
+    """The computing dtype: bf16 where it is fast, fp16 on older GPUs, fp32 on a CPU, or the one asked for.
+
+    A precision in which weights are merely kept computes like ``"auto"``.
+    """
+    if precision in _DTYPES:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"

@@ -1,14 +1,34 @@
-"""Where things live and what the machine may use; not part of any single video."""
+"""Where things live and what the machine may use; not part of any single video.
+
+Fields with a ``SettingKnob`` are kept in the home's ``settings.json`` and shown in the Settings tab; the
+others are of the command line alone.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
+from wan_core.schema.knob import Knob, knob_field
+
+Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp8_scaled", "int8"]
+TextEncoderPlace = Literal["auto", "gpu", "cpu", "int8"]
+Profile = Literal["auto", "full", "model", "blocks", "sequential"]
+Switch = Literal["auto", "on", "off"]
+
+Effect = Literal["at once", "next job", "new worker"]
+"""When a changed setting counts: now; from the next job on; for the next job, in a worker started for it."""
+
+
+@dataclass(frozen=True)
+class SettingKnob(Knob):
+    """How a setting is shown, and when a change of it takes effect; a running job is never touched."""
+
+    effect: Effect = "new worker"
 
 
 def default_home() -> Path:
@@ -17,19 +37,70 @@ def default_home() -> Path:
 
 
 class Settings(BaseModel):
-    """Folders, device and precision. ``home`` holds the job store, the outputs and the local models."""
+    """Folders, device and memory. ``home`` holds the job store, the outputs and the local models."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     home: Path = Field(default_factory=default_home)
     device: str = "auto"
-    precision: Precision = "auto"
     offline: bool = False
+
+    profile: Profile = knob_field(
+        "auto", SettingKnob("Memory profile", "How much of a model is on the GPU at a time.")
+    )
+    vram_limit_gib: float | None = knob_field(
+        None,
+        SettingKnob(
+            "VRAM limit",
+            "The most GPU memory to use, in GiB; empty is all there is.",
+            low=0.5,
+            high=1024.0,
+            step=0.5,
+        ),
+    )
+    vram_buffer_gib: float = knob_field(
+        0.0,
+        SettingKnob(
+            "VRAM buffer", "GPU memory to leave to other programs, in GiB.", low=0.0, high=64.0, step=0.5
+        ),
+    )
+    precision: Precision = knob_field(
+        "auto",
+        SettingKnob("Precision", "How the transformer's weights are kept; smaller is rougher."),
+    )
+    text_encoder: TextEncoderPlace = knob_field(
+        "auto", SettingKnob("Text encoder", "Where the prompt is read; int8 halves the encoder's memory.")
+    )
+    vae_tiling: Switch = knob_field(
+        "auto",
+        SettingKnob("Tiled decoding", "Decode in tiles: less memory, a little slower, faint differences."),
+    )
+    vae_tile: int = knob_field(
+        256, SettingKnob("Tile size", "Side of a tile in pixels.", low=64, high=1024, step=32)
+    )
+    model_folders: tuple[Path, ...] = knob_field(
+        (), SettingKnob("Model folders", "Further folders to look for models and LoRAs in.")
+    )
+    idle_unload_minutes: float = knob_field(
+        10.0,
+        SettingKnob(
+            "Unload when idle",
+            "Minutes without a job after which the models leave the memory; 0 keeps them.",
+            effect="at once",
+            low=0.0,
+            high=1440.0,
+            step=1.0,
+        ),
+    )
 
     @property
     def models_dir(self) -> Path:
         """Official folders, one per repository name (``Wan2.1-T2V-1.3B/...``)."""
         return self.home / "models"
+
+    @property
+    def loras_dir(self) -> Path:
+        return self.home / "loras"
 
     @property
     def outputs_dir(self) -> Path:
@@ -51,3 +122,9 @@ class Settings(BaseModel):
     @property
     def store_path(self) -> Path:
         return self.home / "jobs.sqlite3"
+
+
+def setting_knobs() -> dict[str, SettingKnob]:
+    """Name of each setting that is kept -> how it is shown, in the order of the tab."""
+    extras = {name: info.json_schema_extra for name, info in Settings.model_fields.items()}
+    return {name: extra["knob"] for name, extra in extras.items() if isinstance(extra, dict)}
