@@ -50,6 +50,16 @@ TITLES = {
     "control": "Control",
 }
 
+IN_FRONT_OF_HEADER = """() => {
+  const header = document.getElementById('header'), box = header.getBoundingClientRect(), seen = [];
+  for (let x = box.left + 2; x < box.right; x += 6)
+    for (let y = box.top + 2; y < box.bottom - 1; y += 6) {
+      const element = document.elementFromPoint(x, y);
+      if (!header.contains(element)) seen.push(element.textContent);
+    }
+  return seen;
+}"""
+
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
@@ -293,3 +303,6 @@ def test_the_header_and_the_result_stay_in_sight(studio: Studio, open_page: Open
     top = "(id) => document.getElementById(id).getBoundingClientRect().top"
     assert page.evaluate(top, "header") == 0
     assert page.evaluate(top, "panel") > 0
+    for down in range(100, 300, 20):  # whatever scrolls by, nothing shows above the header
+        page.evaluate("(y) => window.scrollTo(0, y)", down)
+        assert page.evaluate(IN_FRONT_OF_HEADER) == []
