@@ -17,9 +17,9 @@ from wan_core.manager.loading import (
     load_text_encoder,
     load_transformer,
     load_vae,
-    looks_like,
     read_shapes,
 )
+from wan_core.manager.recognise import looks_like
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit.conditioning import DiTConditioning

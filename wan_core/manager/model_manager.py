@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from wan_core.catalog import ModelSpec, Role, WeightFiles
 from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
 from wan_core.manager.loading import (
-    Shapes,
     cast_bytes,
     load_image_encoder,
     load_motion_controller,
@@ -26,6 +25,7 @@ from wan_core.manager.loading import (
     load_transformer,
     load_vae,
 )
+from wan_core.manager.recognise import Shapes
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore
 from wan_core.models.clip.checkpoint import select_used

@@ -53,3 +53,28 @@ def is_complete(folder: Path, files: Iterable[str]) -> bool:
     """
     paths = [folder / name for name in expand(folder, files)]
     return all(path.is_file() and path.stat().st_size > 0 for path in paths)
+
+
+def checkpoint_paths(folder: Path, files: Iterable[str]) -> list[Path]:
+    """The checkpoint files themselves: an index is replaced by its shards, in order.
+
+    Raises:
+        WeightsError: a file or a shard is missing, or an index is damaged.
+    """
+    paths = []
+    for name in files:
+        path = folder / name
+        if not name.endswith(INDEX_SUFFIX):
+            paths.append(path)
+            continue
+        if not path.is_file():
+            raise WeightsError(f"{path} is missing; download the model again.")
+        shards = shard_names(path)
+        for number, shard in enumerate(shards, 1):
+            if not (path.parent / shard).is_file():
+                raise WeightsError(
+                    f"{path.parent / shard}, shard {number} of {len(shards)}, is missing; "
+                    "download the model again, which fetches only what is missing."
+                )
+        paths += [path.parent / shard for shard in shards]
+    return paths
