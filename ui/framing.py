@@ -15,16 +15,15 @@ from ui.form import Values
 from ui.inputs import PICTURES
 from ui.strings import Texts
 from wan_core.catalog import find_model
-from wan_core.media.fitting import fit_frames, fit_size, shown_box
+from wan_core.catalog.sizing import SHAPED_BY, matching_size
+from wan_core.media.fitting import fit_frames, shown_box
 from wan_core.media.read import MediaFacts, probe, read_clip, read_image
+from wan_core.pipelines.conditioning.masks import outpaint_box
 from wan_core.schema import GenerationRequest, MediaError
 from wan_core.schema.inputs import Fit
 
 SHAPED = ("video", *PICTURES)
 """Inputs that are brought to the size of the clip."""
-
-_SHAPING = ("video", "image")
-"""Inputs that the clip takes its shape from, the first that is given."""
 
 _SIDE, _REFERENCE_SIDE = 320, 160
 _UNSEEN = 0.005  # of a picture; so little cut away is not worth a word
@@ -65,13 +64,11 @@ def sized(request: GenerationRequest, values: Values, taken: set[str], inputs_di
     if before:  # what is joined has one size
         clip = facts_of(str(inputs_dir / before))
         return request.model_copy(update={"width": clip.width, "height": clip.height})
-    leading = next((facts[name] for name in _SHAPING if name in facts), None)
+    leading = next((facts[name] for name in SHAPED_BY if name in facts), None)
     if leading is None or not request.match_input:
         return request
-    spec = find_model(request.model)
-    area = (request.width or 0) * (request.height or 0)
-    width, height = fit_size(area, (leading.height, leading.width), spec.size_multiple)
-    return request.model_copy(update={"width": width, "height": height})
+    size = matching_size(request, find_model(request.model), (leading.height, leading.width))
+    return request.model_copy(update=size)
 
 
 def seen_html(request: GenerationRequest, values: Values, taken: set[str], texts: Texts) -> str:
@@ -80,7 +77,7 @@ def seen_html(request: GenerationRequest, values: Values, taken: set[str], texts
     Raises:
         MediaError: a file cannot be used.
     """
-    width, height = request.width or 16, request.height or 16
+    width, height = _inner_size(request)
     start = float(values.get("video_start") or 0)
     given = [Path(values[name]) for name in SHAPED if name in taken and values.get(name)]
     parts = []
@@ -100,6 +97,15 @@ def seen_html(request: GenerationRequest, values: Values, taken: set[str], texts
     if references:
         parts.append(_row(texts.seen_references, [_reference(file, _changed(file)) for file in references]))
     return "".join(parts)
+
+
+def _inner_size(request: GenerationRequest) -> tuple[int, int]:
+    """(width, height) of the part of the clip that shows what is given: all but what is painted around it."""
+    width, height = request.width or 16, request.height or 16
+    if request.mask_builder != "outpaint" or not request.outpaint:
+        return width, height
+    box = outpaint_box(request.outpaint, width, height)
+    return box.width, box.height
 
 
 def _change(facts: MediaFacts, size: tuple[int, int], fit: Fit) -> float:

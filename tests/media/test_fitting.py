@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wan_core.media.fitting import fit_frames, fit_length, fit_size, shown_box
+from wan_core.media.fitting import fit_frames, fit_length, fit_size, fit_vace_size, shown_box
 
 AREA_480P, AREA_720P = 480 * 832, 720 * 1280
 
@@ -42,6 +42,46 @@ def test_a_side_is_never_lost() -> None:
     assert fit_size(64 * 64, (16, 1600), multiple=16) == (640, 16)
     assert fit_size(64 * 64, (4, 1600), multiple=16) == (1280, 16)
     assert fit_size(64 * 64, (100, 100), multiple=32) == (64, 64)
+
+
+def official_vace_size(area: int, shape: tuple[int, int], frames: int) -> tuple[int, int]:
+    """Spec 8 as it is written, with the bounds on tokens and the length that follows from them."""
+    height, width = shape
+    tokens = 75_600 if area == AREA_720P else 32_760
+    cells = min(tokens, area / 256, (height // 16) * (width // 16))
+    latent_frames = min((frames - 1) // 4 + 1, int(tokens / cells))
+    cells = min(cells, int(tokens / latent_frames))
+    rows = round(np.sqrt(cells * (height / width)))
+    return 16 * int(cells / rows), 16 * rows
+
+
+@pytest.mark.parametrize("area", [AREA_480P, AREA_720P])
+@pytest.mark.parametrize("frames", [1, 17, 81, 400])
+def test_the_official_rule_of_vace(area: int, frames: int) -> None:
+    for height in range(100, 1500, 37):
+        for width in range(160, 1500, 41):
+            shape = (height, width)
+            assert fit_vace_size(area, shape) == official_vace_size(area, shape, frames), shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((480, 832), (832, 480)),
+        ((1080, 1920), (832, 480)),  # pictures become 832x464
+        ((1000, 1000), (640, 624)),
+        ((1920, 1080), (464, 848)),
+        ((240, 320), (320, 240)),  # not enlarged
+        ((250, 330), (320, 240)),
+    ],
+)
+def test_sizes_of_source_videos_at_480p(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    assert fit_vace_size(AREA_480P, shape) == size
+
+
+def test_a_source_video_keeps_a_row_and_a_column() -> None:
+    assert fit_vace_size(64 * 64, (16, 160)) == (160, 16)
+    assert fit_vace_size(64 * 64, (1600, 16)) == (16, 256)
 
 
 def halves(height: int, width: int) -> np.ndarray:

@@ -173,6 +173,15 @@ def test_a_settled_extension_says_how_many_frames_it_takes_over(engine, media, v
     assert repeated_frames(request(video=media["video"])) == 1
 
 
+def test_a_size_that_follows_the_video_is_the_official_one(engine, media, vace_spec) -> None:
+    asked = request(video=media["video"], width=64, height=64, match_input=True, fps=8)
+    settled, _ = settle(asked, vace_spec, engine.inputs)  # the clip is 48x32, and is not enlarged
+    assert (settled.width, settled.height, settled.match_input) == (48, 32, False)
+    painted = {"mask_builder": "outpaint", "outpaint": (0.5, 0, 0.5, 0.3)}
+    wider, _ = settle(asked.model_copy(update=painted), vace_spec, engine.inputs)  # as of 96x42
+    assert (wider.width, wider.height) == (96, 32)
+
+
 def test_frames_that_a_short_video_does_not_have_are_refused(engine, media, vace_spec) -> None:
     asked = request(video=media["video"], mask_builder="frames", kept_frames=(12,), num_frames=17, fps=8)
     validate(asked)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.ui.fake import draw
-from ui import choices, form, framing, guess, inputs, masking, preflight, units
+from ui import choices, form, guess, inputs, masking, preflight, units
 from ui.context import Context
 from ui.examples import prompts_for
 from ui.strings import ENGLISH
@@ -120,25 +120,6 @@ def test_a_painted_mask_is_white_where_it_was_painted() -> None:
     mask = masking.painted({"layers": [Image.new("RGBA", (8, 4)), layer]})
     assert mask.shape == (4, 8)
     assert (int(mask.sum()), mask[1, 2], mask[0, 0]) == (6 * 255, 255, 0)
-
-
-def test_the_input_decides_the_shape_and_what_is_cut_is_told(context: Context, tmp_path: Path) -> None:
-    picture, plan = tmp_path / "wide.png", plan_of("i2v")
-    Image.new("RGB", (900, 600)).save(picture)
-    spec = plan.models[0]
-    form_values = {**values(spec.id), "image": str(picture), "aspect": "match", "fit": "crop"}
-    assert preflight.foreseen(plan, form_values, context).width == 768
-    assert "768×512" in preflight.preflight_html(plan, form_values, context)
-    request = preflight.foreseen(plan, {**form_values, "aspect": "1:1"}, context)
-    seen = framing.seen_html(request, form_values, {"image"}, ENGLISH)
-    assert "What the model sees, 624×624, 33 % cut away:" in seen
-    assert seen.count("<img") == 1
-    bordered = framing.seen_html(request.model_copy(update={"fit": "fit"}), form_values, {"image"}, ENGLISH)
-    assert "33 % of it border" in bordered
-    whole = framing.seen_html(preflight.foreseen(plan, form_values, context), form_values, {"image"}, ENGLISH)
-    assert whole == '<p class="caption">The model sees all of it, at 768×512.</p><div class="thumbs"></div>'
-    picture.write_text("no picture")
-    assert "alert" in preflight.preflight_html(plan, {**form_values, "image": str(picture)}, context)
 
 
 @pytest.mark.parametrize("name", [*form.fields("sampling"), *form.fields("output")])

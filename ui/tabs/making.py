@@ -17,11 +17,16 @@ from wan_core.catalog import find_model
 from wan_core.media.read import read_first_frame
 from wan_core.schema import InvalidRequest, MediaError
 
-_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality", "mask_builder")
+_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
 """Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
 
 _TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox)
-_SEEN_BY = ("model", "resolution", "aspect", "fit", "video_start", *framing.SHAPED, "references")
+_SEEN_BY = (
+    *("model", "resolution", "aspect", "fit", "video_start", "mask_builder"),
+    *inputs.SIDES,
+    *framing.SHAPED,
+    "references",
+)
 """Controls that decide what the model sees."""
 
 
@@ -149,7 +154,7 @@ def _connect_building(tab: MakingTab) -> None:
 
     outputs = [*(tab.controls[name] for name in names), tab.parts["sides_help"]]
     builder = tab.controls["mask_builder"]
-    tab.tell_after(builder.input(choose_builder, builder, outputs, **QUIET))
+    builder.input(choose_builder, builder, outputs, **QUIET)
 
 
 def _connect_video(tab: MakingTab) -> None:

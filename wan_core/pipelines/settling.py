@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from wan_core.catalog import ModelSpec
 from wan_core.catalog.masking import check_masking
-from wan_core.media.fitting import fit_size
+from wan_core.catalog.sizing import SHAPED_BY, matching_size
 from wan_core.media.inputs import InputStore
 from wan_core.media.read import MediaFacts, probe
 from wan_core.pipelines.camera_rays import read_track
 from wan_core.pipelines.conditioning.masks import overlap
 from wan_core.schema import GenerationRequest, InvalidRequest
-
-_SHAPED_BY = ("video", "image")
-"""The media that a clip takes its shape from, the first that there is."""
 
 _LONGER_THAN_VIDEO = ("before", "after")
 """Masks that make a clip longer than the video it is built on."""
@@ -24,9 +21,9 @@ def settle(
     """A resolved request with the size and length that its media call for, and what to tell about it.
 
     A clip that continues another has its size and frame rate. Else, with ``match_input``, it has the
-    shape of its video or picture at the area that the request asks for (spec 7), if its model takes any
-    shape. It is no longer than its video, unless it extends it: then ``kept_frames`` becomes the number
-    of frames that are taken over. Settling what is settled changes nothing.
+    shape of its video or picture at the area that the request asks for (``matching_size``), if its model
+    takes any shape. It is no longer than its video, unless it extends it: then ``kept_frames`` becomes the
+    number of frames that are taken over. Settling what is settled changes nothing.
 
     Raises:
         MediaError: a file is gone or damaged.
@@ -34,12 +31,13 @@ def settle(
     """
     changes: dict[str, object] = {"match_input": False}
     warnings: tuple[str, ...] = ()
-    leading = next((getattr(request, name) for name in _SHAPED_BY if getattr(request, name)), None)
+    leading = next((getattr(request, name) for name in SHAPED_BY if getattr(request, name)), None)
     if request.continues:
         before = probe(inputs.path(request.continues))
         changes |= {"width": before.width, "height": before.height, "fps": round(before.fps)}
     elif leading and request.match_input and "match_input" in spec.inputs[request.task].taken:
-        changes |= _matching_size(request, spec, probe(inputs.path(leading)))
+        facts = probe(inputs.path(leading))
+        changes |= matching_size(request, spec, (facts.height, facts.width))
     request = request.model_copy(update=changes)
     if request.video:
         available = _available_frames(request, probe(inputs.path(request.video)))
@@ -55,16 +53,6 @@ def settle(
     if request.camera_poses:
         read_track(inputs.path(request.camera_poses)).first(request.num_frames)
     return request, warnings
-
-
-def _matching_size(request: GenerationRequest, spec: ModelSpec, facts: MediaFacts) -> dict[str, int]:
-    height, width = facts.height, facts.width
-    if request.mask_builder == "outpaint" and request.outpaint:
-        left, top, right, bottom = request.outpaint
-        height, width = height * (1 + top + bottom), width * (1 + left + right)
-    area = request.width * request.height
-    width, height = fit_size(area, (height, width), spec.size_multiple)
-    return {"width": width, "height": height}
 
 
 def repeated_frames(request: GenerationRequest) -> int:
