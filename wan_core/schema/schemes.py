@@ -75,8 +75,8 @@ class Scheme:
         """One sentence on what a device does differently from what the scheme's name promises."""
         if self.id == "fp8_scaled" and not facts.reaches(FP8_MATMUL_CAPABILITY):
             return (
-                f"{facts.name} does not multiply fp8 matrices: the weights take half of bf16's memory, but are "
-                "unpacked for each use."
+                f"{facts.name} does not multiply fp8 matrices: the weights take half the memory of bf16, but "
+                "are unpacked for each use."
             )
         return None
 
