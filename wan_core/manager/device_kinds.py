@@ -1,0 +1,86 @@
+"""What each kind of device can do, in one table. No torch: the web process reads it, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wan_core.schema.schemes import SCHEMES, DeviceFacts
+
+Plain = Literal["fp32", "bf16", "fp16"]
+"""The precisions that a device computes in; every other is a way of keeping weights."""
+
+PLAIN_BYTES: dict[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+
+
+@dataclass(frozen=True)
+class DeviceKind:
+    """One kind of device.
+
+    Attributes:
+        title: what a person calls it.
+        precisions: what the transformer may be computed in, the default first.
+        attention: attention kernels that may work there, the default first; each is still to be tried.
+        streams: whether copies run beside the computing, so that blocks of weights can come and go.
+        own_memory: whether its memory is not the machine's.
+        copy_rate: bytes in a second from pinned RAM to the device, of an ordinary machine.
+        limits: what is slow or not done there; empty for the reference.
+    """
+
+    title: str
+    precisions: tuple[Plain, ...]
+    attention: tuple[str, ...]
+    streams: bool
+    own_memory: bool
+    copy_rate: float
+    limits: str = ""
+
+
+KINDS: dict[str, DeviceKind] = {
+    "cuda": DeviceKind(
+        "NVIDIA CUDA",
+        precisions=("bf16", "fp16", "fp32"),
+        attention=("sdpa", "flash", "sage", "xformers"),
+        streams=True,
+        own_memory=True,
+        copy_rate=12e9,
+    ),
+    "rocm": DeviceKind(
+        "AMD ROCm",
+        precisions=("bf16", "fp16", "fp32"),
+        attention=("sdpa",),
+        streams=True,
+        own_memory=True,
+        copy_rate=12e9,
+        limits="fp8 weights are unpacked for each use; the first run of a size is slow while it is tuned",
+    ),
+    "mps": DeviceKind(
+        "Apple MPS",
+        precisions=("bf16", "fp16", "fp32"),
+        attention=("sdpa",),
+        streams=False,
+        own_memory=False,
+        copy_rate=50e9,
+        limits="there is no fp8 and nothing to stream, as the memory is the machine's own; the VAE is slow",
+    ),
+    "cpu": DeviceKind(
+        "CPU",
+        precisions=("fp32", "bf16"),
+        attention=("sdpa",),
+        streams=False,
+        own_memory=False,
+        copy_rate=10e9,
+        limits="everything is slow: it is for the demo model and for trying things out",
+    ),
+}
+
+
+def compute_precision(facts: DeviceFacts, precision: str = "auto") -> Plain:
+    """What the transformer is computed in.
+
+    A plain ``precision`` is that; for a way of keeping weights and for "auto" it is the first of the kind
+    that the device supports: bf16 where it is fast, fp16 on older cards, fp32 on a CPU.
+    """
+    if precision in PLAIN_BYTES:
+        return precision
+    return next(name for name in KINDS[facts.kind].precisions if SCHEMES[name].unsupported(facts) is None)
