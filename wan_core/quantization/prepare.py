@@ -1,0 +1,86 @@
+"""Gives a model quantised layers where its file or a scheme says so, and each tensor its final form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from wan_core.quantization.fp8_matmul import Fp8MatmulLinear
+from wan_core.quantization.linear import QuantLinear
+from wan_core.quantization.stored import Loadable, StoredTensor, store
+from wan_core.schema.schemes import SCHEMES
+
+# Only matrices of blocks are kept quantised: patch, text, time and picture embeddings, norms, modulation
+# and head stay high. So do narrow matrices, such as the encoder of a camera's pose.
+_BLOCKS = ("blocks.", "vace_blocks.", "encoder.block.")
+_FEWEST_COLUMNS = 16
+
+
+def prepare(
+    model: nn.Module,
+    tensors: Mapping[str, Loadable],
+    scheme: str | None,
+    dtype_of: Callable[[str], torch.dtype | None],
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Each tensor's name in turn, with the tensors of the state dict that come of it.
+
+    Layers whose weight stays or becomes quantised are replaced on ``model``; it is complete when the
+    iterator has ended. A weight that the file holds quantised is never quantised again.
+
+    Args:
+        model: on ``meta``, with plain layers.
+        tensors: name in ``model`` -> tensor, of the right shapes.
+        scheme: how the matrices of blocks are to be kept, an id of ``SCHEMES``; None is as in the file.
+        dtype_of: name -> dtype of what is not quantised; None is the file's.
+    """
+    done: dict[int, Tensor] = {}  # by identity: one tensor may have two names
+    unpacked = scheme is not None and SCHEMES[scheme].plain
+    for name, tensor in tensors.items():
+        stored = None if unpacked else _keep_quantised(model, name, tensor, scheme)
+        if stored is None:
+            if id(tensor) not in done:
+                done[id(tensor)] = _to_plain(tensor, dtype_of(name))
+            yield name, {name: done[id(tensor)]}
+        else:
+            layer = name.removesuffix(".weight")
+            _replace(model, layer, stored, multiply=scheme == "fp8_scaled")
+            yield name, _state(layer, stored)
+
+
+def is_quantisable(model: nn.Module, name: str) -> bool:
+    """Whether the tensor ``name`` is the weight of a layer that may be kept quantised."""
+    layer, _, kind = name.rpartition(".")
+    if kind != "weight" or not name.startswith(_BLOCKS):
+        return False
+    module = model.get_submodule(layer)
+    return isinstance(module, nn.Linear) and module.in_features >= _FEWEST_COLUMNS
+
+
+def _keep_quantised(model: nn.Module, name: str, tensor: Loadable, scheme: str | None) -> StoredTensor | None:
+    """The weight as it is to be kept, or None where it is to be plain."""
+    if not is_quantisable(model, name):
+        return None
+    if isinstance(tensor, StoredTensor):
+        rows_are_whole = tensor.packed.shape[0] == tensor.shape[0]
+        return tensor if rows_are_whole else None
+    return None if scheme is None else store(tensor, scheme)
+
+
+def _replace(model: nn.Module, layer: str, stored: StoredTensor, multiply: bool) -> None:
+    parent, _, child = layer.rpartition(".")
+    linear = model.get_submodule(layer)
+    multiplies = multiply and stored.scheme in ("fp8_scaled", "fp8_e4m3")
+    kind = Fp8MatmulLinear if multiplies else QuantLinear
+    setattr(model.get_submodule(parent), child, kind(stored, linear.bias))
+
+
+def _state(layer: str, stored: StoredTensor) -> dict[str, Tensor]:
+    state = {f"{layer}.packed": stored.packed}
+    return state if stored.scale is None else {**state, f"{layer}.scale": stored.scale}
+
+
+def _to_plain(tensor: Loadable, dtype: torch.dtype | None) -> Tensor:
+    dtype = dtype or tensor.dtype
+    return tensor.unpack(dtype) if isinstance(tensor, StoredTensor) else tensor.to(dtype)
