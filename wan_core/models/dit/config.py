@@ -10,10 +10,7 @@ Kind = Literal["t2v", "i2v", "flf2v", "vace", "control", "camera", "recam"]
 PIXELS_PER_CELL = 8
 """Pixels along a side of a latent cell, which the camera adapter folds into channels."""
 
-# Peak of one call in bfloat16, for each token and unit of width: 43 with the 1.3B model (2.0 GiB for the
-# 32 760 tokens of 832x480x81) and 40 with the 14B (6.1 GiB).
-_BYTES_PER_TOKEN_AND_WIDTH = 43
-_VACE_BYTES_PER_TOKEN_AND_WIDTH = 6  # its own float32 stream and the embedded context, held all the while
+_OTHER_BYTES = 2  # joined inputs, rotary angles, text: for each token and unit of width
 _CAMERA_BYTES = 4  # of each number of the camera's rays, float32
 
 
@@ -59,20 +56,32 @@ class DiTConfig:
     def head_dim(self) -> int:
         return self.dim // self.num_heads
 
-    def working_bytes(self, frames: int, height: int, width: int, appended: int = 0) -> int:
+    def working_bytes(
+        self, frames: int, height: int, width: int, appended: int = 0, itemsize: int = 2
+    ) -> int:
         """Device memory that one call takes beside the weights, for a latent grid of this size.
 
         ``appended`` are the latent frames given after the clip; a model that renders a video again
-        counts those of its source, as many as the clip's, by itself.
+        counts those of its source, as many as the clip's, by itself. ``itemsize`` is the bytes of a
+        number in the computing precision. It is what ``tests/models/test_dit_memory.py`` counts, tensor by
+        tensor, and 2 to 8 % more.
         """
         time, rows, columns = self.patch_size
         cells = time * rows * columns
         before = 1 if self.reference_dim else 0
         after = max(appended, frames if self.camera_path_dim else 0)
         tokens = ((before * time + frames + after) // time) * (height // rows) * (width // columns)
-        rate = _BYTES_PER_TOKEN_AND_WIDTH + (_VACE_BYTES_PER_TOKEN_AND_WIDTH if self.vace_layers else 0)
         rays = self.camera_dim * cells * PIXELS_PER_CELL**2 * _CAMERA_BYTES
-        return tokens * (rate * self.dim + rays)
+        return int(tokens * (self._bytes_per_token_and_width(itemsize) * self.dim + rays))
+
+    def _bytes_per_token_and_width(self, itemsize: int) -> float:
+        """At the widest place of a block; all the while the model's and the block's inputs are held."""
+        held = 2 * 4
+        queries_and_keys = 2 * 4 + (0 if itemsize == 4 else 2 * itemsize)  # in float32, and their casts
+        attending = held + itemsize + queries_and_keys + 2 * itemsize  # what is read, values, the result
+        feeding = held + 4 + itemsize + 2 * itemsize * self.ffn_dim / self.dim  # the hidden layer twice
+        steering = 4 + itemsize + _OTHER_BYTES if self.vace_layers else 0  # its own stream and its context
+        return max(attending, feeding) + steering + _OTHER_BYTES
 
     @property
     def kind(self) -> Kind:
