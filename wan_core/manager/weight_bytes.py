@@ -116,7 +116,8 @@ def _plain_dit_block(config: DiTConfig) -> tuple[Numbers, ...]:
 def _dit_block(config: DiTConfig) -> tuple[Numbers, ...]:
     pieces = _plain_dit_block(config)
     if config.camera_path_dim:
-        pieces += (_linear(config.camera_path_dim, config.dim), _linear(config.dim, config.dim))
+        narrow = _small(config.dim, config.camera_path_dim, bias=config.dim)  # too narrow for any scheme
+        pieces += (narrow, _linear(config.dim, config.dim))
     return pieces
 
 

@@ -64,7 +64,7 @@ class DiTConfig:
         ``appended`` are the latent frames given after the clip; a model that renders a video again
         counts those of its source, as many as the clip's, by itself. ``itemsize`` is the bytes of a
         number in the computing precision. It is what ``tests/models/test_dit_memory.py`` counts, tensor by
-        tensor, and 2 to 8 % more.
+        tensor, and up to 9 % more.
         """
         time, rows, columns = self.patch_size
         cells = time * rows * columns
