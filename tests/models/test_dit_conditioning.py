@@ -59,7 +59,7 @@ def test_room_to_work_counts_the_tokens_beside_the_clip(
 def test_room_to_work_counts_the_streams_of_vace_and_the_rays_of_a_camera() -> None:
     plain = LARGE.working_bytes(*GRID_480P)
     vace = dataclasses.replace(LARGE, vace_in_dim=96, vace_layers=(0, 5))
-    stream_and_context = 4 + 2 + 2  # bytes: float32 and bfloat16, and what comes with them
+    stream_and_context = 4 + 2  # bytes: float32 and bfloat16
     assert vace.working_bytes(*GRID_480P) - plain == stream_and_context * TOKENS_480P * 5120
     camera = dataclasses.replace(LARGE, in_dim=32, image_dim=1280, camera_dim=24)
     rays = 24 * 21 * 480 * 832

@@ -76,4 +76,4 @@ def test_the_planned_room_holds_the_peak_and_little_more(
     monkeypatch.setattr(model.torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # none for "meta"
     config = MODELS[name].dit
     room = config.working_bytes(*GRID, itemsize=dtype.itemsize)
-    assert 0.91 * room < peak(config, dtype) < room
+    assert 0.92 * room < peak(config, dtype) < room

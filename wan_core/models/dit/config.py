@@ -80,7 +80,7 @@ class DiTConfig:
         queries_and_keys = 2 * 4 + (0 if itemsize == 4 else 2 * itemsize)  # in float32, and their casts
         attending = held + itemsize + queries_and_keys + 2 * itemsize  # what is read, values, the result
         feeding = held + 4 + itemsize + 2 * itemsize * self.ffn_dim / self.dim  # the hidden layer twice
-        steering = 4 + itemsize + _OTHER_BYTES if self.vace_layers else 0  # its own stream and its context
+        steering = 4 + itemsize if self.vace_layers else 0  # its own stream and its context
         return max(attending, feeding) + steering + _OTHER_BYTES
 
     @property
