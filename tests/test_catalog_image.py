@@ -72,10 +72,33 @@ def test_shared_parts_are_shared(row) -> None:
 )
 def test_official_defaults(name: str, steps: int, shift: float, size: tuple[int, int], prefix: str) -> None:
     defaults = MODELS[name].defaults
-    assert (defaults.num_inference_steps, defaults.shift, defaults.guidance_scale) == (steps, shift, 5.0)
+    asked = resolve(request(name, MODELS[name].tasks[0]))
+    assert (asked.num_inference_steps, asked.shift, asked.guidance_scale) == (steps, shift, 5.0)
     assert (defaults.width, defaults.height, defaults.num_frames, defaults.fps) == (*size, 81, 16)
     assert defaults.negative_prompt == prefix + OFFICIAL_NEGATIVE_PROMPT
     assert defaults.negative_prompt.startswith(prefix + "色调艳丽")
+
+
+@pytest.mark.parametrize(
+    ("model", "small", "large"),
+    [
+        ("wan2.1-i2v-14b-480p", 3.0, 5.0),
+        ("wan2.1-i2v-14b-720p", 3.0, 5.0),
+        ("wan2.1-flf2v-14b-720p", 16.0, 16.0),
+        ("wan2.1-vace-14b", 16.0, 16.0),
+        ("wan2.1-t2v-14b", 5.0, 5.0),
+    ],
+)
+def test_the_shift_depends_on_the_size_where_it_officially_does(
+    model: str, small: float, large: float
+) -> None:
+    def shift(width: int, height: int, **values: object) -> float:
+        task = MODELS[model].tasks[0]
+        return resolve(request(model, task, width=width, height=height, **values)).shift
+
+    assert {shift(832, 480), shift(480, 832), shift(624, 624), shift(544, 704)} == {small}
+    assert {shift(1280, 720), shift(720, 1280), shift(960, 960), shift(848, 480)} == {large}
+    assert {shift(832, 480, shift=7.0), shift(1280, 720, shift=7.0)} == {7.0}
 
 
 def request(model: str, task: str, **values: object) -> GenerationRequest:

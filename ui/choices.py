@@ -54,3 +54,9 @@ def steps_for(spec: ModelSpec) -> dict[str, int]:
 def quality_of(spec: ModelSpec, steps: int | None) -> str | None:
     """The quality whose number of steps this is, or None."""
     return next((name for name, count in steps_for(spec).items() if count == steps), None)
+
+
+def shift_for(spec: ModelSpec, tier: str | None, shift: float | None) -> float | None:
+    """The shift to show once a resolution is chosen: its default, unless ``shift`` is nobody's default."""
+    defaults = {spec.shift_at(*size) for size in spec.sizes}
+    return spec.shift_at(*size_for(spec, tier, None)) if shift in defaults else shift

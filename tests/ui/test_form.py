@@ -171,6 +171,13 @@ def test_quality_is_a_share_of_the_official_steps() -> None:
     assert choices.quality_of(WAN_14B, 31) is None
 
 
+def test_the_shift_that_is_shown_follows_the_resolution_until_it_is_changed() -> None:
+    spec = find_model("wan2.1-i2v-14b-720p")
+    assert form.default_values(spec)["shift"] == choices.shift_for(spec, "720p", 3.0) == 5.0
+    assert choices.shift_for(spec, "480p", 5.0) == 3.0
+    assert choices.shift_for(spec, "480p", 7.5) == 7.5
+
+
 def test_several_videos_count_the_seed_up() -> None:
     assert [r.seed for r in form.several(form.to_request(T2V, values(seed=7)), 3)] == [7, 8, 9]
     assert [r.seed for r in form.several(form.to_request(T2V, values()), 2)] == [-1, -1]

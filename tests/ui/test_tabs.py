@@ -253,6 +253,23 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
     assert (again.image, again.continues, again.seed) == (longer.image, longer.continues, longer.seed)
 
 
+def test_the_shift_shown_is_that_of_the_size(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    open_tab(page, "i2v")
+    page.locator("#i2v-model input").click()
+    page.get_by_role("option", name="Wan2.1 I2V 14B 720P", exact=True).click()
+    page.locator("#i2v-sampling > button").click()
+    shift = page.locator("#i2v-shift input[type=number]")
+    expect(shift).to_have_value("5")
+    page.locator("#i2v-resolution").get_by_label("480p").check()
+    expect(shift).to_have_value("3")
+    shift.fill("7")
+    shift.press("Tab")
+    page.locator("#i2v-resolution").get_by_label("720p").check()
+    expect(page.locator("#i2v-preflight")).to_contain_text("1280×720")
+    expect(shift).to_have_value("7")
+
+
 def test_what_is_painted_is_the_mask(studio: Studio, open_page: OpenPage, files: Path) -> None:
     page = open_page(studio.address)
     open_tab(page, "v2v")

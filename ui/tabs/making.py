@@ -50,12 +50,13 @@ def _connect_choices(tab: MakingTab) -> None:
         values = tab.default_values(spec) | dict(zip(("mask_builder",), builder, strict=False))
         return tab.in_order(tab.model_updates(spec, values))
 
-    def choose_resolution(model: str, resolution: str, aspect: str) -> Any:
+    def choose_resolution(model: str, resolution: str, aspect: str, shift: float) -> list[Any]:
         spec = find_model(model)
         sizes = choices.sizes_by_choice(spec).get(resolution, {})
         offered = form.aspect_choices(list(sizes), tab.matches(spec), tab.context.texts)
         held = [value for _, value in offered]
-        return gr.update(choices=offered, value=aspect if aspect in held else next(iter(held), None))
+        kept = aspect if aspect in held else next(iter(held), None)
+        return [gr.update(choices=offered, value=kept), choices.shift_for(spec, resolution, shift)]
 
     def choose_quality(model: str, quality: str) -> int:
         return choices.steps_for(find_model(model))[quality]
@@ -64,12 +65,12 @@ def _connect_choices(tab: MakingTab) -> None:
         return choices.quality_of(find_model(model), steps)
 
     model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
-    resolution, aspect = controls["resolution"], controls["aspect"]
+    resolution, aspect, shift = controls["resolution"], controls["aspect"], controls["shift"]
     builder = [controls["mask_builder"]] if "mask_builder" in controls else []
     filled = model.input(choose_model, [model, *builder], list(tab.outputs.values()), **QUIET)
     tab.refit_after(filled)
     chosen = (
-        resolution.input(choose_resolution, [model, resolution, aspect], aspect, **QUIET),
+        resolution.input(choose_resolution, [model, resolution, aspect, shift], [aspect, shift], **QUIET),
         quality.input(choose_quality, [model, quality], steps, **QUIET),
         tab.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
     )

@@ -29,12 +29,15 @@ def find_model(model_id: str) -> ModelSpec:
 
 def resolve(request: GenerationRequest) -> GenerationRequest:
     """Fill in the model's defaults and draw the seed; the result decides the video completely."""
-    defaults = find_model(request.model).defaults
+    spec = find_model(request.model)
     filled = {
-        name: getattr(defaults, name)
+        name: getattr(spec.defaults, name)
         for name in SamplingDefaults.__dataclass_fields__
         if getattr(request, name) is None
     }
+    if request.shift is None:
+        size = (filled.get(name, getattr(request, name)) for name in ("width", "height"))
+        filled["shift"] = spec.shift_at(*size)
     if request.task == "t2i":
         filled["num_frames"] = 1
     if request.seed == -1:

@@ -39,11 +39,11 @@ _I2V_480P = ModelSpec(
         width=832,
         height=480,
         num_inference_steps=40,
-        shift=3.0,
         negative_prompt=I2V_NEGATIVE_PROMPT,
     ),
     sizes=SIZES_480P,
     max_frames=257,
+    shift_480p=3.0,
     image_encoder=CLIPConfig(),
     note="A last frame is taken too, but it was not made for that.",
 )
@@ -56,7 +56,7 @@ ROWS: tuple[ModelSpec, ...] = (
         title="Wan2.1 I2V 14B 720P",
         repo="Wan-AI/Wan2.1-I2V-14B-720P",
         revision="8823af45fcc58a8aa999a54b04be9abc7d2aac98",
-        defaults=dataclasses.replace(_I2V_480P.defaults, width=1280, height=720, shift=5.0),
+        defaults=dataclasses.replace(_I2V_480P.defaults, width=1280, height=720),
         sizes=SIZES_720P + SIZES_480P,
     ),
     dataclasses.replace(
@@ -70,6 +70,7 @@ ROWS: tuple[ModelSpec, ...] = (
         weights={**_I2V_480P.weights, Role.TRANSFORMER: WeightFiles(_SHARDS, 65_582_280_288)},
         defaults=SamplingDefaults(width=1280, height=720, shift=16.0, negative_prompt=FLF2V_NEGATIVE_PROMPT),
         sizes=SIZES_720P + SIZES_480P,
+        shift_480p=None,
         note="",
     ),
 )

@@ -19,6 +19,8 @@ OFFICIAL_NEGATIVE_PROMPT = (
     "手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
 
+_AREA_480P = 832 * 480
+
 
 class Role(StrEnum):
     """The parts of a model that are loaded, lent and swapped on their own."""
@@ -91,6 +93,7 @@ class ModelSpec:
 
     ``sizes`` are the (width, height) pairs it was trained for, offered in the form;
     ``max_frames`` is the longest clip it is validated for. ``folder`` is set for built-in models.
+    ``shift_480p`` is set where small sizes have another default shift than ``defaults``.
     """
 
     id: str
@@ -107,6 +110,7 @@ class ModelSpec:
     defaults: SamplingDefaults
     sizes: tuple[tuple[int, int], ...]
     max_frames: int
+    shift_480p: float | None = None
     size_multiple: int = 16
     image_encoder: CLIPConfig | None = None
     folder: Path | None = None
@@ -116,6 +120,12 @@ class ModelSpec:
     def tasks(self) -> tuple[Task, ...]:
         """What the model does, in the order of its ``inputs``."""
         return tuple(self.inputs)
+
+    def shift_at(self, width: int, height: int) -> float:
+        """The shift where nothing is said, at a size in pixels (spec 6)."""
+        if self.shift_480p is None or width * height > _AREA_480P:
+            return self.defaults.shift
+        return self.shift_480p
 
     @property
     def download_bytes(self) -> int:
