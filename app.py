@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wan_core.catalog import MODELS
 from wan_core.jobs.executors import ProcessExecutor
+from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Settings, StoreError
 from wan_core.schema.settings import default_home
@@ -25,6 +26,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=port, help="default: the first free one from 7860")
     parser.add_argument("--share", action="store_true", help="open a public link, behind a login")
     parser.add_argument("--auth", metavar="USER:PASS", type=_login, help="ask for this login")
+    parser.add_argument(
+        "--manage",
+        action="store_true",
+        help="show settings and manage models also where others can reach the page",
+    )
     parser.add_argument("--home", type=Path, default=default_home(), help="folder for videos and models")
     parser.add_argument("--model", choices=list(MODELS), help="chosen when the page opens")
     return parser.parse_args(arguments)
@@ -46,11 +52,11 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    settings = Settings(home=options.home.expanduser().resolve())
+    kept = KeptSettings(Settings(home=options.home.expanduser().resolve()))
     try:
-        executor = ProcessExecutor(settings)
+        executor = ProcessExecutor(kept.current)
         try:
-            serve(options, settings, executor)
+            serve(options, kept, executor)
             ended.wait()
         finally:
             executor.stop()
@@ -60,7 +66,7 @@ def main() -> int:
     return 0
 
 
-def serve(options: argparse.Namespace, settings: Settings, executor: ProcessExecutor) -> None:
+def serve(options: argparse.Namespace, kept: KeptSettings, executor: ProcessExecutor) -> None:
     """Open the page and say where it is.
 
     The worker starts once gradio is imported and the page is built, not sooner: it imports torch, which
@@ -71,9 +77,10 @@ def serve(options: argparse.Namespace, settings: Settings, executor: ProcessExec
     from ui.studio import build
 
     access = secured(Access(options.host, options.port, options.share, options.auth))
-    page = build(Context(executor, WeightStore(settings), settings, options.model))
+    owned = options.manage or not access.is_exposed
+    page = build(Context(executor, WeightStore(kept.current), kept, options.model, owned))
     executor.start()
-    address = launch(page, settings, access)
+    address = launch(page, kept.current, access)
     sys.stdout.write(f"Wan Studio is ready at {address}\n")
     if access.login and not options.auth:
         sys.stdout.write("Log in as {} with the password {}\n".format(*access.login))

@@ -46,6 +46,7 @@ TORCH_FREE = (
     "wan_core/jobs/store.py",
     "wan_core/jobs/supervisor.py",
     "wan_core/jobs/executors.py",
+    "wan_core/manager/kept_settings.py",
     "wan_core/manager/weights.py",
     "wan_core/media/",
     "wan_core/models/umt5/tokenizer.py",

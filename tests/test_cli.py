@@ -16,11 +16,12 @@ from wan_core import cli
 from wan_core.catalog import MODELS, ModelSpec
 from wan_core.cli import TerminalProgress, main, progress_line
 from wan_core.engine import Engine
+from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.media.metadata import read_request
 from wan_core.media.read import read_image
 from wan_core.media.write import write_video
-from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Stage, WeightsError, knobs
+from wan_core.schema import Cancelled, GenerationFailed, ProgressEvent, Settings, Stage, WeightsError, knobs
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -256,3 +257,22 @@ def test_train_has_options_of_its_own() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert done.stdout.startswith("usage: wan_core train")
+
+
+def test_kept_settings_serve_and_options_come_before_them(tmp_path, capsys) -> None:
+    KeptSettings(Settings(home=tmp_path)).change({"precision": "fp16", "vae_tile": 512, "profile": "blocks"})
+
+    def settings(*options: str) -> Settings:
+        parsed = cli._parser().parse_args(["generate", "--home", str(tmp_path), *options])
+        return cli._settings(parsed)
+
+    assert settings() == Settings(home=tmp_path, precision="fp16", vae_tile=512, profile="blocks")
+    given = settings("--precision", "bf16", "--vram-limit-gib", "7.5", "--model-folders", "/a", "/b")
+    assert (given.precision, given.vae_tile, given.vram_limit_gib) == ("bf16", 512, 7.5)
+    assert given.model_folders == (Path("/a"), Path("/b"))
+    assert settings().precision == "fp16", "the command line keeps nothing"
+    assert main(["models", "--home", str(tmp_path), "--vae-tile", "7"]) == 2
+    assert "vae_tile: '7' is refused" in capsys.readouterr().err
+    (tmp_path / "settings.json").write_text("{")
+    assert settings() == Settings(home=tmp_path)
+    assert "the file is kept as settings.json.bad" in capsys.readouterr().err

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ui.strings import ENGLISH, Texts
 from wan_core.catalog import ModelSpec
 from wan_core.jobs.executors import Executor
 from wan_core.jobs.store import JobStore
+from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import GenerationRequest, Settings, WeightsError
 
@@ -17,13 +19,29 @@ class Context:
     """The services behind the page, none of which imports torch, and the language it speaks.
 
     ``model`` is chosen when the page opens; None is the one that the browser used last, at first the demo.
+    ``owned``: whoever sees the page may change the settings and the models on this machine, and learn
+    where they are.
     """
 
     executor: Executor
     weights: WeightStore
-    settings: Settings
+    kept: KeptSettings
     model: str | None = None
+    owned: bool = True
     texts: Texts = ENGLISH
+
+    @property
+    def settings(self) -> Settings:
+        return self.kept.current
+
+    def change(self, values: dict[str, Any]) -> None:
+        """Change settings, on the disk and for everything that reads them.
+
+        Raises:
+            InvalidRequest: naming the first setting that is refused; nothing is changed.
+            OSError: they cannot be kept; nothing is changed.
+        """
+        self.executor.change(self.kept.change(values))
 
     @property
     def first_model(self) -> str:

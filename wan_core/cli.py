@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin
 
 from wan_core.catalog import MODELS, ModelSpec, find_model, validate
 from wan_core.cli_request import add_request_options, read_request, require_suffix
+from wan_core.manager.kept_settings import KeptSettings, changed
 from wan_core.manager.weights import WeightStore, model_parts
 from wan_core.media.inputs import InputStore
 from wan_core.schema import (
@@ -27,9 +28,12 @@ from wan_core.schema import (
     Stage,
     WanStudioError,
 )
-from wan_core.schema.settings import Precision
+from wan_core.schema.settings import setting_knobs
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+_STUDIO_ONLY = ("idle_unload_minutes",)
+"""Settings that mean nothing to a command that ends by itself."""
 
 _BAR_WIDTH = 28
 _REDRAW_SECONDS = 0.1
@@ -81,9 +85,22 @@ def _command(
     group = parser.add_argument_group("machine")
     group.add_argument("--home", type=Path, help="folder of models and outputs (default: ~/.wan-studio)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    group.add_argument("--precision", default="auto", choices=get_args(Precision))
     group.add_argument("--offline", action="store_true", help="never use the network")
+    for setting, knob in setting_knobs().items():
+        if setting not in _STUDIO_ONLY:
+            option = f"--{setting.replace('_', '-')}"
+            group.add_argument(option, default=argparse.SUPPRESS, help=knob.help, **_values_of(setting))
     return parser
+
+
+def _values_of(setting: str) -> dict[str, Any]:
+    """How argparse takes the option of a setting."""
+    annotation = Settings.model_fields[setting].annotation
+    if get_origin(annotation) is Literal:
+        return {"choices": get_args(annotation)}
+    if get_origin(annotation) is tuple:
+        return {"nargs": "*", "type": Path, "metavar": "FOLDER"}
+    return {"metavar": setting.rsplit("_", 1)[-1].upper()}
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -94,10 +111,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    values = {"device": options.device, "precision": options.precision, "offline": options.offline}
+    """What is kept in the home, with what the command line says instead."""
+    values = {"device": options.device, "offline": options.offline}
     if options.home:
         values["home"] = options.home
-    return Settings(**values)
+    kept = KeptSettings(Settings(**values))
+    if kept.notice:
+        sys.stderr.write(f"{kept.notice}\n")
+    given = vars(options)
+    return changed(kept.current, {name: given[name] for name in setting_knobs() if name in given})
 
 
 def _generate(options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def fake_command(settings: Settings) -> tuple[str, ...]:
 
 def process_executor(settings: Settings) -> ProcessExecutor:
     """A quick executor whose worker has the fake engine."""
-    return ProcessExecutor(settings, fake_command(settings), TIMING)
+    return ProcessExecutor(settings, fake_command, TIMING)
 
 
 def wait_for(what: Callable[[], T], seconds: float = 20.0) -> T:

@@ -46,6 +46,7 @@ def fake_run(settings: Settings) -> Callable[[GenerationRequest, Emit, str], Gen
                         preview=b"preview %d" % step,
                     )
                 )
+        (settings.home / f"tile-{job_id}").write_text(str(settings.vae_tile))
         settings.outputs_dir.mkdir(parents=True, exist_ok=True)
         video, thumbnail = (settings.outputs_dir / f"{job_id}{end}" for end in (".mp4", ".webp"))
         video.write_bytes(b"video")

@@ -92,6 +92,22 @@ def test_the_inline_executor_runs_its_queue_and_unloads_when_idle(settings: Sett
     executor.stop()
 
 
+def test_the_inline_executor_adopts_settings_between_jobs(settings: Settings) -> None:
+    adopted: list[tuple[int, JobStatus]] = []
+    executor = InlineExecutor(
+        settings,
+        fake_run(settings),
+        adopt=lambda changed: adopted.append((changed.vae_tile, executor.store.get(job_id).status)),
+    )
+    executor.start()
+    job_id = executor.submit(request("steps=5 sleep=0.02"))
+    wait_for(lambda: executor.store.get(job_id).step)
+    executor.change(settings.model_copy(update={"vae_tile": 128}))
+    wait_for(lambda: adopted)
+    assert adopted == [(128, JobStatus.DONE)]
+    executor.stop()
+
+
 def test_stopping_inline_puts_the_running_job_back(settings: Settings) -> None:
     executor = InlineExecutor(settings, fake_run(settings))
     executor.start()

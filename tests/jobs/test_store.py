@@ -7,9 +7,10 @@ import pytest
 
 from tests.jobs.conftest import request
 from wan_core.catalog import find_model
-from wan_core.jobs.job import JobStatus, WorkerState, WorkerStatus
+from wan_core.jobs.job import JobStatus, Machine, WorkerState, WorkerStatus
 from wan_core.jobs.store import JobStore
 from wan_core.schema import GenerationResult, InvalidRequest, ProgressEvent, Settings, Stage
+from wan_core.schema.schemes import DeviceFacts
 
 
 def result_of(settings: Settings, job_id: str, seconds: dict[str, float] | None = None) -> GenerationResult:
@@ -251,6 +252,14 @@ def test_the_worker_is_loading_or_busy_by_the_stage_of_its_job(store: JobStore) 
     assert store.worker_status().state is WorkerState.LOADING
     store.report(job_id, ProgressEvent(stage=Stage.ENCODE))
     assert store.worker_status().state is WorkerState.BUSY
+
+
+def test_what_the_machine_can_do_outlives_its_worker(store: JobStore) -> None:
+    machine = Machine(DeviceFacts("cuda", (8, 9), "Fake GPU"), 10, 20)
+    store.beat(WorkerStatus(WorkerState.IDLE, 42, machine=machine))
+    assert store.worker_status().machine == machine
+    store.beat(WorkerStatus(message="The models are unloaded."))
+    assert (store.worker_status().state, store.worker_status().machine) == (WorkerState.STOPPED, machine)
 
 
 def test_a_pickled_store_opens_the_same_file(store: JobStore) -> None:

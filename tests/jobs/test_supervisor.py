@@ -144,6 +144,44 @@ def test_unloading_ends_the_idle_worker_until_the_next_job(executor: ProcessExec
     assert ended(store, executor.submit(request())).status is JobStatus.DONE
 
 
+def test_other_settings_count_from_the_next_job_on_and_cost_the_running_one_nothing(
+    executor: ProcessExecutor, settings: Settings
+) -> None:
+    store = executor.store
+    first, second = executor.submit(request("steps=20 sleep=0.05")), executor.submit(request())
+    running(store, first)
+    pid = store.worker_status().pid
+    executor.change(settings.model_copy(update={"vae_tile": 320}))
+    job = ended(store, first)
+    assert (job.status, job.attempts) == (JobStatus.DONE, 1)
+    job = ended(store, second)
+    assert (job.status, job.attempts) == (JobStatus.DONE, 1)
+    assert [(settings.home / f"tile-{id}").read_text() for id in (first, second)] == ["256", "320"]
+    assert store.worker_status().pid != pid
+
+
+def test_an_idle_worker_makes_way_for_other_settings(executor: ProcessExecutor, settings: Settings) -> None:
+    assert ended(executor.store, executor.submit(request()))
+    executor.change(settings.model_copy(update={"vae_tile": 320}))
+    job_id = executor.submit(request())
+    assert ended(executor.store, job_id).status is JobStatus.DONE
+    assert (settings.home / f"tile-{job_id}").read_text() == "320"
+
+
+def test_settings_of_the_studio_alone_need_no_other_worker(
+    executor: ProcessExecutor, settings: Settings
+) -> None:
+    store = executor.store
+    assert ended(store, executor.submit(request()))
+    pid = store.worker_status().pid
+    executor.change(settings.model_copy(update={"idle_unload_minutes": 0.0}))
+    assert ended(store, executor.submit(request()))
+    assert store.worker_status().pid == pid
+    executor.change(settings.model_copy(update={"idle_unload_minutes": 0.3 / 60}))
+    wait_for(lambda: store.worker_status().message.startswith("The models are unloaded"))
+    assert not is_alive(pid)
+
+
 @pytest.mark.parametrize("kind", ["process", "inline"])
 def test_a_second_studio_on_one_home_is_refused(
     executor: ProcessExecutor, settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -157,7 +195,7 @@ def test_a_second_studio_on_one_home_is_refused(
 
 def test_a_worker_that_cannot_start_is_tried_again_and_the_page_learns_why(settings: Settings) -> None:
     executor = process_executor(settings)
-    executor._command = (sys.executable, "-c", "raise SystemExit(3)")
+    executor._command = lambda _: (sys.executable, "-c", "raise SystemExit(3)")
     executor.start()
     job_id = executor.submit(request())
     wait_for(lambda: "exit code 3" in executor.store.worker_status().message)

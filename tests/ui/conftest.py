@@ -15,6 +15,7 @@ from ui.context import Context
 from ui.server import Access, launch
 from ui.studio import build
 from wan_core.jobs.executors import InlineExecutor
+from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Settings
 
@@ -43,7 +44,8 @@ def make_context(home: Path, model: str | None = None) -> Context:
     """Services over ``home``, with no hub cache; the executor is not started."""
     settings = Settings(home=home, offline=True)
     executor = InlineExecutor(settings, fake_run(settings))
-    return Context(executor, WeightStore(settings, hub_cache=home / "hub"), settings, model)
+    weights = WeightStore(settings, hub_cache=home / "hub")
+    return Context(executor, weights, KeptSettings(settings), model)
 
 
 def open_studio(home: Path, model: str | None = None, port: int | None = None) -> Studio:

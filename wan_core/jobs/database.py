@@ -65,6 +65,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "INSERT INTO worker (only_row) VALUES (1)",
     ),
+    ("ALTER TABLE worker ADD COLUMN machine TEXT NOT NULL DEFAULT ''",),
 )
 
 

@@ -13,6 +13,7 @@ from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
 from wan_core.jobs.supervisor import DEFAULT_TIMING, Supervisor, Timing, worker_command
 from wan_core.schema import GenerationRequest, Settings, StoreError
+from wan_core.schema.settings import setting_knobs
 
 log = logging.getLogger(__name__)
 
@@ -56,29 +57,39 @@ class Executor(Protocol):
         """Free the memory that models hold, as soon as nothing is running or queued."""
         ...
 
+    def change(self, settings: Settings) -> None:
+        """Use other settings, from the next job on; a running one is not touched. The home stays."""
+        ...
+
 
 class ProcessExecutor:
     """Runs jobs in a supervised worker process; the default.
 
     Args:
         settings: folders and device; handed to the worker.
-        command: another worker to start, for tests.
+        command: what starts a worker with some settings; another one for tests.
         timing: of the supervisor.
     """
 
     def __init__(
-        self, settings: Settings, command: Sequence[str] | None = None, timing: Timing = DEFAULT_TIMING
+        self,
+        settings: Settings,
+        command: Callable[[Settings], Sequence[str]] = worker_command,
+        timing: Timing = DEFAULT_TIMING,
     ) -> None:
         self.store = JobStore(settings.store_path)
+        self._settings = settings
         self._lock = HomeLock(settings.home)
-        self._command = command or worker_command(settings.model_dump_json())
+        self._command = command
         self._timing = timing
         self._supervisor: Supervisor | None = None
 
     def start(self) -> None:
         self._lock.acquire()
         self.store.abandon_running("the studio was ended while the job ran")
-        self._supervisor = Supervisor(self.store, self._command, self._lock.fd, self._timing)
+        command = self._command(self._settings)
+        self._supervisor = Supervisor(self.store, command, self._lock.fd, self._timing)
+        self._supervisor.idle_limit = self._settings.idle_unload_minutes * 60
         self._supervisor.start()
 
     def stop(self) -> None:
@@ -97,6 +108,20 @@ class ProcessExecutor:
         if self._supervisor is not None:
             self._supervisor.unload()
 
+    def change(self, settings: Settings) -> None:
+        before, self._settings = self._settings, settings
+        if self._supervisor is not None:
+            self._supervisor.idle_limit = settings.idle_unload_minutes * 60
+            if of_the_worker(settings) != of_the_worker(before):
+                self._supervisor.replace(self._command(settings))
+
+
+def of_the_worker(settings: Settings) -> Settings:
+    """The settings without those that only the studio reads: equal ones need no other worker."""
+    knobs = setting_knobs()
+    own = [name for name, knob in knobs.items() if knob.effect == "at once"]
+    return settings.model_copy(update={name: Settings.model_fields[name].default for name in own})
+
 
 class InlineExecutor:
     """Runs jobs in a thread of this process: for tests, the CLI, and Spaces that fork for the GPU.
@@ -105,13 +130,22 @@ class InlineExecutor:
         settings: folders.
         run: makes one video.
         unload: frees the models' memory; called between jobs, from the thread that runs them.
+        adopt: takes other settings; called likewise.
     """
 
-    def __init__(self, settings: Settings, run: Run, unload: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        unload: Callable[[], None] = lambda: None,
+        adopt: Callable[[Settings], None] = lambda settings: None,
+    ) -> None:
         self.store = JobStore(settings.store_path)
         self._lock = HomeLock(settings.home)
         self._run = run
         self._unload = unload
+        self._adopt = adopt
+        self._changed: Settings | None = None
         self._unload_wanted = threading.Event()
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -147,6 +181,10 @@ class InlineExecutor:
         self._unload_wanted.set()
         self._wake.set()
 
+    def change(self, settings: Settings) -> None:
+        self._changed = settings
+        self._wake.set()
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -158,6 +196,9 @@ class InlineExecutor:
     def _work_once(self) -> None:
         if self.store.has_running():
             self.store.abandon_running("its end could not be written down")
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            self._adopt(changed)
         job = self.store.claim()
         if job is not None and self._stopping.is_set():
             self.store.release_running()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wan_core.schema import GenerationRequest, GenerationResult, Stage
+from wan_core.schema.schemes import DeviceFacts
 
 
 class JobStatus(StrEnum):
@@ -86,11 +87,24 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """What a worker found: what the device can do, and its memory in bytes.
+
+    ``memory_free`` is what other programs leave.
+    """
+
+    facts: DeviceFacts
+    memory_free: int = 0
+    memory_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """The latest sign of life of the worker.
 
     ``heartbeat`` is Unix seconds; ``memory_used``, ``memory_total`` and the values of ``components``
-    (what is loaded, by name) are bytes. ``message`` says why a worker is stopped.
+    (what is loaded, by name) are bytes. ``message`` says why a worker is stopped. ``machine`` is what
+    the last worker found, also when it has ended; None before the first.
     """
 
     state: WorkerState = WorkerState.STOPPED
@@ -101,3 +115,4 @@ class WorkerStatus:
     memory_total: int = 0
     components: dict[str, int] = field(default_factory=dict)
     message: str = ""
+    machine: Machine | None = None

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
+from wan_core.jobs.job import Job, JobStatus, Machine, WorkerState, WorkerStatus
 from wan_core.schema import GenerationRequest, GenerationResult, Stage
 
 log = logging.getLogger(__name__)
+
+MACHINE = TypeAdapter(Machine)
 
 
 def job_from_row(row: sqlite3.Row, preview_path: Callable[[str], Path]) -> Job:
@@ -56,7 +58,15 @@ def worker_from_row(row: sqlite3.Row) -> WorkerStatus:
         memory_total=row["memory_total"],
         components=_json_object(row["components"]),
         message=row["message"],
+        machine=_machine(row["machine"]),
     )
+
+
+def _machine(text: str) -> Machine | None:
+    try:
+        return MACHINE.validate_json(text)
+    except ValidationError:  # there was none yet, or it is another version's
+        return None
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from wan_core.catalog import MODELS, resolve, validate
 from wan_core.jobs.database import Database
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
-from wan_core.jobs.rows import job_from_row, worker_from_row
+from wan_core.jobs.rows import MACHINE, job_from_row, worker_from_row
 from wan_core.media.atomic import whole_file
 from wan_core.schema import (
     GenerationRequest,
@@ -215,14 +215,15 @@ class JobStore:
         self._end(job_id, JobStatus.CANCELLED, "")
 
     def beat(self, status: WorkerStatus) -> None:
-        """Write down how the worker is doing, now."""
+        """Write down how the worker is doing, now; without a ``machine`` the last one stays."""
+        machine = MACHINE.dump_json(status.machine).decode() if status.machine else None
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE worker SET state = ?, pid = ?, heartbeat = ?, device = ?, memory_used = ?, "
-                "memory_total = ?, components = ?, message = ?",
+                "memory_total = ?, components = ?, message = ?, machine = coalesce(?, machine)",
                 (
                     *(str(status.state), status.pid, time.time(), status.device, status.memory_used),
-                    *(status.memory_total, json.dumps(status.components), status.message),
+                    *(status.memory_total, json.dumps(status.components), status.message, machine),
                 ),
             )
 

@@ -10,14 +10,18 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.jobs.store import JobStore
-from wan_core.schema import StoreError
+from wan_core.schema import Settings, StoreError
 
 log = logging.getLogger(__name__)
+
+RETIRE = b"\n"
+"""What a worker reads from its standard input when it is to end after its job."""
 
 _CODE_FOLDER = Path(__file__).resolve().parents[2]
 
@@ -52,11 +56,16 @@ class Supervisor:
         command: starts a worker; its standard input is a pipe that closes when it is to end.
         lock_fd: the home's lock, handed down so that it lasts as long as the worker does.
         timing: see ``Timing``.
+
+    Attributes:
+        idle_limit: seconds without a job after which loaded models are unloaded; 0 is never.
     """
 
     def __init__(
         self, store: JobStore, command: Sequence[str], lock_fd: int, timing: Timing = DEFAULT_TIMING
     ) -> None:
+        self.idle_limit = 0.0
+        self._active = time.monotonic()
         self._store = store
         self._command = command
         self._lock_fd = lock_fd
@@ -65,6 +74,8 @@ class Supervisor:
         self._started = 0.0
         self._deaths = 0
         self._next_start = 0.0
+        self._guard = threading.Lock()
+        self._retiring = False
         self._unloaded = False
         self._unload_wanted = threading.Event()
         self._stopping = threading.Event()
@@ -84,6 +95,17 @@ class Supervisor:
     def unload(self) -> None:
         """End the worker as soon as nothing is running or queued; the next job starts a new one."""
         self._unload_wanted.set()
+        self._wake.set()
+
+    def replace(self, command: Sequence[str]) -> None:
+        """Have the worker end after its job, before it takes another, and ``command`` start the next one."""
+        with self._guard:
+            self._command = command
+            if self._process is not None:
+                self._retiring = True
+                with suppress(OSError):  # it is dead already
+                    self._process.stdin.write(RETIRE)
+                    self._process.stdin.flush()
         self._wake.set()
 
     def _watch(self) -> None:
@@ -112,6 +134,15 @@ class Supervisor:
         elif (job_id := self._store.ignored_cancel(self._timing.cancel_grace)) is not None:
             log.warning("Job %s did not stop when cancelled; its worker is ended.", job_id)
             self._end_worker("The worker is replaced, because it did not stop when cancelled.")
+        elif self._is_idle_for_long():
+            self._unload_wanted.set()
+
+    def _is_idle_for_long(self) -> bool:
+        if self._store.has_queued() or self._store.has_running():
+            self._active = time.monotonic()
+        if not self.idle_limit or time.monotonic() - self._active < self.idle_limit:
+            return False
+        return bool(self._store.worker_status().components)
 
     def _start_if_due(self) -> None:
         self._unload_wanted.clear()  # nothing is loaded
@@ -120,21 +151,24 @@ class Supervisor:
         if time.monotonic() < self._next_start:
             return
         path = os.pathsep.join(filter(None, (str(_CODE_FOLDER), os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            pass_fds=(self._lock_fd,) if os.name == "posix" else (),
-        )
+        with self._guard:
+            self._retiring = False
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path},
+                pass_fds=(self._lock_fd,) if os.name == "posix" else (),
+            )
         self._unloaded = False
-        self._started = time.monotonic()
+        self._started = self._active = time.monotonic()
         self._store.beat(WorkerStatus(WorkerState.STARTING, self._process.pid))
 
     def _bury(self, code: int) -> None:
         """The worker ended by itself: settle its job, and plan for another worker."""
         self._forget_process()
         if code == 0 and not self._store.has_running():  # its own choice, see ``worker.serve``
-            self._store.beat(WorkerStatus(message="The worker starts afresh after an unexpected error."))
+            why = "with the new settings" if self._retiring else "after an unexpected error"
+            self._store.beat(WorkerStatus(WorkerState.STARTING, message=f"The worker starts afresh {why}."))
             return
         reason = describe_exit(code)
         log.error("%s.", reason.capitalize())
@@ -160,8 +194,10 @@ class Supervisor:
         self._store.beat(WorkerStatus(message=message))
 
     def _forget_process(self) -> None:
-        self._process.stdin.close()
-        self._process = None
+        with self._guard:
+            with suppress(OSError):  # what was written to a dead one
+                self._process.stdin.close()
+            self._process = None
 
 
 def describe_exit(code: int) -> str:
@@ -174,6 +210,6 @@ def describe_exit(code: int) -> str:
     return f"the worker crashed ({name})"
 
 
-def worker_command(settings_json: str) -> tuple[str, ...]:
+def worker_command(settings: Settings) -> tuple[str, ...]:
     """The command of the real worker."""
-    return sys.executable, "-m", "wan_core.jobs.worker", settings_json
+    return sys.executable, "-m", "wan_core.jobs.worker", settings.model_dump_json()

@@ -1,8 +1,9 @@
 """The worker process: holds torch and the models, runs the store's jobs, and ends with its studio.
 
 The supervisor starts it as ``python -m wan_core.jobs.worker SETTINGS``, with the settings as JSON and a
-pipe as standard input. Nothing is ever written to that pipe: it closes when the studio wants the worker
-to end, and also when the studio itself is killed, so no orphan can hold on to the GPU.
+pipe as standard input. What is written to that pipe means: end once this job is done. It closes when the
+studio wants the worker to end now, and also when the studio itself is killed, so no orphan can hold on to
+the GPU.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wan_core.jobs.job import WorkerState, WorkerStatus
+from wan_core.jobs.job import Machine, WorkerState, WorkerStatus
 from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
 from wan_core.schema import Settings
+from wan_core.schema.schemes import DeviceFacts
 
 log = logging.getLogger(__name__)
 
 ReadStatus = Callable[[], Mapping[str, Any]]
-"""Some of ``WorkerStatus``'s ``device``, ``memory_used``, ``memory_total`` and ``components``.
+"""Some of ``WorkerStatus``'s ``device``, ``memory_used``, ``memory_total``, ``components``, ``machine``.
 
 Called from another thread than the one that runs jobs, once a second.
 """
@@ -45,18 +47,19 @@ def main(settings: Settings) -> None:
 def serve(settings: Settings, open_engine: OpenEngine) -> None:
     """Run jobs with the engine that ``open_engine`` makes, until standard input closes.
 
-    Returns early after an unexpected error of a job, as the process may be damaged by it; the
-    supervisor then starts a fresh one.
+    Returns before the next job when something is written there; and after an unexpected error of a job,
+    as the process may be damaged by it. The supervisor then starts a fresh one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the studio, which then ends us
     _volunteer_for_the_oom_killer()
-    threading.Thread(target=_end_with, args=(_private_stdin(),), daemon=True).start()
+    retiring = threading.Event()
+    threading.Thread(target=_obey, args=(_private_stdin(), retiring), daemon=True).start()
     store = JobStore(settings.store_path)
     pulse = Pulse(store)
     pulse.start()
     run, read_status = open_engine()
     pulse.ready(read_status)
-    while True:
+    while not retiring.is_set():
         job = store.claim()
         if job is None:
             time.sleep(POLL_SECONDS)
@@ -102,12 +105,18 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
     engine = Engine(settings)
     device = engine.manager.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    kind = "rocm" if device.type == "cuda" and torch.version.hip else device.type
+    capability = torch.cuda.get_device_capability(device) if kind == "cuda" else None
+    total = total_memory(device)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else total
+    machine = Machine(DeviceFacts(kind, capability, name), free, total)
 
     def read_status() -> dict[str, Any]:
         return {
             "device": name,
+            "machine": machine,
             "memory_used": memory_in_use(device),
-            "memory_total": total_memory(device),
+            "memory_total": total,
             "components": {str(role): size for role, size in engine.manager.loaded().items()},
         }
 
@@ -123,10 +132,10 @@ def _private_stdin() -> int:
     return fd
 
 
-def _end_with(fd: int) -> None:
-    """End this process, whatever it is doing, when the pipe closes."""
+def _obey(fd: int, retiring: threading.Event) -> None:
+    """Set ``retiring`` when the pipe says something; end this process, whatever it does, when it closes."""
     while os.read(fd, 1024):
-        pass
+        retiring.set()
     os._exit(0)
 
 
