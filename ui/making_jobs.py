@@ -11,6 +11,7 @@ from ui import form, inputs, masking, memory
 from ui.listening import QUIET, error_html, note_html
 from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import find_model
+from wan_core.jobs.tidying import tidy_inputs
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
@@ -29,6 +30,7 @@ def connect(page: Page, tab: MakingTab, saved: gr.BrowserState) -> None:
             request = _request(tab, values, *arguments[count:])
             for each in form.several(request, int(values["videos"])):
                 context.executor.submit(each)
+            tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
         except (InvalidRequest, MediaError) as error:
             words = form.sentence(error) if isinstance(error, InvalidRequest) else str(error)
             return [error_html(words), gr.skip(), watched, *page.look(watched, shown)]

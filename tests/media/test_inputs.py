@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import time
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,45 @@ def test_keeping_again_makes_a_file_young(store: InputStore, tmp_path: Path) -> 
     os.utime(store.path(name), (0, 0))
     assert store.keep(path) == name
     assert store.path(name).stat().st_mtime > 0
+
+
+def keep_aged(store: InputStore, tmp_path: Path, days: float, value: int) -> str:
+    """Keep a picture, as if some days ago."""
+    name = store.keep(save_picture(tmp_path / f"{value}.png", value))
+    then = time.time() - days * 86_400
+    os.utime(store.path(name), (then, then))
+    return name
+
+
+def test_what_nobody_names_goes_oldest_first_once_there_is_too_much(
+    store: InputStore, tmp_path: Path
+) -> None:
+    oldest, used, old, young = (
+        keep_aged(store, tmp_path, days, value) for value, days in enumerate((9, 8, 7, 0.5))
+    )
+    sizes = {name: store.path(name).stat().st_size for name in (oldest, used, old, young)}
+    total = sum(sizes.values())
+
+    def unasked() -> set[str]:
+        raise AssertionError("there is no need to look at the jobs")
+
+    assert store.prune(unasked, limit=total) == []
+    assert store.prune(lambda: {used}, limit=total - 1) == [oldest]
+    assert store.prune(lambda: {used}, limit=0) == [old]
+    assert sorted(kept(store)) == sorted([used, young])
+
+
+def test_what_is_kept_again_is_young(store: InputStore, tmp_path: Path) -> None:
+    name = keep_aged(store, tmp_path, 9, 1)
+    store.keep(tmp_path / "1.png")
+    assert store.prune(set, limit=0) == []
+    assert kept(store) == [name]
+
+
+def test_only_kept_files_are_removed(store: InputStore, tmp_path: Path) -> None:
+    assert store.prune(set, limit=0) == []  # there is no folder yet
+    keep_aged(store, tmp_path, 9, 1)
+    (store.folder / "mine.txt").write_text("a note")
+    os.utime(store.folder / "mine.txt", (0, 0))
+    assert len(store.prune(set, limit=0)) == 1
+    assert kept(store) == ["mine.txt"]

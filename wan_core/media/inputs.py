@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from wan_core.media.atomic import partial_file, settle
@@ -19,9 +23,13 @@ from wan_core.schema.inputs import InputName
 
 MAX_BYTES = 2**31  # of one picture or video
 MAX_TEXT_BYTES = 2**20
+MAX_KEPT_BYTES = 10 * 2**30  # of all inputs together; beyond it, those that no job names go
 
 _NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{2,5}")
 _CHUNK = 2**20
+_FRESH_SECONDS = 86_400  # a file so young may be about to be named, or be at work in the command line
+
+_log = logging.getLogger(__name__)
 
 
 class InputStore:
@@ -59,6 +67,41 @@ class InputStore:
         if not _NAME.fullmatch(name) or not path.is_file():
             raise MediaError(f"The input {name[:40]} is gone; choose the file again.")
         return path
+
+    def prune(self, named: Callable[[], set[InputName]], limit: int = MAX_KEPT_BYTES) -> list[InputName]:
+        """Remove files that nobody names, the oldest first, until all take at most ``limit`` bytes.
+
+        Files of the last day stay, as do all that ``named`` gives, which is asked only if there is too much.
+        What the disk refuses to remove stays, too. Returns what was removed.
+        """
+        files = sorted(self._files(), key=lambda file: file[1])
+        excess = sum(size for _, _, size in files) - limit
+        if excess <= 0:
+            return []
+        kept, removed = named(), []
+        for path, changed, size in files:
+            if excess <= 0 or time.time() - changed < _FRESH_SECONDS:
+                break
+            if path.name in kept:
+                continue
+            with suppress(OSError):
+                if path.stat().st_mtime == changed:  # else it has been kept anew meanwhile
+                    path.unlink()
+                    removed.append(path.name)
+                    excess -= size
+        if removed:
+            _log.info("Removed %d inputs that no job names.", len(removed))
+        return removed
+
+    def _files(self) -> list[tuple[Path, float, int]]:
+        """Kept files, when each was kept last, in seconds, and its size in bytes."""
+        found = []
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            with suppress(OSError):
+                if _NAME.fullmatch(path.name):
+                    facts = path.stat()
+                    found.append((path, facts.st_mtime, facts.st_size))
+        return found
 
     def kind(self, name: InputName) -> Kind:
         """Whether a kept file is a picture, a video or a text; a GIF that does not move is a picture.

@@ -86,6 +86,11 @@ class MediaInputs(BaseModel):
         ),
     )
 
+    def named_files(self) -> set[InputName]:
+        """The kept files that are named."""
+        values = [getattr(self, name) for name in MEDIA_FIELDS - {"references"}]
+        return {name for name in (*values, *self.references) if name is not None}
+
 
 class Steering(BaseModel):
     """How strongly and when what is given steers the video, and helpers that build masks and cameras."""
