@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 from transformers import UMT5EncoderModel
 
-from wan_core.manager.checkpoint_file import read_file_shapes
 from wan_core.manager.part_files import OnBytes, PartFiles
-from wan_core.manager.recognise import Shape, Shapes
-from wan_core.manager.shards import checkpoint_paths
+from wan_core.manager.recognise import Shapes, read_shapes
+from wan_core.manager.shards import expand
 from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.clip.model import CLIPImageEncoder
@@ -33,18 +32,6 @@ _MAX_CONFIG_BYTES = 2**16
 _TOLD_BY_CONFIG = ("num_heads", "text_len", "vace_layers")  # of a DiT, what no tensor's shape shows
 
 
-def read_shapes(folder: Path, files: Iterable[str]) -> dict[str, Shape]:
-    """Name -> shape of every tensor of a part; an index stands for its shards.
-
-    Raises:
-        WeightsError: a file is missing, damaged or no checkpoint.
-    """
-    shapes: dict[str, Shape] = {}
-    for path in checkpoint_paths(folder, files):
-        shapes |= read_file_shapes(path)
-    return shapes
-
-
 def cast_bytes(
     folder: Path,
     files: Iterable[str],
@@ -61,7 +48,7 @@ def cast_bytes(
         WeightsError: as ``read_shapes``.
     """
     if dtype is None:
-        return sum(path.stat().st_size for path in checkpoint_paths(folder, files))
+        return sum((folder / name).stat().st_size for name in expand(folder, files))
     return sum(
         math.prod(shape) * (torch.float32 if keep_in_fp32(name) else dtype).itemsize
         for name, shape in select(read_shapes(folder, files)).items()
@@ -195,6 +182,7 @@ def _read_config(folder: Path) -> dict[str, int | list[int]]:
         if path.stat().st_size > _MAX_CONFIG_BYTES:
             raise ValueError("it is too large")
         content = json.loads(path.read_bytes())
+        content.setdefault("num_heads", content.get("num_attention_heads"))  # in the diffusers format
         told = {name: content[name] for name in _TOLD_BY_CONFIG if content.get(name) is not None}
         for name, value in told.items():
             numbers, least = (value, 0) if name == "vace_layers" else ([value], 1)

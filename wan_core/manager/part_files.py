@@ -18,9 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.manager.checkpoint_file import open_checkpoint
-from wan_core.manager.recognise import Shape, Shapes, looks_like
-from wan_core.manager.shards import checkpoint_paths
+from wan_core.manager.headers import Shape
+from wan_core.manager.recognise import Shapes, join, looks_like, official
+from wan_core.manager.shards import checkpoints
+from wan_core.quantization.prepare import prepare
+from wan_core.quantization.stored import Loadable, pair_scales
 from wan_core.schema import WeightsError
+from wan_core.schema.dialect import Combine
 
 OnBytes = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), ten times a second; what it raises ends the loading."""
@@ -28,6 +32,16 @@ OnBytes = Callable[[int, int], None]
 Model = TypeVar("Model", bound=nn.Module)
 
 _TELL_SECONDS = 0.1
+
+
+def _plain(tensor: Loadable) -> Tensor:
+    return tensor if isinstance(tensor, Tensor) else tensor.unpack(tensor.dtype)
+
+
+_TENSORS: Combine[Loadable] = Combine(
+    stack=lambda parts: torch.cat([_plain(part) for part in parts]),
+    lead=lambda tensor, ones: _plain(tensor)[(None,) * ones],
+)
 
 
 class PartFiles:
@@ -42,13 +56,16 @@ class PartFiles:
     def __init__(self, folder: Path, files: tuple[str, ...], wanted: str) -> None:
         self.path = folder / files[0]
         self.wanted = wanted
-        self._tensors: dict[str, Tensor] = {}
-        for path in checkpoint_paths(folder, files):
-            self._tensors |= open_checkpoint(path)
+        self._tensors: dict[str, Loadable] = pair_scales(
+            join(
+                official({n: t for path in shards for n, t in open_checkpoint(path).items()}, _TENSORS)
+                for shards in checkpoints(folder, files)
+            )
+        )
         self.shapes: dict[str, Shape] = {name: tuple(t.shape) for name, t in self._tensors.items()}
 
     def dtype(self, name: str) -> torch.dtype:
-        """The dtype of the tensor ``name``, as it is in the file."""
+        """The dtype of the tensor ``name``, as it is in the file; bfloat16 if it is quantised there."""
         return self._tensors[name].dtype
 
     def keep(self, select: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
@@ -86,20 +103,30 @@ class PartFiles:
         dtype_of: Callable[[str], torch.dtype | None],
         on_bytes: OnBytes | None,
         rename: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
+        scheme: str | None = None,
     ) -> Model:
-        """Give ``model`` the tensors, cast to ``dtype_of`` their official names; ready for inference."""
+        """Give ``model`` the tensors; ready for inference.
+
+        Args:
+            model: on ``meta``.
+            dtype_of: name in ``model`` -> dtype of what is not quantised; None is the file's.
+            on_bytes: told of the progress.
+            rename: official names -> those of ``model``.
+            scheme: how the matrices of blocks are kept, an id of ``SCHEMES``; None is as in the file.
+        """
         self._check_shapes(rename(self.shapes), model)
-        total = sum(tensor.nbytes for tensor in self._tensors.values())
-        done, told = 0, -math.inf
-        for name, tensor in self._tensors.items():
-            self._tensors[name] = tensor.to(dtype_of(name) or tensor.dtype)
-            done += tensor.nbytes
-            if on_bytes and (time.monotonic() - told > _TELL_SECONDS or done == total):
+        tensors, state = rename(self._tensors), {}
+        left = {id(tensor): tensor.nbytes for tensor in tensors.values()}
+        total, told = sum(left.values()), -math.inf
+        for name, made in prepare(model, tensors, scheme, dtype_of):
+            state |= made
+            left.pop(id(tensors[name]), None)
+            if on_bytes and (time.monotonic() - told > _TELL_SECONDS or not left):
                 told = time.monotonic()
-                on_bytes(done, total)
-        model.load_state_dict(rename(self._tensors), strict=True, assign=True)
-        left = [name for name, t in chain(model.named_parameters(), model.named_buffers()) if t.is_meta]
-        assert not left, f"these are in no checkpoint and must not be part of the module: {left}"
+                on_bytes(total - sum(left.values()), total)
+        model.load_state_dict(state, strict=True, assign=True)
+        empty = [name for name, t in chain(model.named_parameters(), model.named_buffers()) if t.is_meta]
+        assert not empty, f"these are in no checkpoint and must not be part of the module: {empty}"
         return model.requires_grad_(False).eval()
 
     def _check_shapes(self, found: Shapes, model: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from wan_core.schema import WeightsError
 
 INDEX_SUFFIX = ".index.json"
 _MAX_INDEX_BYTES = 8 * 2**20
+_NUMBER = re.compile(r"-\d{5}-of-\d{5}(?=\.\w+$)")
 
 
 def shard_names(index: Path) -> tuple[str, ...]:
@@ -55,26 +57,30 @@ def is_complete(folder: Path, files: Iterable[str]) -> bool:
     return all(path.is_file() and path.stat().st_size > 0 for path in paths)
 
 
-def checkpoint_paths(folder: Path, files: Iterable[str]) -> list[Path]:
-    """The checkpoint files themselves: an index is replaced by its shards, in order.
+def checkpoints(folder: Path, files: Iterable[str]) -> list[list[Path]]:
+    """The checkpoints that ``files`` name, each as its shards: those of an index, or of one numbered name.
 
     Raises:
         WeightsError: a file or a shard is missing, or an index is damaged.
     """
-    paths = []
+    found: dict[str, list[Path]] = {}
     for name in files:
         path = folder / name
-        if not name.endswith(INDEX_SUFFIX):
-            paths.append(path)
-            continue
-        if not path.is_file():
-            raise WeightsError(f"{path} is missing; download the model again.")
-        shards = shard_names(path)
-        for number, shard in enumerate(shards, 1):
-            if not (path.parent / shard).is_file():
-                raise WeightsError(
-                    f"{path.parent / shard}, shard {number} of {len(shards)}, is missing; "
-                    "download the model again, which fetches only what is missing."
-                )
-        paths += [path.parent / shard for shard in shards]
-    return paths
+        if name.endswith(INDEX_SUFFIX):
+            found[name] = _indexed(path)
+        else:
+            found.setdefault(_NUMBER.sub("", name), []).append(path)
+    return list(found.values())
+
+
+def _indexed(index: Path) -> list[Path]:
+    if not index.is_file():
+        raise WeightsError(f"{index} is missing; download the model again.")
+    shards = shard_names(index)
+    for number, shard in enumerate(shards, 1):
+        if not (index.parent / shard).is_file():
+            raise WeightsError(
+                f"{index.parent / shard}, shard {number} of {len(shards)}, is missing; "
+                "download the model again, which fetches only what is missing."
+            )
+    return [index.parent / shard for shard in shards]

@@ -32,6 +32,11 @@ def find_kind(shapes: Shapes) -> Kind | None:
     return "control" if kind in ("i2v", "t2v") and _joins_two_clips(shapes) else kind
 
 
+def is_vace_module(shapes: Shapes) -> bool:
+    """Whether these are only the side branch of a VACE model, to be joined to a text-to-video model."""
+    return "vace_patch_embedding.weight" in shapes and "patch_embedding.weight" not in shapes
+
+
 def _joins_two_clips(shapes: Shapes) -> bool:
     """Whether two clips' channels are joined to the noisy ones: a control video and a picture."""
     patch = tuple(shapes.get("patch_embedding.weight", ()))

@@ -32,7 +32,7 @@ _BLOCK = {
     "ffn.fc2.weight": "layer.1.DenseReluDense.wo.weight",
 }
 _BLOCK_BACK = {theirs: ours for ours, theirs in _BLOCK.items()}
-_ENDS_BACK = {theirs: ours for ours, theirs in _ENDS.items()}
+_ENDS_BACK = {theirs: ours for ours, theirs in _ENDS.items()} | {_TOKEN_TABLE_TWIN: _TOKEN_TABLE}
 
 
 def is_umt5(shapes: Mapping[str, Sequence[int]]) -> bool:
@@ -57,11 +57,12 @@ def to_transformers_keys(state: Mapping[str, Value]) -> dict[str, Value]:
 
 def to_official_keys(state: Mapping[str, Value]) -> dict[str, Value]:
     """The names of transformers' ``UMT5EncoderModel`` -> official names."""
-    return {
-        _ENDS_BACK.get(name) or _rename_block(name, "encoder.block.", "blocks.", _BLOCK_BACK): value
-        for name, value in state.items()
-        if name != _TOKEN_TABLE_TWIN
-    }
+    return {official_name(name): value for name, value in state.items() if name != _TOKEN_TABLE_TWIN}
+
+
+def official_name(name: str) -> str:
+    """The official name of what transformers calls ``name``; unknown names pass."""
+    return _ENDS_BACK.get(name) or _rename_block(name, "encoder.block.", "blocks.", _BLOCK_BACK)
 
 
 def _rename_block(name: str, old: str, new: str, table: Mapping[str, str]) -> str:
