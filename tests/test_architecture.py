@@ -49,6 +49,9 @@ TORCH_FREE = (
     "wan_core/manager/kept_settings.py",
     "wan_core/manager/weights.py",
     "wan_core/media/",
+    "wan_core/lora/card.py",
+    "wan_core/lora/presets.py",
+    "wan_core/lora/shelf.py",
     "wan_core/models/umt5/tokenizer.py",
 )
 HEAVY = {"torch", "transformers", "safetensors", "diffusers"}
