@@ -120,7 +120,8 @@ def test_every_field_is_an_option_with_its_help(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["generate", "--help"])
     text = capsys.readouterr().out
-    options = ["reference" if name == "references" else name.replace("_", "-") for name in knobs()]
+    singular = {"references": "reference", "loras": "lora"}
+    options = [singular.get(name, name).replace("_", "-") for name in knobs()]
     assert [option for option in options if f"--{option} " not in text and f"--{option}," not in text] == []
     assert "4n+1" in text
     assert "[unipc, dpm++, euler, lcm]" in text

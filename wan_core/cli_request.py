@@ -7,13 +7,16 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from pydantic import ValidationError
+
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest, InvalidRequest, Knob, knobs
 from wan_core.schema.inputs import MEDIA_FIELDS
+from wan_core.schema.lora import LoraUse
 from wan_core.schema.request import ImageFormat, Task
 
-_NAMES = {"references": "reference"}
+_NAMES = {"references": "reference", "loras": "lora"}
 """Options that are not called like their field."""
 
 
@@ -96,6 +99,8 @@ def _kind(name: str) -> dict[str, Any]:
     if annotation is bool:
         return {"action": argparse.BooleanOptionalAction}
     metavar = name.rsplit("_", 1)[-1].upper()
+    if name == "loras":
+        return {"action": "append", "type": _read_lora, "metavar": "FILE[:STRENGTH[:BLOCKS]]"}
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
         many = "+" if parts[-1] is Ellipsis else len(parts)
@@ -105,6 +110,15 @@ def _kind(name: str) -> dict[str, Any]:
 
 def _path(name: str) -> dict[str, Any]:
     return {"type": Path} if name in MEDIA_FIELDS else {}
+
+
+def _read_lora(text: str) -> LoraUse:
+    try:
+        return LoraUse.read(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: {error.errors()[0]['msg']}") from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _help(name: str, knob: Knob) -> str:

@@ -1,7 +1,7 @@
 """What a LoRA file says of itself: its family, its width, trigger words, a picture. Imports no torch.
 
-Only the header of a safetensors file is read. Nothing in it is trusted: texts are cut short, a picture is
-one of three kinds and small, and the rest is left out.
+It is told by the file's header alone, and nothing in it is trusted: texts are cut short, a picture is one
+of three kinds and small, and the rest is left out.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ import binascii
 import json
 import math
 import re
-import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from wan_core.lora.families import foreign_family
 from wan_core.lora.names import read_key
-from wan_core.schema import WeightsError
 
-MAX_HEADER_BYTES = 16 * 2**20
 MAX_PREVIEW_BYTES = 2**20
 
 _MAX_WORDS, _LONGEST_WORD, _LONGEST_TEXT = 12, 100, 300
@@ -84,13 +80,8 @@ UNSCALED = Scaling()
 """Of every file that is not PEFT's own: a part's alpha is among its tensors, or it is its rank."""
 
 
-def read_card(path: Path) -> LoraCard:
-    """The card of a LoRA file; an empty one where the file is no safetensors.
-
-    Raises:
-        WeightsError: the file cannot be read, or its header is damaged.
-    """
-    shapes, told = read_header(path)
+def read_card(shapes: Mapping[str, Sequence[int]], told: Mapping[str, str]) -> LoraCard:
+    """The card of a LoRA, from the shapes of its tensors and the metadata of its file."""
     ranks, widths = Counter(), Counter()
     for name, shape in shapes.items():
         key = read_key(name)
@@ -98,10 +89,11 @@ def read_card(path: Path) -> LoraCard:
             ranks[shape[0]] += 1
             if any(word in key[0] for word in _LARGE):
                 widths[shape[1]] += 1
+    words = _words(told)
     return LoraCard(
         title=_text(told, "modelspec.title") or _text(told, "ss_output_name"),
-        words=_words(told),
-        tags=() if _words(told) else _tags(told),
+        words=words,
+        tags=() if words else _tags(told),
         base=_text(told, "modelspec.architecture") or _text(told, "ss_base_model_version"),
         family=foreign_family(shapes),
         width=_commonest(widths),
@@ -110,17 +102,11 @@ def read_card(path: Path) -> LoraCard:
     )
 
 
-def read_scaling(path: Path) -> Scaling:
-    """How PEFT scales a file: told in its metadata, or in the ``adapter_config.json`` beside it.
-
-    Raises:
-        WeightsError: the file cannot be read, or its header is damaged.
-    """
-    told = _json_object(read_header(path)[1].get("lora_adapter_metadata", ""))
-    values = {name.removeprefix("transformer."): value for name, value in told.items()}
-    beside = path.with_name("adapter_config.json")
-    if not values and path.stem == "adapter_model" and beside.is_file():
-        values = _json_object(beside.read_bytes()[:MAX_HEADER_BYTES])
+def read_scaling(told: Mapping[str, str], config: str | bytes = "") -> Scaling:
+    """How PEFT scales a file: told in its metadata, or in the ``adapter_config.json`` beside it."""
+    values = _json_object(told.get("lora_adapter_metadata", ""))
+    values = {name.removeprefix("transformer."): value for name, value in values.items()}
+    values = values or _json_object(config)
     patterns = values.get("alpha_pattern")
     alphas = patterns.items() if isinstance(patterns, dict) else ()
     return Scaling(
@@ -128,32 +114,6 @@ def read_scaling(path: Path) -> Scaling:
         alphas=tuple((str(end), number) for end, alpha in alphas if (number := _number(alpha)) is not None),
         rooted=values.get("use_rslora") is True,
     )
-
-
-def read_header(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
-    """Name -> shape of the tensors, and the texts of the metadata; both empty where it is no safetensors.
-
-    Raises:
-        WeightsError: the file cannot be read, or its header is damaged.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-            if start[8:] != b"{":
-                return {}, {}
-            (length,) = struct.unpack("<Q", start[:8])
-            if length > MAX_HEADER_BYTES:
-                raise ValueError(f"it has {length} bytes")
-            file.seek(8)
-            header = json.loads(file.read(length))
-        told = header.pop("__metadata__", None) or {}
-        shapes = {str(name): tuple(map(int, entry["shape"])) for name, entry in header.items()}
-        return shapes, {name: text for name, text in told.items() if isinstance(text, str)}
-    except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read ({error.strerror}); choose another LoRA.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        problem = str(error)[:80]
-        raise WeightsError(f"{path.name} has a damaged header ({problem}); get the LoRA again.") from error
 
 
 def _commonest(counts: Counter[int]) -> int | None:

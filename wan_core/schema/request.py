@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from wan_core.schema.errors import InvalidRequest
 from wan_core.schema.inputs import MediaInputs, Steering
 from wan_core.schema.knob import Group, Knob
 from wan_core.schema.knob import knob_field as _knob
+from wan_core.schema.lora import MAX_LORAS, LoraUse
 
 SchedulerName = Literal["unipc", "dpm++", "euler", "lcm"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -86,6 +87,9 @@ class GenerationRequest(MediaInputs, Steering):
             high=MAX_SEED,
             step=1,
         ),
+    )
+    loras: Annotated[tuple[LoraUse, ...], Field(max_length=MAX_LORAS)] = _knob(
+        (), Knob("LoRA", "Files that change the model's style, subject or speed, with a strength.", "lora")
     )
     fps: int | None = _knob(
         None,
