@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.file_download import get_hf_file_metadata
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from wan_core.manager.digests import Digests
 from wan_core.manager.download_errors import explain, no_hub, not_enough_disk, wrong_bytes
 from wan_core.manager.shards import INDEX_SUFFIX, shard_names
 
@@ -109,23 +109,15 @@ class _Partial:
         self._file = file
         self._out = file.part.open("ab", buffering=0)
         self.size = 0
-        self._start_hashes()
+        self._start_digests()
 
-    def _start_hashes(self) -> None:
-        self._hashes = []
-        if self._file.sha256:
-            self._hashes.append((hashlib.sha256(), self._file.sha256))
-        if re.fullmatch("[0-9a-f]{64}", self._file.etag):
-            self._hashes.append((hashlib.sha256(), self._file.etag))
-        elif re.fullmatch("[0-9a-f]{40}", self._file.etag):
-            blob = hashlib.sha1(f"blob {self._file.size}\0".encode(), usedforsecurity=False)
-            self._hashes.append((blob, self._file.etag))
+    def _start_digests(self) -> None:
+        self._digests = Digests(self._file.size, self._file.sha256, self._file.etag)
 
     def count(self, data: bytes) -> None:
         """Take bytes into account that are on the disk."""
         self.size += len(data)
-        for running, _ in self._hashes:
-            running.update(data)
+        self._digests.update(data)
 
     def write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -136,10 +128,10 @@ class _Partial:
     def restart(self) -> None:
         self._out.truncate(0)
         self.size = 0
-        self._start_hashes()
+        self._start_digests()
 
     def is_right(self) -> bool:
-        return self.size == self._file.size and all(run.hexdigest() == want for run, want in self._hashes)
+        return self.size == self._file.size and self._digests.match()
 
     def close(self, flush: bool = False) -> None:
         if flush:

@@ -44,12 +44,17 @@ class WeightStore:
         self, settings: Settings, endpoint: str | None = None, hub_cache: Path | None = None
     ) -> None:
         self._settings = settings
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._hub_cache = Path(hub_cache or constants.HF_HUB_CACHE)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the network may not be used."""
+        return self._settings.offline or constants.is_offline_mode()
 
     def folder(self, spec: ModelSpec, part: Part | None = None) -> Path:
         """Where a part's files are kept, or would be downloaded to; without a part, the model's own."""
-        repo = _source(spec, part).repo if part else spec.repo
+        repo = source_of(spec, part).repo if part else spec.repo
         return spec.folder or self._settings.models_dir / repo.rsplit("/", 1)[-1]
 
     def locate(self, spec: ModelSpec, part: Part) -> Path | None:
@@ -81,10 +86,15 @@ class WeightStore:
     def missing(self, spec: ModelSpec) -> dict[Part, int]:
         """The parts that are nowhere -> bytes still to download for each. Asks no network."""
         return {
-            part: max(files.size - self._kept(spec, part), 0)
+            part: max(files.size - self.kept_bytes(spec, part), 0)
             for part, files in model_parts(spec).items()
             if self.locate(spec, part) is None
         }
+
+    def kept_bytes(self, spec: ModelSpec, part: Part) -> int:
+        """Bytes of a part that are in its own folder, an unfinished download's included."""
+        folder = self.folder(spec, part)
+        return sum(kept_bytes(folder / name) for name in expand(folder, model_parts(spec)[part].files))
 
     def fetch(self, spec: ModelSpec, emit: Emit) -> Path:
         """Download what is missing, going on where an earlier download stopped.
@@ -124,12 +134,12 @@ class WeightStore:
         for folder in (own, *self._snapshots(files)):
             if is_complete(folder, files.files):
                 return folder
-        repo = HubRepo(files.repo, files.revision, self._endpoint)
+        repo = HubRepo(files.repo, files.revision, self.endpoint)
         self._download([Order(repo, files.digests(), own)], emit)
         return own
 
     def _download(self, orders: list[Order], emit: Emit) -> None:
-        if self._settings.offline or constants.is_offline_mode():
+        if self.is_offline:
             raise DownloadError(
                 f"{orders[0].repo.repo} is not on this machine and the studio is offline; "
                 f"go online, or copy the official files to {orders[0].folder}."
@@ -140,25 +150,20 @@ class WeightStore:
         """What is to be downloaded, by repository."""
         wanted: dict[tuple[str, str], list[Part]] = {}
         for part in parts:
-            source = _source(spec, part)
+            source = source_of(spec, part)
             wanted.setdefault((source.repo, source.revision), []).append(part)
         for (repo, revision), group in wanted.items():
             digests = {n: d for part in group for n, d in model_parts(spec)[part].digests().items()}
-            yield Order(HubRepo(repo, revision, self._endpoint), digests, self.folder(spec, group[0]))
-
-    def _kept(self, spec: ModelSpec, part: Part) -> int:
-        """Bytes of a part that an unfinished download has left in its folder."""
-        folder = self.folder(spec, part)
-        return sum(kept_bytes(folder / name) for name in expand(folder, model_parts(spec)[part].files))
+            yield Order(HubRepo(repo, revision, self.endpoint), digests, self.folder(spec, group[0]))
 
     def _candidates(self, spec: ModelSpec, part: Part) -> Iterator[Path]:
         """Folders that may hold ``part``, the preferred first."""
         if spec.folder:
             yield spec.folder
             return
-        own = _source(spec, part)
+        own = source_of(spec, part)
         rows = [row for row in MODELS.values() if row.repo and part in model_parts(row)]
-        shared = [(row, source) for row in rows if _is_same(source := _source(row, part), own)]
+        shared = [(row, source) for row in rows if _is_same(source := source_of(row, part), own)]
         sources = [(spec, own), *((row, source) for row, source in shared if row.id != spec.id)]
         yield from dict.fromkeys(self.folder(row, part) for row, _ in sources)
         for source in dict.fromkeys(source for _, source in sources):
@@ -178,7 +183,7 @@ class WeightStore:
             yield root / "snapshots" / revision
 
 
-def _source(spec: ModelSpec, part: Part) -> WeightFiles:
+def source_of(spec: ModelSpec, part: Part) -> WeightFiles:
     """The files of a part, with the repository and revision that they come from."""
     files = model_parts(spec)[part]
     return files if files.repo else replace(files, repo=spec.repo, revision=spec.revision)
