@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 
 from tests.models.randomise import randomise
 from wan_core.catalog import ModelSpec, Role, SamplingDefaults, WeightFiles
-from wan_core.catalog.parts import TEXT_TASKS
+from wan_core.catalog.demo import DEMO
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.checkpoint import to_official_keys
@@ -55,36 +56,31 @@ def write_tiny_model(folder: Path, seed: int = 0) -> ModelSpec:
 
 def tiny_spec(folder: Path) -> ModelSpec:
     """The catalog row of a folder that ``write_tiny_model`` wrote."""
-    return ModelSpec(
+    files = {Role.TRANSFORMER: DIT_FILE, Role.TEXT_ENCODER: UMT5_FILE, Role.VAE: VAE_FILE}
+    return dataclasses.replace(
+        DEMO,
         id="tiny",
         title="Tiny",
-        inputs=TEXT_TASKS,
-        repo="",
-        revision="",
-        licence="Apache-2.0",
         dit=DIT,
         vae=VAE,
         text_encoder=UMT5,
-        weights={
-            Role.TRANSFORMER: WeightFiles((DIT_FILE,), 0),
-            Role.TEXT_ENCODER: WeightFiles((UMT5_FILE,), 0),
-            Role.VAE: WeightFiles((VAE_FILE,), 0),
-        },
+        weights={role: WeightFiles((name,), 0) for role, name in files.items()},
         tokenizer=WeightFiles((TOKENIZER_FILE,), 0),
-        defaults=SamplingDefaults(
-            width=32,
-            height=32,
-            num_frames=5,
-            num_inference_steps=3,
-            guidance_scale=4.0,
-            shift=3.0,
-            fps=8,
-            negative_prompt="low quality",
-        ),
+        defaults=SamplingDefaults(32, 32, 5, 3, 4.0, 3.0, 8, "low quality"),
         sizes=((32, 32),),
         max_frames=17,
         folder=folder,
     )
+
+
+def write_variant(base: ModelSpec, folder: Path, dit: DiTConfig, seed: int = 0) -> ModelSpec:
+    """Write a random transformer of ``dit``; what else a model has is shared with ``base`` by links."""
+    (folder / TOKENIZER_FILE).parent.mkdir(parents=True)
+    for name in (UMT5_FILE, VAE_FILE, TOKENIZER_FILE):
+        (folder / name).symlink_to(base.folder / name)
+    save_file(randomise(WanDiT(dit), seed).state_dict(), folder / DIT_FILE)
+    (folder / "config.json").write_text(json.dumps({"num_heads": dit.num_heads, "text_len": dit.text_len}))
+    return dataclasses.replace(base, id=f"tiny-{dit.kind}", title=f"Tiny {dit.kind}", dit=dit, folder=folder)
 
 
 def _dit_config_json() -> dict[str, object]:

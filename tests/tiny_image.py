@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tests import tiny
@@ -17,7 +15,6 @@ from wan_core.catalog import ModelSpec, Role, TaskInputs, WeightFiles
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit.config import DiTConfig
-from wan_core.models.dit.model import WanDiT
 from wan_core.schema.request import Task
 
 CLIP = CLIPConfig(dim=24, dim_mlp=48, num_heads=3, num_layers=2, image_size=28)
@@ -44,19 +41,7 @@ def write_image_model(
     base: ModelSpec, folder: Path, dit: DiTConfig, inputs: Mapping[Task, TaskInputs], seed: int = 5
 ) -> ModelSpec:
     """Write a model of ``dit`` with a CLIP; what is neither it shares with ``base`` by links."""
-    (folder / tiny.TOKENIZER_FILE).parent.mkdir(parents=True)
-    for name in (tiny.UMT5_FILE, tiny.VAE_FILE, tiny.TOKENIZER_FILE):
-        (folder / name).symlink_to(base.folder / name)
-    save_file(randomise(WanDiT(dit), seed).state_dict(), folder / tiny.DIT_FILE)
-    (folder / "config.json").write_text(json.dumps({"num_heads": dit.num_heads, "text_len": dit.text_len}))
+    spec = tiny.write_variant(base, folder, dit, seed)
     torch.save(official_clip(), folder / CLIP_FILE)
-    return dataclasses.replace(
-        base,
-        id=f"tiny-{dit.kind}",
-        title=f"Tiny {dit.kind}",
-        inputs=inputs,
-        dit=dit,
-        image_encoder=CLIP,
-        weights={**base.weights, Role.IMAGE_ENCODER: WeightFiles((CLIP_FILE,), 0)},
-        folder=folder,
-    )
+    weights = {**base.weights, Role.IMAGE_ENCODER: WeightFiles((CLIP_FILE,), 0)}
+    return dataclasses.replace(spec, inputs=inputs, image_encoder=CLIP, weights=weights)

@@ -10,18 +10,25 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wan_core.catalog import ModelSpec
+from wan_core.catalog import ModelSpec, resolve
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.inputs import InputStore
 from wan_core.media.write import write_video
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.schema import GenerationRequest, ProgressEvent, Settings
+from wan_core.schema.request import Task
 
 WIDTH, HEIGHT = 48, 32
 
 
 def ignore(event: ProgressEvent) -> None:
     """An emit that nobody hears."""
+
+
+def asked_of(model: str, task: Task, **values: object) -> GenerationRequest:
+    """A resolved request, the same every time."""
+    given = {"model": model, "task": task, "prompt": "a red circle", "seed": 1, **values}
+    return resolve(GenerationRequest.parse(given))
 
 
 def random_frames(count: int, width: int = WIDTH, height: int = HEIGHT, seed: int = 0) -> np.ndarray:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from diffusers import WanTransformer3DModel
 from safetensors.torch import load_file
 from transformers import UMT5Config, UMT5EncoderModel
 
 from tests import tiny as sizes
 from tests.models.dit_oracle import fill_oracle, oracle_sizes
-from tests.models.test_vae import _diffusers_key
+from tests.pipelines.vae_oracle import build_vae_oracle
 from wan_core.catalog import ModelSpec
 from wan_core.engine import Engine
 from wan_core.media.read import read_video
@@ -71,15 +71,7 @@ def _euler_loop(folder: Path) -> torch.Tensor:
 
 def _decode(folder: Path, latents: torch.Tensor) -> np.ndarray:
     """(1, 16, F, h, w) to frames (T, H, W, 3) in [0, 255], not rounded."""
-    vae = AutoencoderKLWan(
-        base_dim=sizes.VAE.dim,
-        z_dim=16,
-        dim_mult=list(sizes.VAE.dim_mult),
-        num_res_blocks=sizes.VAE.num_res_blocks,
-        attn_scales=[],
-    ).eval()
-    state = torch.load(folder / sizes.VAE_FILE)
-    vae.load_state_dict({_diffusers_key(name): tensor for name, tensor in state.items()})
+    vae = build_vae_oracle(folder)
     mean = torch.tensor(LATENTS_MEAN).view(1, 16, 1, 1, 1)
     std = torch.tensor(LATENTS_STD).view(1, 16, 1, 1, 1)
     frames = vae.decode(latents * std + mean).sample.clamp(-1, 1)

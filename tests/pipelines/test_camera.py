@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.pipelines.conditioning_jobs import asked_of, ignore
 from tests.tiny_image import I2V, write_image_model
-from wan_core.catalog import MODELS, ModelSpec, Role, resolve
+from wan_core.catalog import MODELS, ModelSpec, Role
 from wan_core.catalog.fun import CAMERA_TASKS
 from wan_core.engine import Engine
 from wan_core.manager.model_manager import ModelManager
@@ -27,10 +28,6 @@ from wan_core.schema import GenerationRequest, Settings
 CAMERA = dataclasses.replace(I2V, in_dim=32, camera_dim=24)
 
 
-def ignore(event: object) -> None:
-    """An emit that nobody hears."""
-
-
 @pytest.fixture(scope="module")
 def camera_spec(tiny_spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     return write_image_model(tiny_spec, tmp_path_factory.mktemp("camera") / "tiny", CAMERA, CAMERA_TASKS)
@@ -40,11 +37,6 @@ def camera_spec(tiny_spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) 
 def model(camera_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     monkeypatch.setitem(MODELS, camera_spec.id, camera_spec)
     return camera_spec
-
-
-@pytest.fixture
-def inputs(settings: Settings) -> InputStore:
-    return InputStore(settings.inputs_dir)
 
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8).repeat(8, 0).repeat(8, 1)
@@ -58,8 +50,7 @@ def picture(inputs: InputStore, tmp_path: Path) -> str:
 
 
 def request(picture: str, **values: object) -> GenerationRequest:
-    given = {"model": "tiny-camera", "task": "control", "prompt": "a red circle", "seed": 1, "image": picture}
-    return resolve(GenerationRequest.parse({**given, "width": 48, "height": 32, **values}))
+    return asked_of("tiny-camera", "control", image=picture, **{"width": 48, "height": 32, **values})
 
 
 def test_the_picture_is_in_the_first_latent_frame_and_zeros_follow() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from wan_core.catalog import MODELS, ModelSpec, Role, resolve, validate
+from tests.pipelines.conditioning_jobs import asked_of, ignore
+from wan_core.catalog import MODELS, ModelSpec, Role, validate
 from wan_core.catalog.community import PHANTOM_TASKS, ROWS
 from wan_core.engine import Engine
 from wan_core.manager.model_manager import ModelManager
@@ -24,11 +26,7 @@ from wan_core.pipelines.encoding_media import to_pixels
 from wan_core.pipelines.guidance import Guidance, guided_velocity
 from wan_core.pipelines.latents import load_latents
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
-from wan_core.schema import GenerationRequest, InvalidRequest, Settings
-
-
-def ignore(event: object) -> None:
-    """An emit that nobody hears."""
+from wan_core.schema import InvalidRequest, Settings
 
 
 def noise_picture(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -125,19 +123,12 @@ def phantom(tiny_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     return spec
 
 
-@pytest.fixture
-def inputs(settings: Settings) -> InputStore:
-    return InputStore(settings.inputs_dir)
-
-
 def keep(inputs: InputStore, folder: Path, picture: np.ndarray) -> str:
     Image.fromarray(picture).save(folder / "picture.png")
     return inputs.keep(folder / "picture.png")
 
 
-def request(**values: object) -> GenerationRequest:
-    given = {"model": "tiny-phantom", "task": "control", "prompt": "a red circle", "seed": 1, **values}
-    return resolve(GenerationRequest.parse(given))
+request = partial(asked_of, "tiny-phantom", "control")
 
 
 def test_each_reference_is_encoded_as_a_picture_of_its_own(

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from tests import tiny as files
-from tests.models.randomise import randomise
-from wan_core.catalog import MODELS, ModelSpec, Role, resolve, validate
+from tests.pipelines.conditioning_jobs import asked_of, ignore
+from tests.tiny import DIT, write_variant
+from wan_core.catalog import MODELS, ModelSpec, Role, validate
 from wan_core.catalog.community import RECAM_TASKS, ROWS
 from wan_core.engine import Engine
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.inputs import InputStore
 from wan_core.media.read import read_video
 from wan_core.media.write import write_video
-from wan_core.models.dit.model import WanDiT
 from wan_core.pipelines.conditioning.recam import path_rows, preset_poses, recam_conditioner
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.encoding_media import to_pixels
 from wan_core.pipelines.latents import load_latents
 from wan_core.pipelines.settling import settle
-from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, Settings
+from wan_core.schema import InvalidRequest, MediaError, Settings
 from wan_core.schema.inputs import CameraPath
 
 # Of the authors' example tracks, frames 40 and 80: the axes ahead, right and up of the camera in a world
@@ -77,10 +75,6 @@ TRACKS: dict[CameraPath, tuple[str, str]] = {
 }
 
 
-def ignore(event: object) -> None:
-    """An emit that nobody hears."""
-
-
 def from_unreal(numbers: list[float]) -> np.ndarray:
     """(4, 4), camera to world, from the rows of a track, as ReCamMaster's own code turns them."""
     rows = np.eye(4)
@@ -126,21 +120,10 @@ def test_the_model_is_told_every_fourth_pose_row_by_row() -> None:
 @pytest.fixture
 def recam(tiny_spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     """The tiny model with a random ReCamMaster in the place of its transformer."""
-    folder = tmp_path / "recam"
-    (folder / files.TOKENIZER_FILE).parent.mkdir(parents=True)
-    for name in (files.UMT5_FILE, files.VAE_FILE, files.TOKENIZER_FILE):
-        (folder / name).symlink_to(tiny_spec.folder / name)
-    dit = dataclasses.replace(files.DIT, camera_path_dim=12)
-    save_file(randomise(WanDiT(dit)).state_dict(), folder / files.DIT_FILE)
-    (folder / "config.json").write_text(json.dumps({"num_heads": dit.num_heads, "text_len": dit.text_len}))
-    spec = dataclasses.replace(tiny_spec, id="tiny-recam", inputs=RECAM_TASKS, dit=dit, folder=folder)
+    variant = write_variant(tiny_spec, tmp_path / "recam", dataclasses.replace(DIT, camera_path_dim=12))
+    spec = dataclasses.replace(variant, inputs=RECAM_TASKS)
     monkeypatch.setitem(MODELS, spec.id, spec)
     return spec
-
-
-@pytest.fixture
-def inputs(settings: Settings) -> InputStore:
-    return InputStore(settings.inputs_dir)
 
 
 @pytest.fixture
@@ -151,9 +134,7 @@ def clip(inputs: InputStore, tmp_path: Path) -> str:
     return inputs.keep(tmp_path / "clip.mp4")
 
 
-def request(**values: object) -> GenerationRequest:
-    given = {"model": "tiny-recam", "task": "control", "prompt": "a red circle", "seed": 1, **values}
-    return resolve(GenerationRequest.parse(given))
+request = partial(asked_of, "tiny-recam", "control")
 
 
 def test_the_video_and_the_path_are_read(
@@ -209,9 +190,9 @@ def test_another_path_gives_another_clip(recam: ModelSpec, settings: Settings, c
 
 
 def test_a_video_and_a_path_are_required(recam: ModelSpec, clip: str) -> None:
-    with pytest.raises(InvalidRequest, match="video: Tiny needs it and it is missing"):
+    with pytest.raises(InvalidRequest, match="video: Tiny recam needs it and it is missing"):
         validate(request(camera_path="pan-left"))
-    with pytest.raises(InvalidRequest, match="camera_path: Tiny needs it and it is missing"):
+    with pytest.raises(InvalidRequest, match="camera_path: Tiny recam needs it and it is missing"):
         validate(request(video=clip))
 
 

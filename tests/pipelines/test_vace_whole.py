@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -13,18 +12,16 @@ import pytest
 import torch
 from diffusers import WanVACETransformer3DModel
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from tests import tiny
 from tests.models.dit_oracle import fill_oracle, oracle_sizes
-from tests.models.randomise import randomise
 from tests.pipelines.test_against_oracle import GUIDANCE, NEGATIVE, PROMPT, SEED, SHIFT, STEPS, _encode
 from wan_core.catalog import MODELS, ModelSpec, validate
 from wan_core.catalog.vace import VACE_TASKS
 from wan_core.engine import Engine
 from wan_core.media.read import read_video
 from wan_core.media.write import write_video
-from wan_core.models.dit.model import WanDiT
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.conditioning.vace import vace_conditioner
 from wan_core.pipelines.latents import load_latents
@@ -37,12 +34,8 @@ VACE = dataclasses.replace(tiny.DIT, vace_in_dim=96, vace_layers=(0,))
 @pytest.fixture(scope="module")
 def vace_spec(tiny_spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     folder = tmp_path_factory.mktemp("models") / "tiny-vace"
-    (folder / tiny.TOKENIZER_FILE).parent.mkdir(parents=True)
-    for name in (tiny.UMT5_FILE, tiny.VAE_FILE, tiny.TOKENIZER_FILE):
-        (folder / name).symlink_to(tiny_spec.folder / name)
-    save_file(randomise(WanDiT(VACE), 9).state_dict(), folder / tiny.DIT_FILE)
-    (folder / "config.json").write_text(json.dumps({"num_heads": VACE.num_heads, "text_len": VACE.text_len}))
-    return dataclasses.replace(tiny_spec, id="tiny-vace", inputs=VACE_TASKS, dit=VACE, folder=folder)
+    variant = tiny.write_variant(tiny_spec, folder, VACE, seed=9)
+    return dataclasses.replace(variant, inputs=VACE_TASKS)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from wan_core.catalog import ModelSpec, Role, resolve
+from tests.pipelines.conditioning_jobs import asked_of, ignore
+from wan_core.catalog import ModelSpec, Role
 from wan_core.engine import Engine
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.inputs import InputStore
@@ -20,18 +22,9 @@ from wan_core.pipelines.conditioning.video import latent_mask, video_conditioner
 from wan_core.pipelines.encoding_media import load_frames, load_mask, to_pixels
 from wan_core.pipelines.latents import load_latents
 from wan_core.pipelines.settling import settle
-from wan_core.schema import GenerationRequest, InvalidRequest, Settings
+from wan_core.schema import InvalidRequest, Settings
 
 pytestmark = pytest.mark.usefixtures("tiny")
-
-
-def ignore(event: object) -> None:
-    """An emit that nobody hears."""
-
-
-@pytest.fixture
-def inputs(settings: Settings) -> InputStore:
-    return InputStore(settings.inputs_dir)
 
 
 @pytest.fixture
@@ -44,9 +37,7 @@ def clip(inputs: InputStore, tmp_path: Path) -> str:
     return inputs.keep(tmp_path / "clip.mp4")
 
 
-def request(**values: object) -> GenerationRequest:
-    given = {"model": "tiny", "task": "v2v", "prompt": "a red circle", "seed": 1, **values}
-    return resolve(GenerationRequest.parse(given))
+request = partial(asked_of, "tiny", "v2v")
 
 
 def test_a_clip_takes_the_shape_of_its_video(tiny: ModelSpec, inputs: InputStore, clip: str) -> None:

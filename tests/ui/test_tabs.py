@@ -98,6 +98,13 @@ def give(page: Page, key: str, name: str, *paths: Path) -> None:
     page.locator(f"#{key}-{name} input[type=file]").first.set_input_files([str(path) for path in paths])
 
 
+def open_with(page: Page, key: str, name: str, path: Path, told: str) -> None:
+    """Open a tab, give it a file, and wait until what comes of it is told."""
+    open_tab(page, key)
+    give(page, key, name, path)
+    expect(page.locator(f"#{key}-preflight")).to_contain_text(told)
+
+
 def make(studio: Studio, page: Page, key: str, prompt: str) -> Job:
     """Generate in a tab and wait for the result."""
     page.locator(f"#{key}-prompt textarea").fill(prompt)
@@ -115,10 +122,8 @@ def test_a_picture_becomes_a_video_and_is_there_after_a_reload(
     studio: Studio, open_page: OpenPage, files: Path
 ) -> None:
     page = open_page(studio.address)
-    open_tab(page, "i2v")
+    open_with(page, "i2v", "image", files / "first.png", "64×48 · 2.1 s")
     expect(page.locator("#i2v-model input")).to_have_value("Small i2v")
-    give(page, "i2v", "image", files / "first.png")
-    expect(page.locator("#i2v-preflight")).to_contain_text("64×48 · 2.1 s")
     expect(page.locator("#i2v-seen")).to_contain_text("What the model sees, 64×48, 11 % cut away:")
     page.wait_for_function("document.querySelector('#i2v-seen img').naturalWidth === 64")
     request = make(studio, page, "i2v", "it moves").request
@@ -137,10 +142,8 @@ def test_first_and_last_are_asked_for_swapped_and_framed(
     studio: Studio, open_page: OpenPage, files: Path
 ) -> None:
     page = open_page(studio.address)
-    open_tab(page, "flf2v")
-    give(page, "flf2v", "image", files / "first.png")
+    open_with(page, "flf2v", "image", files / "first.png", "64×48")
     page.locator("#flf2v-prompt textarea").fill("from red to blue")
-    expect(page.locator("#flf2v-preflight")).to_contain_text("64×48")
     page.locator("#flf2v-generate").click()
     expect(page.locator("#flf2v-notice .alert")).to_contain_text("Last image: Small flf2v needs it")
     give(page, "flf2v", "last_image", files / "last.png")
@@ -160,9 +163,7 @@ def test_a_video_is_changed_from_a_moment_on_with_a_strength(
     studio: Studio, open_page: OpenPage, files: Path
 ) -> None:
     page = open_page(studio.address)
-    open_tab(page, "v2v")
-    give(page, "v2v", "video", files / "clip.mp4")
-    expect(page.locator("#v2v-preflight")).to_contain_text("64×64 · 1.6 s")  # the clip is 2 s long
+    open_with(page, "v2v", "video", files / "clip.mp4", "64×64 · 1.6 s")  # the clip is 2 s long
     expect(page.locator("#v2v-seen")).to_contain_text("The model sees all of it, at 64×64.")
     page.locator("#v2v-strength input[type=number]").fill("0.4")
     page.locator("#v2v-framing_fold > button").click()
@@ -195,9 +196,7 @@ def test_control_takes_references_and_refuses_what_does_not_fit(
 
 def test_a_mask_is_built_from_a_region(studio: Studio, open_page: OpenPage, files: Path) -> None:
     page = open_page(studio.address)
-    open_tab(page, "control")
-    give(page, "control", "video", files / "clip.mp4")
-    expect(page.locator("#control-preflight")).to_contain_text("64×64 · 1.6 s")
+    open_with(page, "control", "video", files / "clip.mp4", "64×64 · 1.6 s")
     page.locator("#control-mask_fold > button").click()
     expect(page.locator("#control-left")).to_be_hidden()
     page.locator("#control-mask_builder input").click()
@@ -272,9 +271,7 @@ def test_the_shift_shown_is_that_of_the_size(studio: Studio, open_page: OpenPage
 
 def test_what_is_painted_is_the_mask(studio: Studio, open_page: OpenPage, files: Path) -> None:
     page = open_page(studio.address)
-    open_tab(page, "v2v")
-    give(page, "v2v", "video", files / "clip.mp4")
-    expect(page.locator("#v2v-preflight")).to_contain_text("64×64 · 1.6 s")
+    open_with(page, "v2v", "video", files / "clip.mp4", "64×64 · 1.6 s")
     page.locator("#v2v-mask_fold > button").click()
     canvas = page.locator("#v2v-drawing canvas").first
     canvas.scroll_into_view_if_needed()

@@ -185,23 +185,18 @@ def _actions(tab: MakingTab) -> None:
         elem_id=f"{key}-preflight", elem_classes="preflight", apply_default_css=False
     )
     with gr.Row(elem_classes="go"):
-        parts["generate"] = gr.Button(
-            texts.generate,
-            variant="primary",
-            interactive=False,
-            elem_id=f"{key}-generate",
-            elem_classes="generate",
-            scale=3,
-        )
-        parts["stop"] = gr.Button(
-            texts.stop,
-            variant="stop",
-            interactive=False,
-            elem_id=f"{key}-stop",
-            elem_classes="stop",
-            scale=1,
-            min_width=80,
-        )
+        for name, words, variant, width in (
+            ("generate", texts.generate, "primary", {"scale": 3}),
+            ("stop", texts.stop, "stop", {"scale": 1, "min_width": 80}),
+        ):
+            parts[name] = gr.Button(
+                words,
+                variant=variant,
+                interactive=False,
+                elem_id=f"{key}-{name}",
+                elem_classes=name,
+                **width,
+            )
     parts["notice"] = gr.HTML(elem_id=f"{key}-notice", elem_classes="notice", apply_default_css=False)
 
 

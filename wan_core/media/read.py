@@ -126,13 +126,7 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         MediaError: it is no picture, is damaged, or is too large or too small.
     """
-    with _opened(path) as opened:
-        picture = _eight_bits(ImageOps.exif_transpose(opened))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            picture = Image.alpha_composite(white, picture)
-        return np.array(picture.convert("RGB"))
+    return _laid_on(path, "white", "RGB")
 
 
 def read_mask_image(path: Path) -> np.ndarray:
@@ -141,13 +135,7 @@ def read_mask_image(path: Path) -> np.ndarray:
     Raises:
         MediaError: as ``read_image``.
     """
-    with _opened(path) as opened:
-        picture = _eight_bits(ImageOps.exif_transpose(opened))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            black = Image.new("RGBA", picture.size, "black")
-            picture = Image.alpha_composite(black, picture)
-        return np.array(picture.convert("L"))
+    return _laid_on(path, "black", "L")
 
 
 def stream_clip(
@@ -259,6 +247,16 @@ def _show_first_frame(path: Path) -> tuple[int, int, bool]:
         log.seek(0)
         said = log.read(_LOG_BYTES)
     return width, height, any(b"color_trc:" + curve in said for curve in _HDR_CURVES)
+
+
+def _laid_on(path: Path, colour: str, mode: str) -> np.ndarray:
+    """A picture in Pillow's ``mode``, turned upright, with ``colour`` where it is transparent."""
+    with _opened(path) as opened:
+        picture = _eight_bits(ImageOps.exif_transpose(opened))
+        if picture.has_transparency_data:
+            backdrop = Image.new("RGBA", picture.size, colour)
+            picture = Image.alpha_composite(backdrop, picture.convert("RGBA"))
+        return np.array(picture.convert(mode))
 
 
 @contextmanager
