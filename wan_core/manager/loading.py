@@ -61,6 +61,7 @@ def load_transformer(
     dtype: torch.dtype | None = None,
     expected: DiTConfig | None = None,
     on_bytes: OnBytes | None = None,
+    scheme: str | None = None,
 ) -> WanDiT:
     """A DiT of any kind, its sizes read from its tensors and from ``config.json`` beside them.
 
@@ -71,6 +72,7 @@ def load_transformer(
             ``patch_embedding``, since a VACE file may hold its two halves in different ones.
         expected: the kind and sizes it must have, if any will not do.
         on_bytes: told of the progress.
+        scheme: how the matrices of its blocks are kept, an id of ``SCHEMES``; None is as in the file.
 
     Raises:
         WeightsError: a file is missing, damaged, or of another model; says of which.
@@ -79,7 +81,8 @@ def load_transformer(
         folder, tuple(files), f"a Wan {expected.kind} transformer" if expected else "a Wan transformer"
     )
     kind = dit_checkpoint.find_kind(part.shapes)
-    if kind is None or (expected and kind != expected.kind):
+    alone = dit_checkpoint.is_vace_module(part.shapes)
+    if kind is None or alone or (expected and kind != expected.kind):
         raise part.is_another(part.wanted)
     told = {name: getattr(expected, name, None) for name in _TOLD_BY_CONFIG}
     told |= _read_config(part.path.parent)
@@ -88,7 +91,9 @@ def load_transformer(
     dtype = dtype or part.dtype("patch_embedding.weight")
     with torch.device("meta"):
         model = WanDiT(config)
-    return part.fill(model, lambda name: torch.float32 if WanDiT.keep_in_fp32(name) else dtype, on_bytes)
+    return part.fill(
+        model, lambda name: torch.float32 if WanDiT.keep_in_fp32(name) else dtype, on_bytes, scheme=scheme
+    )
 
 
 def load_vae(
@@ -115,6 +120,7 @@ def load_text_encoder(
     dtype: torch.dtype | None = None,
     expected: UMT5Config | None = None,
     on_bytes: OnBytes | None = None,
+    scheme: str | None = None,
 ) -> UMT5EncoderModel:
     """A umT5 encoder, its sizes read from its tensors; arguments and errors as ``load_transformer``."""
     part = PartFiles(folder, tuple(files), "a umT5 text encoder")
@@ -124,7 +130,9 @@ def load_text_encoder(
     part.compare(config, expected)
     with torch.device("meta"):
         model = build_encoder(config)
-    return part.fill(model, lambda name: dtype, on_bytes, umt5_checkpoint.to_transformers_keys)
+    if part.is_quantised:  # its plain tensors may be of several dtypes; one of them is computed in
+        dtype = dtype or torch.bfloat16
+    return part.fill(model, lambda name: dtype, on_bytes, umt5_checkpoint.to_transformers_keys, scheme)
 
 
 def load_image_encoder(
