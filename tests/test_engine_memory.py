@@ -30,7 +30,8 @@ def test_running_out_of_memory_frees_everything_and_the_next_job_is_identical(
 
     with monkeypatch.context() as patch:
         patch.setattr(where, "forward" if where is WanDiT else "reconstruct", exhausted)
-        with pytest.raises(OutOfMemory, match="choose a smaller size") as caught:
+        words = "while denoising for 5 frames of 32x32" if where is WanDiT else "latents are kept"
+        with pytest.raises(OutOfMemory, match=words) as caught:
             engine.generate(request(), ignore, "job")
     assert caught.value.__context__ is None  # no traceback that keeps tensors alive
     assert engine.manager.loaded() == {}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from wan_core.catalog import ModelSpec, Role, find_model, resolve, validate
+from wan_core.catalog import ModelSpec, find_model, resolve, validate
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.atomic import sweep_partials
@@ -30,71 +27,42 @@ from wan_core.media.write import (
     write_poster,
     write_video,
 )
+from wan_core.pipelines.components import VaeWay
 from wan_core.pipelines.conditioning.kept import kept_pixels, paste
 from wan_core.pipelines.conditioning.types import ConditioningJob
+from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
 from wan_core.pipelines.settling import repeated_frames, settle
+from wan_core.rescue import (
+    Rung,
+    cheaper_ways,
+    lower_level,
+    rescue_note,
+    rescued,
+    too_much,
+    undecodable,
+)
 from wan_core.schema import (
     Emit,
     GenerationRequest,
     GenerationResult,
     MediaError,
     OutOfMemory,
-    PartUse,
     ProgressEvent,
     Settings,
     Stage,
 )
-
-_log = logging.getLogger(__name__)
-
-# How a CPU, cuBLAS, cuDNN and MPS say it: plain RuntimeErrors.
-_MEMORY_MARKS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
-
-_PART_OF = {Stage.ENCODE: Role.TEXT_ENCODER, Stage.DENOISE: Role.TRANSFORMER, Stage.DECODE: Role.VAE}
+from wan_core.schema.inputs import MEDIA_FIELDS
+from wan_core.schema.settings import Profile
+from wan_core.stage_clock import StageClock
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
 
 def ignore(event: ProgressEvent) -> None:
     """An ``Emit`` that nobody listens to and that never stops a job."""
-
-
-class StageClock:
-    """An ``Emit`` that fills in each event's seconds and passes it on.
-
-    What comes after an event belongs to its stage and part of the model, until the next event.
-    """
-
-    def __init__(self, emit: Emit, peak: PeakMemory) -> None:
-        self.seconds: dict[str, float] = {}
-        self.parts: dict[str, PartUse] = {}
-        self._emit = emit
-        self._peak = peak
-        self._stage: Stage | None = None
-        self._part = ""
-        self._since = time.perf_counter()
-
-    def __call__(self, event: ProgressEvent) -> None:
-        self.stop()
-        self._stage = event.stage
-        self._part = event.part or _PART_OF.get(event.stage, "")
-        self._emit(event.model_copy(update={"seconds": self.seconds.get(event.stage, 0.0)}))
-
-    def stop(self) -> None:
-        """Book the time and the memory until now."""
-        now, memory = time.perf_counter(), self._peak.sample()
-        passed, self._since = now - self._since, now
-        if self._stage is not None:
-            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + passed
-        if self._part:
-            use = self.parts.get(self._part, PartUse(load_seconds=0.0, peak_bytes=0))
-            self.parts[self._part] = PartUse(
-                load_seconds=use.load_seconds + (passed if self._stage is Stage.LOAD else 0.0),
-                peak_bytes=max(use.peak_bytes, memory),
-            )
 
 
 @dataclass
@@ -106,6 +74,8 @@ class _Job:
     target: Path
     clock: StageClock
     peak: PeakMemory
+    profile: Profile
+    way: VaeWay
     latents: Tensor | None = None
     poster: np.ndarray | None = None
     thumbnail: Path | None = None
@@ -134,6 +104,7 @@ class Engine:
         emit: Emit = ignore,
         job_id: str | None = None,
         output: Path | None = None,
+        profile: Profile | None = None,
     ) -> GenerationResult:
         """Make the video of a request.
 
@@ -147,31 +118,28 @@ class Engine:
             job_id: names the files; None is a new one.
             output: the video's file, replaced if it exists, with no poster beside it; None is a new one
                 in ``outputs_dir``, with its poster.
+            profile: how much of the model is on the device at a time; None is as the settings say.
 
         Raises:
             InvalidRequest: the request does not fit the model.
             WeightsError: a checkpoint is missing, damaged or cannot be downloaded.
             GenerationFailed: the result is no video (NaN, or one colour).
-            OutOfMemory: the device is too small; what it held is freed.
+            OutOfMemory: the device is too small, see ``wan_core.rescue``; what it held is freed.
             MediaError: a file could not be written.
             Cancelled: ``emit`` said so.
         """
         spec, job_id = validate(request), job_id or secrets.token_hex(6)
         request, settled = settle(resolve(request), spec, self.inputs)
-        job = self._start(request, emit, job_id, output)
+        job = self._start(request, emit, job_id, output, profile)
         job.latents = self._saved_latents(request, job_id)
-
-        def work() -> GenerationResult:
-            if job.latents is None:
-                making = ConditioningJob(self.manager, spec, request, self.inputs, job.clock)
-                job.latents = generate_latents(making, self._prompts)
-                save_latents(job.latents, self.latents_path(job_id), request)
-                prune_latents(self.settings.latents_dir, LATENTS_KEPT)
-            told = prompt_warnings(self.manager, spec, request, self._prompts, job.clock)
-            job.warnings = (*settled, *told)
-            return self._finish(job)
-
-        return self._again_if_short_of_memory(work)
+        worn: tuple[str, ...] = ()
+        if job.latents is None:
+            worn = choose_loras(self.manager, spec, request).notes(request)
+            self._make_latents(job)
+            self._keep_latents(job, self.latents_path(job_id))
+        told = prompt_warnings(self.manager, spec, request, self._prompts, job.clock)
+        job.warnings = (*settled, *worn, *told)
+        return self._decode(job)
 
     def decode(
         self, latents_file: Path, emit: Emit, job_id: str, output: Path | None = None
@@ -180,7 +148,7 @@ class Engine:
         latents, request = load_latents(latents_file)
         job = self._start(request, emit, job_id, output)
         job.latents = latents
-        return self._again_if_short_of_memory(lambda: self._finish(job))
+        return self._decode(job)
 
     def latents_path(self, job_id: str) -> Path:
         """Where a job's latents are kept."""
@@ -190,12 +158,27 @@ class Engine:
         """Drop all models."""
         self.manager.unload()
 
-    def _start(self, request: GenerationRequest, emit: Emit, job_id: str, output: Path | None) -> _Job:
+    def _start(
+        self,
+        request: GenerationRequest,
+        emit: Emit,
+        job_id: str,
+        output: Path | None,
+        profile: Profile | None = None,
+    ) -> _Job:
         suffix = f".{request.image_format}" if request.task == "t2i" else ".mp4"
         target = output or new_video_path(self.settings.outputs_dir, job_id, suffix)
         require_writable(target.parent)
         peak = PeakMemory(self.manager.device)
-        job = _Job(find_model(request.model), request, target, StageClock(emit, peak), peak)
+        job = _Job(
+            spec=find_model(request.model),
+            request=request,
+            target=target,
+            clock=StageClock(emit, peak),
+            peak=peak,
+            profile=profile or self.settings.profile,
+            way=VaeWay(self.settings.vae_tile if self.settings.vae_tiling == "on" else None),
+        )
         if output is None:
             job.thumbnail = target.with_name(f"{target.stem}{POSTER_SUFFIX}")
         return job
@@ -207,6 +190,33 @@ class Engine:
         except MediaError:  # there are none, or they are damaged
             return None
         return latents if saved == request else None
+
+    def _make_latents(self, job: _Job) -> None:
+        def work() -> Tensor:
+            return generate_latents(self._conditioning_job(job), self._prompts)
+
+        job.latents = rescued(work, self._making_rungs(job), partial(self._cannot_make, job))
+
+    def _keep_latents(self, job: _Job, path: Path) -> None:
+        """On the disk, before anything else can fail."""
+
+        def work() -> None:
+            save_latents(job.latents, path, job.request)
+
+        rescued(work, (self.manager.withdraw, self.manager.unload), partial(self._cannot_make, job))
+        prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+
+    def _decode(self, job: _Job) -> GenerationResult:
+        planned = job.way
+        result = rescued(
+            lambda: self._finish(job), self._decoding_rungs(job), lambda told: self._cannot_decode()
+        )
+        if job.way == planned:
+            return result
+        return result.model_copy(update={"warnings": (*result.warnings, rescue_note(job.way))})
+
+    def _conditioning_job(self, job: _Job) -> ConditioningJob:
+        return ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock, job.way.tile)
 
     def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video or picture and its poster."""
@@ -242,10 +252,9 @@ class Engine:
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:
         """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""
         middle, done = job.request.num_frames // 2, 0
-        rounded = job.request.task == "t2i"
-        making = ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock)
+        making = self._conditioning_job(job)
         kept = kept_pixels(making)
-        with closing(decode_latents(self.manager, job.spec, job.latents, job.clock, rounded)) as chunks:
+        with closing(decode_latents(making, job.latents, job.way)) as chunks:
             for chunk in paste(chunks, kept) if kept else chunks:
                 if done <= middle < done + len(chunk):
                     job.poster = chunk[middle - done].copy()
@@ -253,30 +262,43 @@ class Engine:
                 yield chunk
         job.clock(ProgressEvent(stage=Stage.SAVE, step=0, total=1))
 
-    def _again_if_short_of_memory(self, work: Callable[[], GenerationResult]) -> GenerationResult:
-        """Run ``work``; when memory runs out, again with an empty device, and at last with empty RAM.
+    # -- when memory runs out ---------------------------------------------------------------------
 
-        A step that has nothing to free is left out. Finished latents stay.
-        """
-        reliefs = iter((self.manager.withdraw, self.manager.unload))
-        freed = True
-        while freed:
-            try:
-                return work()
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                _log.warning("Out of memory: %s", str(error).partition("\n")[0])
-                traceback.clear_frames(error.__traceback__)  # their locals hold tensors
-            freed = any(relieve() for relieve in reliefs)  # the first that frees something
-        self.unload()
-        raise OutOfMemory(
-            f"The device ({self.manager.device.type}) ran out of memory; choose a smaller size, fewer frames "
-            "or precision bf16, or close other programs that use it."
-        )
+    def _making_rungs(self, job: _Job) -> Iterator[Rung]:
+        """Room on the device, then encoding in tiles, then room in RAM."""
+        yield self.manager.withdraw
+        if any(getattr(job.request, name) for name in MEDIA_FIELDS):
+            for way in self._cheaper_ways(job):
+                if not way.on_cpu:
+                    yield partial(self._take_way, job, way)
+        yield self.manager.unload
 
+    def _decoding_rungs(self, job: _Job) -> Iterator[Rung]:
+        """Room on the device, then tiles, smaller tiles, the CPU, and at last room in RAM."""
+        yield self.manager.withdraw
+        for way in self._cheaper_ways(job):
+            yield partial(self._take_way, job, way)
+        yield self.manager.unload
 
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    def _cheaper_ways(self, job: _Job) -> Iterator[VaeWay]:
+        longer_side = max(job.request.width, job.request.height)
+        has_device = self.manager.device.type != "cpu"
+        return cheaper_ways(job.way, longer_side, self.settings.vae_tile, has_device)
+
+    def _take_way(self, job: _Job, way: VaeWay) -> bool:
+        self.manager.withdraw()
+        job.way = way
         return True
-    return any(mark in str(error) for mark in _MEMORY_MARKS)
+
+    def _cannot_make(self, job: _Job, told: str) -> OutOfMemory:
+        self.unload()
+        request, device = job.request, self.manager.device.type
+        lower = lower_level(job.profile) if device != "cpu" else None
+        if told:
+            return OutOfMemory(told, lower)
+        clip = f"{request.num_frames} frames of {request.width}x{request.height}"
+        return too_much(job.clock.stage, clip, device, lower)
+
+    def _cannot_decode(self) -> OutOfMemory:
+        self.unload()
+        return undecodable()

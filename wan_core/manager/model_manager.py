@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.catalog import ModelSpec, Role, WeightFiles
+from wan_core.lora.fitting import Lora
+from wan_core.lora.merging import Merge
 from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
 from wan_core.manager.loading import (
     cast_bytes,
@@ -25,6 +27,7 @@ from wan_core.manager.loading import (
     load_transformer,
     load_vae,
 )
+from wan_core.manager.lora_files import open_lora
 from wan_core.manager.recognise import Shapes
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore
@@ -33,6 +36,7 @@ from wan_core.models.dit.config import MotionConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.dit.motion import MotionController
 from wan_core.schema import Emit, OutOfMemory, ProgressEvent, Settings, Stage
+from wan_core.schema.lora import LoraUse
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +67,9 @@ _KEEPS_FP32: dict[Role, Callable[[str], bool]] = {
 # Which tensors of the files are loaded; of other parts all are
 _USED: dict[Role, Callable[[Shapes], Shapes]] = {Role.IMAGE_ENCODER: select_used}
 
-Key = tuple[Role, Path, tuple[str, ...]]
-"""The files are the identity: models that share a text encoder share the loaded one."""
+Key = tuple[Role, Path, tuple[str, ...], str]
+"""The files, and what was merged into them, are the identity: models that share a text encoder share the
+loaded one."""
 
 
 @dataclass
@@ -113,6 +118,7 @@ class ModelManager:
         self, settings: Settings, store: WeightStore | None = None, budget: Budget | None = None
     ) -> None:
         self.device = choose_device(settings.device)
+        self._settings = settings
         self._dtypes = choose_dtypes(self.device, settings.precision)
         self._store = store or WeightStore(settings)
         self._fixed_budget = budget
@@ -120,17 +126,32 @@ class ModelManager:
         self._lock = threading.RLock()
 
     @contextmanager
-    def use(self, spec: ModelSpec, role: Role, emit: Emit, working: int = 0) -> Iterator[nn.Module]:
+    def use(
+        self,
+        spec: ModelSpec,
+        role: Role,
+        emit: Emit,
+        working: int = 0,
+        merge: Merge | None = None,
+        on_cpu: bool = False,
+    ) -> Iterator[nn.Module]:
         """Lend a part for the length of a block: loaded, in evaluation mode, on its device.
 
-        Idle parts leave the device until the weights and the ``working`` bytes of the block itself fit.
+        Idle parts leave the device until the weights and the ``working`` bytes of the block itself fit;
+        ``on_cpu`` lends the part itself off the device.
+        With ``merge`` it is lent with LoRAs in its weights; without, or with others, it is read again.
 
         Raises:
             WeightsError: its files are missing, damaged or of another model.
             OutOfMemory: it does not fit on the device even alone.
         """
         with self._lock:
-            component = self._ready(spec, role, emit, working)
+            component = self._ready(spec, role, emit, merge)
+            if on_cpu and component.on_device:
+                component.withdraw()
+                release_cached(self.device)
+            elif not on_cpu and self.device.type != "cpu":
+                self._place(spec, component, working)
             component.borrowers += 1
         try:
             yield component.module
@@ -146,6 +167,15 @@ class ModelManager:
             self._store.fetch(spec, emit)
         root = self._store.require(spec, part)
         return (root / spec.tokenizer.files[0]).parent if part == "tokenizer" else root
+
+    def lora(self, use: LoraUse) -> Lora:
+        """A LoRA of the studio's folders, opened.
+
+        Raises:
+            InvalidRequest: there is none of this name.
+            WeightsError: its file is damaged, or not to be trusted.
+        """
+        return open_lora(self._settings, use)
 
     def helper(self, files: WeightFiles, emit: Emit) -> Path:
         """The folder of a small model beside the video models, downloaded if need be."""
@@ -182,19 +212,21 @@ class ModelManager:
             release_cached(self.device)
         return bool(idle)
 
-    def _ready(self, spec: ModelSpec, role: Role, emit: Emit, working: int) -> _Component:
+    def _ready(self, spec: ModelSpec, role: Role, emit: Emit, merge: Merge | None) -> _Component:
         files = spec.weights[role].files
-        key = (role, self.folder(spec, role, emit), files)
+        key = (role, self.folder(spec, role, emit), files, merge.key if merge else "")
         if key not in self._components:
-            self._components[key] = self._load(spec, key, emit)
+            for other in [other for other in self._idle() if other[:3] == key[:3]]:
+                self._drop(other)
+            component = self._load(spec, key, emit)
+            if merge:
+                merge.apply(component.module)
+            self._components[key] = component
         self._components.move_to_end(key)
-        component = self._components[key]
-        if self.device.type != "cpu":
-            self._place(spec, component, working)
-        return component
+        return self._components[key]
 
     def _load(self, spec: ModelSpec, key: Key, emit: Emit) -> _Component:
-        role, folder, files = key
+        role, folder, files, _ = key
         message = f"{spec.title}: {role.replace('_', ' ')}"
 
         def report(done: int, total: int) -> None:

@@ -8,34 +8,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wan_core.models.vae.config import TEMPORAL_STRIDE
+from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from wan_core.models.vae.model import WanVAE
+from wan_core.models.vae.tiling import decode_tiles
 from wan_core.schema import Emit, GenerationFailed, ProgressEvent, Stage
 
 _FLAT = 2  # a clip whose brightest and darkest values are this close (of 255) shows nothing
 
 
-def decode_frames(vae: WanVAE, latents: Tensor, emit: Emit, rounded: bool = False) -> Iterator[np.ndarray]:
+def decode_frames(
+    vae: WanVAE, latents: Tensor, emit: Emit, rounded: bool = False, tile: int | None = None
+) -> Iterator[np.ndarray]:
     """Latents (1, C, F, H, W) -> chunks of frames (T, H, W, 3) uint8, in order: 1, 4, 4, ...
 
-    Reports frames done; one chunk is in memory at a time. ``rounded`` is the official way for a picture.
+    Reports frames done. One chunk is in memory at a time; in tiles all frames are, as they are complete only
+    with the last tile. ``rounded`` is the official way for a picture.
 
     Raises:
         GenerationFailed: a frame has NaN, or all frames are one colour.
     """
-    total = (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1
-    done, low, high = 0, 255, 0
-    emit(ProgressEvent(stage=Stage.DECODE, step=0, total=total))
-    for chunk in _decoded(vae, latents):
-        if not chunk.isfinite().all():
-            raise GenerationFailed(
-                f"Frame {done + 1} of {total} decoded to numbers that are no picture (NaN); "
-                "try precision fp32."
-            )
-        frames = to_uint8(chunk, rounded)[0].numpy()
+    low, high = 255, 0
+    in_tiles = tile is not None and tile < max(latents.shape[3:]) * SPATIAL_STRIDE
+    chunks = _tiled(vae, latents, emit, rounded, tile) if in_tiles else _streamed(vae, latents, emit, rounded)
+    for frames in chunks:
         low, high = min(low, int(frames.min())), max(high, int(frames.max()))
-        done += len(frames)
-        emit(ProgressEvent(stage=Stage.DECODE, step=done, total=total))
         yield frames
     if high - low <= _FLAT:
         raise GenerationFailed(
@@ -45,9 +41,51 @@ def decode_frames(vae: WanVAE, latents: Tensor, emit: Emit, rounded: bool = Fals
 
 
 @torch.inference_mode()
-def _decoded(vae: WanVAE, latents: Tensor) -> Iterator[Tensor]:
+def _streamed(vae: WanVAE, latents: Tensor, emit: Emit, rounded: bool) -> Iterator[np.ndarray]:
+    total, done = _length(latents), 0
+    emit(ProgressEvent(stage=Stage.DECODE, step=0, total=total))
+    for chunk in vae.decode_stream(_like_weights(vae, latents)):
+        frames = _finished(chunk, rounded, done, total)
+        done += len(frames)
+        emit(ProgressEvent(stage=Stage.DECODE, step=done, total=total))
+        yield frames
+
+
+@torch.inference_mode()
+def _tiled(vae: WanVAE, latents: Tensor, emit: Emit, rounded: bool, tile: int) -> Iterator[np.ndarray]:
+    total, sides = _length(latents), [side * SPATIAL_STRIDE for side in latents.shape[3:]]
+    clip = np.empty((total, *sides, 3), np.uint8)
+    pixels_done, place, done = 0, None, 0
+    emit(ProgressEvent(stage=Stage.DECODE, step=0, total=total))
+    for now, piece in decode_tiles(vae, _like_weights(vae, latents), tile):
+        done, place = (done if now is place else 0), now
+        frames = _finished(piece, rounded, done, total)
+        clip[done : done + len(frames), *now.pixel_index] = frames
+        done += len(frames)
+        pixels_done += frames[..., 0].size
+        share = pixels_done / clip[..., 0].size
+        emit(ProgressEvent(stage=Stage.DECODE, step=round(total * share), total=total))
+    yield clip[:1]
+    for start in range(1, total, TEMPORAL_STRIDE):
+        yield clip[start : start + TEMPORAL_STRIDE]
+
+
+def _length(latents: Tensor) -> int:
+    return (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1
+
+
+def _like_weights(vae: WanVAE, latents: Tensor) -> Tensor:
     weight = next(vae.parameters())
-    yield from vae.decode_stream(latents.to(weight.device, weight.dtype))
+    return latents.to(weight.device, weight.dtype)
+
+
+def _finished(chunk: Tensor, rounded: bool, done: int, total: int) -> np.ndarray:
+    """(1, 3, T, H, W) in [-1, 1] -> (T, H, W, 3), uint8; ``done`` frames came before."""
+    if not chunk.isfinite().all():
+        raise GenerationFailed(
+            f"Frame {done + 1} of {total} decoded to numbers that are no picture (NaN); try precision fp32."
+        )
+    return to_uint8(chunk, rounded)[0].numpy()
 
 
 @torch.inference_mode()

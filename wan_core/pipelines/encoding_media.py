@@ -6,7 +6,7 @@ image embeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from wan_core.media.fitting import fit_frames, fit_length, shown_box
 from wan_core.media.read import read_image, read_mask_image, stream_clip
 from wan_core.models.clip.pixels import clip_pixels
 from wan_core.models.vae.config import TEMPORAL_STRIDE, encoding_bytes, latent_frames
+from wan_core.models.vae.tiling import encode_tiles
 from wan_core.pipelines.components import device_of
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.schema import GenerationFailed, ProgressEvent, Stage
@@ -120,16 +121,26 @@ def encode_frames(job: ConditioningJob, frames: Tensor) -> Tensor:
 def encode_chunks(job: ConditioningJob, chunks: Iterable[Tensor], num_frames: int) -> Tensor:
     """As ``encode_frames``, of ``num_frames`` frames that come in chunks (1, 3, any, H, W).
 
-    Memory is bounded however long the clip is: a chunk is needed only until the next.
+    Memory is bounded however long the clip is: a chunk is needed only until the next. In tiles
+    (``job.vae_tile``) the device's is; the CPU then keeps all frames.
     """
-    request, total = job.request, latent_frames(num_frames)
-    working = encoding_bytes(job.spec.vae, request.width, request.height)
+    request, total, tile = job.request, latent_frames(num_frames), job.vae_tile
+    if tile is not None and tile >= max(request.width, request.height):
+        tile = None
+    working = encoding_bytes(job.spec.vae, request.width, request.height, tile)
     parts: list[Tensor] = []
+
+    def tell(done: float) -> None:
+        job.emit(ProgressEvent(stage=Stage.ENCODE, step=int(done), total=total, part=Role.VAE))
+
     with job.source.use(job.spec, Role.VAE, job.emit, working) as vae:
-        job.emit(ProgressEvent(stage=Stage.ENCODE, step=0, total=total, part=Role.VAE))
-        for part in _encoded(vae, chunks):
-            parts.append(part.float().cpu())
-            job.emit(ProgressEvent(stage=Stage.ENCODE, step=len(parts), total=total, part=Role.VAE))
+        tell(0)
+        if tile is None:
+            for part in _encoded(vae, chunks):
+                parts.append(part.float().cpu())
+                tell(len(parts))
+        else:
+            parts += _encoded_in_tiles(vae, chunks, tile, lambda share: tell(share * total))
     latents = torch.cat(parts, dim=2)
     if not latents.isfinite().all():
         raise GenerationFailed("The VAE encoded a frame to NaN; try precision fp32.")
@@ -192,6 +203,14 @@ def load_clip(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndar
 def _encoded(vae: torch.nn.Module, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
     weight, device = next(vae.parameters()), device_of(vae)
     yield from vae.encode_stream(chunk.to(device, weight.dtype) for chunk in chunks)
+
+
+@torch.inference_mode()
+def _encoded_in_tiles(
+    vae: torch.nn.Module, chunks: Iterable[Tensor], tile: int, tell: Callable[[float], None]
+) -> list[Tensor]:
+    weight = next(vae.parameters())
+    return [part.float().cpu() for part in encode_tiles(vae, chunks, tile, weight, tell)]
 
 
 @torch.inference_mode()

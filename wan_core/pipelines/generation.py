@@ -11,11 +11,12 @@ from torch import Tensor
 
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
-from wan_core.pipelines.components import ComponentSource
+from wan_core.pipelines.components import ComponentSource, VaeWay
 from wan_core.pipelines.conditioning.table import build_conditioning
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.decoding import decode_frames
 from wan_core.pipelines.denoise import OnStep, Sampling, denoise
+from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.guidance import Guidance
 from wan_core.pipelines.latents import make_generator, prepare_noise
 from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
@@ -33,9 +34,10 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
         Cancelled: from ``emit``, within one step.
         GenerationFailed: a stage produced NaN.
         InvalidRequest, MediaError: the request's media cannot be used.
-        WeightsError: a part's files are missing or wrong.
+        WeightsError: a part's files are missing or wrong, or a LoRA is of another model.
     """
     source, spec, request, emit = job.source, job.spec, job.request, job.emit
+    dressing = choose_loras(source, spec, request)
     prompts = encode_prompts(source, spec, request, cache, emit)
     conditioning = build_conditioning(job)
     generator = make_generator(request)
@@ -43,9 +45,15 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     sampling = plan_sampling(request, generator)
     if not sampling.scheduler.timesteps:
         return conditioning.start
-    on_step = _step_reporter(job, len(sampling.scheduler.timesteps))
+    report = _step_reporter(job, len(sampling.scheduler.timesteps))
+    conditioning = dressing.steer(conditioning, noise)
     working = spec.dit.working_bytes(*noise.shape[2:], conditioning.dit.appended)
-    with source.use(spec, Role.TRANSFORMER, emit, working) as transformer:
+    with dressing.lend(source, spec, emit, working) as (transformer, worn):
+
+        def on_step(done: int, expected: Tensor) -> None:
+            worn.begin_step(done)
+            report(done, expected)
+
         emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=len(sampling.scheduler.timesteps)))
         return denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
 
@@ -72,13 +80,12 @@ def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sam
     return Sampling(scheduler, guidance, (request.control_start, request.control_end))
 
 
-def decode_latents(
-    source: ComponentSource, spec: ModelSpec, latents: Tensor, emit: Emit, rounded: bool = False
-) -> Iterator[np.ndarray]:
+def decode_latents(job: ConditioningJob, latents: Tensor, way: VaeWay) -> Iterator[np.ndarray]:
     """Latents (1, C, F, H, W) to chunks of frames (T, H, W, 3) uint8; the VAE is borrowed meanwhile."""
     height, width = (side * SPATIAL_STRIDE for side in latents.shape[3:])
-    with source.use(spec, Role.VAE, emit, decoding_bytes(spec.vae, width, height)) as vae:
-        yield from decode_frames(vae, latents, emit, rounded)
+    working = decoding_bytes(job.spec.vae, width, height, way.tile)
+    with job.source.use(job.spec, Role.VAE, job.emit, working, on_cpu=way.on_cpu) as vae:
+        yield from decode_frames(vae, latents, job.emit, job.request.task == "t2i", way.tile)
 
 
 def _step_reporter(job: ConditioningJob, total: int) -> OnStep:

@@ -13,6 +13,11 @@ WanStudioError              what went wrong and what to do, in one sentence
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wan_core.schema.settings import Profile
+
 
 class WanStudioError(Exception):
     """Base of all expected failures; ``str(error)`` is one sentence fit for the page."""
@@ -47,7 +52,16 @@ class GenerationFailed(WanStudioError):
 
 
 class OutOfMemory(WanStudioError):
-    """The device ran out of memory; the latents made so far are kept."""
+    """The device or the machine ran out of memory; finished latents are kept.
+
+    Args:
+        message: one sentence.
+        lower: the memory profile that may do with less; None where none does.
+    """
+
+    def __init__(self, message: str, lower: Profile | None = None) -> None:
+        self.lower = lower
+        super().__init__(message)
 
 
 class MediaError(WanStudioError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 # Spec 3, "Scaling": mean and standard deviation of the official latents, per channel.
@@ -22,6 +23,10 @@ SPATIAL_STRIDE = 8
 _STREAM_BYTES_PER_PIXEL = 14_000
 # The same of ``encode_stream``, four frames at a time, by the ratio of what the two hold at their peaks.
 _ENCODING_BYTES_PER_PIXEL = 10_000
+# In tiles: what the widest layers read on either side of a tile, in pixels, and what the layers take that see
+# whole frames, on the latent grid.
+_DECODING_MARGIN, _ENCODING_MARGIN = 10, 62
+_WHOLE_BYTES_PER_PIXEL = 500
 _CONVOLUTION_WORKSPACE = 2**30  # what cuDNN may take besides
 
 
@@ -35,14 +40,34 @@ class VAEConfig:
     num_res_blocks: int = 2
 
 
-def decoding_bytes(config: VAEConfig, width: int, height: int) -> int:
-    """Device memory that decoding a clip of this size in pixels takes beside the weights."""
-    return _STREAM_BYTES_PER_PIXEL * width * height * config.dim // VAEConfig.dim + _CONVOLUTION_WORKSPACE
+def decoding_bytes(config: VAEConfig, width: int, height: int, tile: int | None = None) -> int:
+    """Device memory that decoding a clip of this size in pixels takes beside the weights.
+
+    ``tile`` is the side in pixels of the tiles that it is decoded in; None is the whole picture.
+    """
+    worked_on = _worked_on(width, height, tile, _DECODING_MARGIN) * _STREAM_BYTES_PER_PIXEL
+    whole = width * height * _WHOLE_BYTES_PER_PIXEL
+    return max(worked_on, whole) * config.dim // VAEConfig.dim + _CONVOLUTION_WORKSPACE
 
 
-def encoding_bytes(config: VAEConfig, width: int, height: int) -> int:
-    """Device memory that encoding a clip of this size in pixels takes beside the weights."""
-    return _ENCODING_BYTES_PER_PIXEL * width * height * config.dim // VAEConfig.dim + _CONVOLUTION_WORKSPACE
+def encoding_bytes(config: VAEConfig, width: int, height: int, tile: int | None = None) -> int:
+    """Device memory that encoding a clip of this size in pixels takes beside the weights; as for decoding."""
+    worked_on = _worked_on(width, height, tile, _ENCODING_MARGIN) * _ENCODING_BYTES_PER_PIXEL
+    whole = width * height * _WHOLE_BYTES_PER_PIXEL
+    return max(worked_on, whole) * config.dim // VAEConfig.dim + _CONVOLUTION_WORKSPACE
+
+
+def tile_count(side: int, tile: int) -> int:
+    """Into how many tiles of at most ``tile`` pixels a side of a picture is cut."""
+    return -(-(side // SPATIAL_STRIDE) // (tile // SPATIAL_STRIDE))
+
+
+def _worked_on(width: int, height: int, tile: int | None, margin: int) -> int:
+    """Pixels that are worked on at a time: those of a tile, and a margin on both sides."""
+    if tile is None:
+        return width * height
+    sides = (-(-side // tile_count(side, tile)) + 2 * margin for side in (width, height))
+    return math.prod(min(worked, side) for worked, side in zip(sides, (width, height), strict=True))
 
 
 def latent_frames(num_frames: int) -> int:

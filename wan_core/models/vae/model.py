@@ -28,7 +28,7 @@ from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, TEMPORAL_STRID
 _TIME_STRIDED = (False, True, True)  # which of the three resamplings also change the frame rate
 
 
-class _CausalStack(nn.Module):
+class CausalStack(nn.Module):
     """Parts run in order, all but norms and activations with the stream's state."""
 
     @staticmethod
@@ -48,7 +48,7 @@ class _CausalStack(nn.Module):
         return torch.cat([cls.run(parts, frame, state) for frame in x.split(1, dim=2)], dim=2)
 
 
-class Encoder(_CausalStack):
+class Encoder(CausalStack):
     """Frames to moments: (B, 3, T, H, W) -> (B, 2*z, t, h, w), before ``conv1``."""
 
     def __init__(self, config: VAEConfig) -> None:
@@ -62,7 +62,7 @@ class Encoder(_CausalStack):
             if i < len(_TIME_STRIDED):
                 stages.append(Downsample(after, _TIME_STRIDED[i]))
         timed = [i for i, stage in enumerate(stages) if isinstance(stage, Downsample) and stage.time_conv]
-        self._full_rate = timed[0]  # before this one the clip has the frame rate that it came with
+        self.full_rate = timed[0]  # before this one the clip has the frame rate that it came with
         self.downsamples = nn.Sequential(*stages)
         self.middle = _middle(widths[-1])
         self.head = nn.Sequential(
@@ -70,12 +70,16 @@ class Encoder(_CausalStack):
         )
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        head = [self.conv1, *self.downsamples[: self._full_rate]]
-        tail = [*self.downsamples[self._full_rate :], *self.middle, *self.head]
-        return self.run(tail, self.run_by_frame(head, x, state), state)
+        head = [self.conv1, *self.downsamples[: self.full_rate]]
+        x = self.run(self.downsamples[self.full_rate :], self.run_by_frame(head, x, state), state)
+        return self.finish(x, state)
+
+    def finish(self, x: Tensor, state: StreamState | None = None) -> Tensor:
+        """What comes after the last downsampling, on the latent grid: the part that sees whole frames."""
+        return self.run([*self.middle, *self.head], x, state)
 
 
-class Decoder(_CausalStack):
+class Decoder(CausalStack):
     """Latents after ``conv2`` to frames: (B, z, t, h, w) -> (B, 3, T, H, W)."""
 
     def __init__(self, config: VAEConfig) -> None:
@@ -93,12 +97,15 @@ class Decoder(_CausalStack):
         self.upsamples = nn.Sequential(*stages)
         self.head = nn.Sequential(ChannelNorm(widths[-1]), nn.SiLU(), CausalConv3d(widths[-1], 3, 3))
         timed = [i for i, stage in enumerate(stages) if isinstance(stage, Upsample) and stage.time_conv]
-        self._full_rate = timed[-1] + 1  # from here on the clip has its final frame rate
+        self.full_rate = timed[-1] + 1  # from here on the clip has its final frame rate
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        head = [self.conv1, *self.middle, *self.upsamples[: self._full_rate]]
-        tail = [*self.upsamples[self._full_rate :], *self.head]
-        return self.run_by_frame(tail, self.run(head, x, state), state)
+        x = self.run(self.upsamples[: self.full_rate], self.begin(x, state), state)
+        return self.run_by_frame([*self.upsamples[self.full_rate :], *self.head], x, state)
+
+    def begin(self, x: Tensor, state: StreamState | None = None) -> Tensor:
+        """What comes before the first upsampling, on the latent grid: the part that sees whole frames."""
+        return self.run([self.conv1, *self.middle], x, state)
 
 
 def _middle(width: int) -> nn.Sequential:
@@ -146,7 +153,7 @@ class WanVAE(nn.Module):
             )
         whole = (length - 1) // TEMPORAL_STRIDE * TEMPORAL_STRIDE + 1
         mean, _ = self.moments(frames[:, :, :whole])
-        return self._normalise(mean)
+        return self.normalise(mean)
 
     def encode_stream(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Chunks of frames (B, 3, any, H, W) -> normalised latents (B, z, 1, h, w), one at a time.
@@ -154,13 +161,13 @@ class WanVAE(nn.Module):
         Equal to ``encode`` of all frames; memory does not grow with their number.
         """
         state: StreamState = {}
-        for group in _groups(chunks):
+        for group in frame_groups(chunks):
             mean, _ = self.moments(group, state)
-            yield self._normalise(mean)
+            yield self.normalise(mean)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents (B, z, t, h, w) -> frames (B, 3, 4t-3, H, W), clamped to [-1, 1]."""
-        return self.reconstruct(self._denormalise(latents)).clamp(-1, 1)
+        return self.reconstruct(self.denormalise(latents)).clamp(-1, 1)
 
     def decode_stream(self, latents: Tensor, chunk: int = 1) -> Iterator[Tensor]:
         """Normalised latents -> frames in order: ``chunk`` latent frames at a time.
@@ -169,14 +176,16 @@ class WanVAE(nn.Module):
         ``decode``; memory grows with ``chunk`` only.
         """
         state: StreamState = {}
-        for part in self._denormalise(latents).split(chunk, dim=2):
+        for part in self.denormalise(latents).split(chunk, dim=2):
             yield self.reconstruct(part, state).clamp(-1, 1)
 
-    def _normalise(self, mean: Tensor) -> Tensor:
+    def normalise(self, mean: Tensor) -> Tensor:
+        """Unscaled latents -> as the DiT sees them."""
         centre, spread = _scaling(mean)
         return (mean - centre) / spread
 
-    def _denormalise(self, latents: Tensor) -> Tensor:
+    def denormalise(self, latents: Tensor) -> Tensor:
+        """Latents as the DiT sees them -> unscaled."""
         centre, spread = _scaling(latents)
         return latents * spread + centre
 
@@ -187,7 +196,7 @@ def _scaling(like: Tensor) -> tuple[Tensor, Tensor]:
     return (like.new_tensor(LATENTS_MEAN).view(shape), like.new_tensor(LATENTS_STD).view(shape))
 
 
-def _groups(chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+def frame_groups(chunks: Iterable[Tensor]) -> Iterator[Tensor]:
     """Regroup frames as 1, 4, 4, ...; what is left over at the end is dropped."""
     pending: Tensor | None = None
     wanted = 1

@@ -65,13 +65,17 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class ConditioningJob:
-    """What a conditioner works with; ``request`` is settled: its size and length are the clip's own."""
+    """What a conditioner works with; ``request`` is settled: its size and length are the clip's own.
+
+    ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
+    """
 
     source: ComponentSource
     spec: ModelSpec
     request: GenerationRequest
     inputs: InputStore
     emit: Emit
+    vae_tile: int | None = None
 
 
 Conditioner = Callable[[ConditioningJob], Conditioning]
