@@ -22,7 +22,7 @@ from wan_core.manager.headers import Shape
 from wan_core.manager.recognise import Shapes, join, looks_like, official
 from wan_core.manager.shards import checkpoints
 from wan_core.quantization.prepare import prepare
-from wan_core.quantization.stored import Loadable, pair_scales
+from wan_core.quantization.stored import Loadable, StoredTensor, pair_scales
 from wan_core.schema import WeightsError
 from wan_core.schema.dialect import Combine
 
@@ -56,17 +56,24 @@ class PartFiles:
     def __init__(self, folder: Path, files: tuple[str, ...], wanted: str) -> None:
         self.path = folder / files[0]
         self.wanted = wanted
-        self._tensors: dict[str, Loadable] = pair_scales(
-            join(
-                official({n: t for path in shards for n, t in open_checkpoint(path).items()}, _TENSORS)
-                for shards in checkpoints(folder, files)
-            )
+        tensors = join(
+            official({n: t for path in shards for n, t in open_checkpoint(path).items()}, _TENSORS)
+            for shards in checkpoints(folder, files)
         )
+        try:
+            self._tensors: dict[str, Loadable] = pair_scales(tensors)
+        except WeightsError as error:
+            raise WeightsError(f"{self.path}: {error}") from error
         self.shapes: dict[str, Shape] = {name: tuple(t.shape) for name, t in self._tensors.items()}
 
     def dtype(self, name: str) -> torch.dtype:
         """The dtype of the tensor ``name``, as it is in the file; bfloat16 if it is quantised there."""
         return self._tensors[name].dtype
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether the file holds any tensor in fp8, int8 or GGUF blocks."""
+        return any(isinstance(tensor, StoredTensor) for tensor in self._tensors.values())
 
     def keep(self, select: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         """Forget the tensors that ``select`` leaves out."""
