@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from wan_core.catalog import Role
 from wan_core.schema.schemes import SCHEMES, DeviceFacts
 
 Plain = Literal["fp32", "bf16", "fp16"]
@@ -84,3 +85,24 @@ def compute_precision(facts: DeviceFacts, precision: str = "auto") -> Plain:
     if precision in PLAIN_BYTES:
         return precision
     return next(name for name in KINDS[facts.kind].precisions if SCHEMES[name].unsupported(facts) is None)
+
+
+# The VAE and the small motion controller are float32 everywhere (spec 3). umT5 overflows in float16, hence
+# bfloat16 beside it. The image encoder is float16, as the official code runs it (spec 5).
+_BESIDE_16_BITS: dict[Role, Plain] = {
+    Role.TEXT_ENCODER: "bf16",
+    Role.VAE: "fp32",
+    Role.IMAGE_ENCODER: "fp16",
+    Role.MOTION_CONTROLLER: "fp32",
+}
+
+
+def part_precision(facts: DeviceFacts, precision: str, role: Role) -> Plain | None:
+    """What a part is computed in, or None for what its file holds.
+
+    On a CPU "auto" casts no text encoder: its file is 11 GB of bfloat16, which can stay mapped.
+    """
+    plain = compute_precision(facts, precision)
+    if role is Role.TEXT_ENCODER and precision == "auto" and facts.kind == "cpu":
+        return None
+    return plain if plain == "fp32" or role is Role.TRANSFORMER else _BESIDE_16_BITS[role]

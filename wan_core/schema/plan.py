@@ -50,6 +50,7 @@ class MemoryPlan(BaseModel):
         precision: role -> how its weights are kept, such as "bf16" or "fp8_scaled".
         streamed_blocks: blocks of the transformer that are not kept on the device; 0 unless streamed.
         blocks: blocks of the transformer in all.
+        in_pieces: whether a streamed block comes in pieces, which takes less room and more copies.
         vae_tile: side in pixels of the tiles that the VAE works in; None is the whole picture.
         vae_device: "cpu", or the kind of device that it shares with the transformer.
         stages: what each stage holds, in the order in which they run.
@@ -58,7 +59,7 @@ class MemoryPlan(BaseModel):
         moved_bytes_per_step: weights copied to the device in one denoising step.
         moved_seconds_per_step: how long that takes, most of it hidden behind the computing.
         fits: whether the prediction stays within the budget; if not, the job may run out of memory.
-        from_disk: whether streamed weights come from the mapped file, as they do not fit into RAM.
+        from_disk: whether the transformer stays in its mapped file, as a copy does not fit into RAM.
         reason: a sentence that says why it is so.
     """
 
@@ -68,6 +69,7 @@ class MemoryPlan(BaseModel):
     precision: dict[str, str]
     streamed_blocks: int = 0
     blocks: int = 0
+    in_pieces: bool = False
     vae_tile: int | None = None
     vae_device: str = "cuda"
     stages: tuple[StagePeak, ...] = ()
@@ -84,10 +86,10 @@ class MemoryPlan(BaseModel):
         lines = [self.reason]
         for role, placement in self.placements.items():
             says = _SAYS[placement]
-            if placement == "streamed":
-                says = f"{self.streamed_blocks} of {self.blocks} blocks streamed" + (
-                    " from the file" if self.from_disk else ""
-                )
+            if role == "transformer":
+                if placement == "streamed":
+                    says = f"{self.streamed_blocks} of {self.blocks} blocks streamed"
+                says += " in pieces" * self.in_pieces + " from the file" * self.from_disk
             lines.append(f"{role.replace('_', ' ')}: {self.precision[role]}, {says}")
         for stage in self.stages:
             lines.append(f"{stage.name}: {stage.bytes / GIB:.1f} GiB")

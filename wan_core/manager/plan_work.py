@@ -1,0 +1,108 @@
+"""The stages of a job and the device memory that each takes beside weights. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wan_core.catalog import ModelSpec, Role
+from wan_core.manager.device_kinds import PLAIN_BYTES
+from wan_core.manager.weight_bytes import part_numbers
+from wan_core.models.vae.config import SPATIAL_STRIDE, decoding_bytes, encoding_bytes, latent_frames
+from wan_core.schema import GenerationRequest
+from wan_core.schema.inputs import MEDIA_FIELDS
+from wan_core.schema.schemes import SCHEMES
+
+MIB = 2**20
+
+# Attention scores of 512 tokens and 64 heads, in float32 and cast: 0.2 GiB, counted on tensors
+_TEXT_BYTES = 256 * MIB
+# 257 tokens of one picture: 10 MiB, counted likewise
+_PICTURE_BYTES = 64 * MIB
+# Latents, embeddings and the schedule's history, and what cuBLAS takes
+_STEP_BYTES = 128 * MIB
+# A tile of the VAE reads this many pixels more along a side
+_TILE_MARGIN = 32
+_UNSTEERED = ("text", "motion")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its name for people, the part that it borrows, and the bytes of its work."""
+
+    name: str
+    role: Role
+    working: int
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What decides the amount of work: pixels, frames, and how many passes a step has."""
+
+    width: int
+    height: int
+    num_frames: int
+    passes: int
+    front: int
+    appended: int
+    encodes: bool
+
+    @classmethod
+    def of(cls, spec: ModelSpec, request: GenerationRequest) -> Clip:
+        """The clip of a request; what it leaves open is the model's default."""
+        filled = {
+            name: getattr(spec.defaults, name) if getattr(request, name) is None else getattr(request, name)
+            for name in ("width", "height", "num_frames", "guidance_scale")
+        }
+        takes = spec.inputs.get(request.task)
+        conditioner = takes.conditioner if takes else "text"
+        media = any(getattr(request, name) for name in MEDIA_FIELDS)
+        references = len(request.references) or (1 if takes and "references" in takes.required else 0)
+        two_guidances = takes is not None and "reference_guidance_scale" in takes.taken
+        return cls(
+            width=filled["width"],
+            height=filled["height"],
+            num_frames=1 if request.task == "t2i" else filled["num_frames"],
+            passes=3 if two_guidances else 2 if filled["guidance_scale"] != 1 else 1,
+            front=references if conditioner == "vace" else 0,
+            appended=references if conditioner == "phantom" else 0,
+            encodes=media or conditioner not in _UNSTEERED,
+        )
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Latent frames, height and width that are denoised."""
+        frames = latent_frames(self.num_frames) + self.front
+        return frames, self.height // SPATIAL_STRIDE, self.width // SPATIAL_STRIDE
+
+
+def denoising_bytes(spec: ModelSpec, clip: Clip, scheme: str, plain: str) -> int:
+    """Work of one transformer call, with room for a matrix that is unpacked while it is used."""
+    unpacked = 0
+    if not SCHEMES[scheme].plain:
+        blocks = part_numbers(spec, Role.TRANSFORMER).blocks
+        unpacked = 2 * PLAIN_BYTES[plain] * max(piece.largest for block in blocks for piece in block)
+    work = spec.dit.working_bytes(*clip.grid, clip.appended, PLAIN_BYTES[plain])
+    return work + unpacked + _STEP_BYTES
+
+
+def vae_bytes(spec: ModelSpec, clip: Clip, decoding: bool, tile: int | None) -> int:
+    """Work of the VAE on the whole picture, or on a tile of it."""
+    count = decoding_bytes if decoding else encoding_bytes
+    sides = (clip.width, clip.height)
+    if tile is not None:
+        sides = tuple(min(side, tile + _TILE_MARGIN) for side in sides)
+    return count(spec.vae, *sides)
+
+
+def stages(spec: ModelSpec, clip: Clip, scheme: str, plain: str, tile: int | None) -> tuple[Stage, ...]:
+    """The stages of a job in order, on a device that computes in ``plain``."""
+    found = [Stage("read the prompt", Role.TEXT_ENCODER, _TEXT_BYTES)]
+    if clip.encodes and spec.image_encoder is not None:
+        found.append(Stage("see the picture", Role.IMAGE_ENCODER, _PICTURE_BYTES))
+    if clip.encodes:
+        found.append(Stage("encode", Role.VAE, vae_bytes(spec, clip, False, tile)))
+    if Role.MOTION_CONTROLLER in spec.weights:
+        found.append(Stage("read the motion", Role.MOTION_CONTROLLER, MIB))
+    found.append(Stage("denoise", Role.TRANSFORMER, denoising_bytes(spec, clip, scheme, plain)))
+    found.append(Stage("decode", Role.VAE, vae_bytes(spec, clip, True, tile)))
+    return tuple(found)
