@@ -66,7 +66,7 @@ def sizes_of(made: ModelManager, spec: ModelSpec) -> dict[Role, int]:
 
 def on_device(made: ModelManager, spec: ModelSpec, role: Role) -> bool:
     """Where an idle part's tensors are, without borrowing it."""
-    part = next(c for (r, _, _), c in made._components.items() if r is role)
+    part = next(c for (r, *_), c in made._components.items() if r is role)
     return next(part.module.parameters()).device.type == "meta"
 
 
@@ -164,7 +164,7 @@ def test_on_a_device_parts_are_swapped_not_reloaded(settings, tiny_spec, loads) 
         assert on_device(made, tiny_spec, VAE)
         assert not on_device(made, tiny_spec, TRANSFORMER)
     assert loads == {TRANSFORMER: 1, VAE: 1}
-    back = next(c for (r, _, _), c in made._components.items() if r is TRANSFORMER).module.state_dict()
+    back = next(c for (r, *_), c in made._components.items() if r is TRANSFORMER).module.state_dict()
     assert all(torch.equal(back[name], tensor) for name, tensor in expected.items())
 
 
