@@ -52,6 +52,7 @@ TORCH_FREE = (
     "wan_core/manager/kept_settings.py",
     "wan_core/manager/stock.py",
     "wan_core/manager/verify.py",
+    "wan_core/manager/planner.py",
     "wan_core/manager/weights.py",
     "wan_core/media/",
     "wan_core/lora/card.py",
