@@ -2,7 +2,8 @@
 
 ``python -m tests.jobs.fake_engine SETTINGS`` is a worker with it. A prompt is a list of words:
 ``steps=N``, ``sleep=S`` (seconds per step), ``die=SIGNAL`` or ``die-once=SIGNAL`` (at step 2), ``fail``,
-``bug``, ``deaf`` (never looks whether it was cancelled).
+``bug``, ``deaf`` (never looks whether it was cancelled), ``oom`` (unless the job has a profile),
+``oom-decode`` (once, with the latents kept).
 """
 
 from __future__ import annotations
@@ -12,30 +13,32 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 
+from wan_core.jobs.job import Job
+from wan_core.jobs.runner import Run
 from wan_core.jobs.worker import serve
 from wan_core.schema import (
     Emit,
     GenerationFailed,
-    GenerationRequest,
     GenerationResult,
+    OutOfMemory,
     ProgressEvent,
     Settings,
     Stage,
 )
 
 
-def fake_run(settings: Settings) -> Callable[[GenerationRequest, Emit, str], GenerationResult]:
+def fake_run(settings: Settings) -> Run:
     """A ``run`` that follows its prompt and writes its video into ``settings.outputs_dir``."""
 
-    def run(request: GenerationRequest, emit: Emit, job_id: str) -> GenerationResult:
+    def run(job: Job, emit: Emit) -> GenerationResult:
+        request, job_id = job.request, job.id
         words = dict(word.partition("=")[::2] for word in request.prompt.split())
         steps, sleep = int(words.get("steps", 3)), float(words.get("sleep", 0))
         for step in range(1, steps + 1):
             time.sleep(sleep)
             if step == 2:
-                _perform(words, settings, job_id)
+                _perform(words, settings, job)
             if "deaf" not in words:
                 emit(
                     ProgressEvent(
@@ -59,13 +62,20 @@ def fake_run(settings: Settings) -> Callable[[GenerationRequest, Emit, str], Gen
     return run
 
 
-def _perform(words: dict[str, str], settings: Settings, job_id: str) -> None:
+def _perform(words: dict[str, str], settings: Settings, job: Job) -> None:
     if "fail" in words:
         raise GenerationFailed("The video is one colour; try another seed.")
     if "bug" in words:
         raise ZeroDivisionError("a secret path")
+    if "oom" in words and job.profile is None:
+        raise OutOfMemory("The device ran out of memory while denoising.", "blocks")
+    latents = settings.latents_dir / f"{job.id}.safetensors"
+    if "oom-decode" in words and not latents.exists():
+        latents.parent.mkdir(exist_ok=True)
+        latents.write_bytes(b"latents")
+        raise OutOfMemory("Memory ran out while decoding; the latents are kept.")
     name = words.get("die") or words.get("die-once")
-    died_before = settings.home / f"died-{job_id}"
+    died_before = settings.home / f"died-{job.id}"
     if name is None or ("die-once" in words and died_before.exists()):
         return
     died_before.touch()

@@ -27,11 +27,11 @@ def test_cancelling_stops_a_run_at_its_next_event(store: JobStore) -> None:
     job_id = store.submit(request())
     steps: list[int] = []
 
-    def run(request, emit, job_id):
+    def run(job, emit):
         for step in range(10):
             steps.append(step)
             if step == 4:
-                store.cancel(job_id)
+                store.cancel(job.id)
             emit(ProgressEvent(stage=Stage.DENOISE, step=step, total=10))
 
     assert run_job(store, store.claim(), run)
@@ -129,3 +129,61 @@ def test_no_torch_on_the_side_of_the_web_process() -> None:
         "wan_core.jobs.worker; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_job_short_of_memory_runs_again_one_level_lower_when_asked(
+    store: JobStore, settings: Settings
+) -> None:
+    run = fake_run(settings)
+    job_id, other = store.submit(request("oom")), store.submit(request())
+    assert run_job(store, store.claim(), run)
+    job = store.get(job_id)
+    assert (job.status, job.error) == (JobStatus.FAILED, "The device ran out of memory while denoising.")
+    assert (job.profile, job.lower, job.remedy) == (None, "blocks", "less memory")
+    assert run_job(store, store.claim(), run)  # the queue goes on
+    assert store.get(other).status is JobStatus.DONE
+    assert store.retry(job_id)
+    job = store.get(job_id)
+    assert (job.status, job.profile, job.lower, job.error) == (JobStatus.QUEUED, "blocks", None, "")
+    run_job(store, store.claim(), run)
+    job = store.get(job_id)
+    assert (job.status, job.profile, job.remedy) == (JobStatus.DONE, "blocks", None)
+    assert not store.retry(job_id)
+
+
+def test_a_job_whose_latents_are_kept_is_decoded_again_when_asked(
+    store: JobStore, settings: Settings
+) -> None:
+    run, job_id = fake_run(settings), store.submit(request("oom-decode"))
+    run_job(store, store.claim(), run)
+    job = store.get(job_id)
+    latents = settings.latents_dir / f"{job_id}.safetensors"
+    assert (job.status, job.remedy, job.latents, job.lower) == (JobStatus.FAILED, "decode", latents, None)
+    assert store.retry(job_id)
+    assert (store.get(job_id).remedy, store.get(job_id).latents) == (None, None)
+    run_job(store, store.claim(), run)
+    assert store.get(job_id).status is JobStatus.DONE
+
+
+def test_what_cannot_be_mended_offers_no_remedy(store: JobStore, settings: Settings) -> None:
+    job_id = store.submit(request("fail"))
+    assert store.get(job_id).remedy is None
+    assert not store.retry(job_id)
+    run_job(store, store.claim(), fake_run(settings))
+    assert store.get(job_id).remedy is None
+    assert not store.retry("no-such-job")
+    assert store.cancel(queued := store.submit(request()))
+    assert store.retry(queued)  # stopped before it began: it simply runs
+    assert store.get(queued).status is JobStatus.QUEUED
+    run_job(store, store.claim(), fake_run(settings))
+    assert store.get(queued).status is JobStatus.DONE
+
+
+def test_an_executor_takes_up_what_is_tried_again(settings: Settings) -> None:
+    executor = InlineExecutor(settings, fake_run(settings))
+    executor.start()
+    job_id = executor.submit(request("oom"))
+    wait_for(lambda: executor.store.get(job_id).status is JobStatus.FAILED)
+    assert executor.retry(job_id)
+    wait_for(lambda: executor.store.get(job_id).status is JobStatus.DONE)
+    executor.stop()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 
 from wan_core.catalog import resolve
+from wan_core.jobs.job import Job
+from wan_core.jobs.runner import Run
 from wan_core.media.metadata import request_metadata
 from wan_core.media.write import animated_webp, new_video_path, write_image, write_poster, write_video
 from wan_core.schema import (
@@ -38,11 +39,11 @@ def draw(request: GenerationRequest) -> np.ndarray:
     return frames
 
 
-def fake_run(settings: Settings) -> Callable[..., GenerationResult]:
+def fake_run(settings: Settings) -> Run:
     """A ``run`` for ``InlineExecutor``; a word of ``_PACES`` in the prompt sets the seconds per step."""
 
-    def run(request: GenerationRequest, emit: Emit, job_id: str) -> GenerationResult:
-        request = resolve(request)
+    def run(job: Job, emit: Emit) -> GenerationResult:
+        request, job_id = resolve(job.request), job.id
         frames = draw(request)
         emit(ProgressEvent(stage=Stage.LOAD, step=1, total=1))
         pace = next((pace for word, pace in _PACES.items() if word in request.prompt), _PACE)

@@ -66,6 +66,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO worker (only_row) VALUES (1)",
     ),
     ("ALTER TABLE worker ADD COLUMN machine TEXT NOT NULL DEFAULT ''",),
+    ("ALTER TABLE jobs ADD COLUMN profile TEXT", "ALTER TABLE jobs ADD COLUMN lower TEXT"),
 )
 
 

@@ -49,6 +49,10 @@ class Executor(Protocol):
         """
         ...
 
+    def retry(self, job_id: str) -> bool:
+        """Queue a job that ended without a video once more, see ``JobStore.retry``."""
+        ...
+
     def cancel(self, job_id: str) -> bool:
         """Cancel a job, at once or within a step; returns whether there was anything to cancel."""
         ...
@@ -100,6 +104,9 @@ class ProcessExecutor:
 
     def submit(self, request: GenerationRequest) -> str:
         return self.store.submit(request)
+
+    def retry(self, job_id: str) -> bool:
+        return self.store.retry(job_id)
 
     def cancel(self, job_id: str) -> bool:
         return self.store.cancel(job_id)
@@ -173,6 +180,11 @@ class InlineExecutor:
         job_id = self.store.submit(request)
         self._wake.set()
         return job_id
+
+    def retry(self, job_id: str) -> bool:
+        queued = self.store.retry(job_id)
+        self._wake.set()
+        return queued
 
     def cancel(self, job_id: str) -> bool:
         return self.store.cancel(job_id)

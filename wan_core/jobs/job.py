@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from wan_core.schema import GenerationRequest, GenerationResult, Stage
 from wan_core.schema.schemes import DeviceFacts
+from wan_core.schema.settings import Profile
 
 
 class JobStatus(StrEnum):
@@ -23,6 +25,13 @@ class JobStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+UNFINISHED = (JobStatus.FAILED, JobStatus.CANCELLED)
+"""Ends of a job without a video."""
+
+Remedy = Literal["decode", "less memory"]
+"""``decode``: the finished latents are decoded again. ``less memory``: all of it, one profile lower."""
 
 
 class WorkerState(StrEnum):
@@ -43,6 +52,8 @@ class Job:
     ``attempts`` count the latest run. ``stage``, ``step``, ``total``, ``seconds`` and ``message`` are
     the latest ``ProgressEvent``, written at ``updated``. ``preview`` is an animated WebP whose content
     changes whenever ``preview_version`` does. ``result`` is set on done jobs, ``error`` on failed ones.
+    ``profile`` is the memory profile that the job asks for, None that of the settings; ``lower`` is one to
+    try, set where memory ran out. ``latents`` is the file of finished latents of a job that has no video.
     """
 
     id: str
@@ -64,6 +75,18 @@ class Job:
     preview_version: int = 0
     result: GenerationResult | None = None
     error: str = ""
+    profile: Profile | None = None
+    lower: Profile | None = None
+    latents: Path | None = None
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """What running the job again can do about how it ended; None where it would only end so again."""
+        if self.status not in UNFINISHED:
+            return None
+        if self.latents is not None:
+            return "decode"
+        return "less memory" if self.lower else None
 
     @property
     def seconds_per_step(self) -> float | None:

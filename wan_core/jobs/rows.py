@@ -9,25 +9,39 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from wan_core.jobs.job import Job, JobStatus, Machine, WorkerState, WorkerStatus
+from wan_core.jobs.job import UNFINISHED, Job, JobStatus, Machine, WorkerState, WorkerStatus
 from wan_core.schema import GenerationRequest, GenerationResult, Stage
+from wan_core.schema.settings import Profile
 
 log = logging.getLogger(__name__)
 
 MACHINE = TypeAdapter(Machine)
 
 
-def job_from_row(row: sqlite3.Row, preview_path: Callable[[str], Path]) -> Job:
+_LEVELS = frozenset(get_args(Profile))
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """Where a job's files lie, by its id."""
+
+    preview: Callable[[str], Path]
+    latents: Callable[[str], Path]
+
+
+def job_from_row(row: sqlite3.Row, files: JobFiles) -> Job:
     """The job in a row of ``jobs``."""
+    status, latents = JobStatus(row["status"]), files.latents(row["id"])
     return Job(
         id=row["id"],
         sequence=row["sequence"],
-        status=JobStatus(row["status"]),
+        status=status,
         request=_request(_json_object(row["request"])),
         created=row["created"],
         started=row["started"],
@@ -40,10 +54,13 @@ def job_from_row(row: sqlite3.Row, preview_path: Callable[[str], Path]) -> Job:
         total=row["total"],
         seconds=row["seconds"],
         message=row["message"],
-        preview=preview_path(row["id"]) if row["preview_version"] else None,
+        preview=files.preview(row["id"]) if row["preview_version"] else None,
         preview_version=row["preview_version"],
         result=_result(row["result"]) if row["result"] else None,
         error=row["error"],
+        profile=row["profile"] if row["profile"] in _LEVELS else None,
+        lower=row["lower"] if row["lower"] in _LEVELS else None,
+        latents=latents if status in UNFINISHED and latents.is_file() else None,
     )
 
 

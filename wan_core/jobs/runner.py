@@ -11,8 +11,8 @@ from wan_core.jobs.store import JobStore
 from wan_core.schema import (
     Cancelled,
     Emit,
-    GenerationRequest,
     GenerationResult,
+    OutOfMemory,
     ProgressEvent,
     Stage,
     StoreError,
@@ -21,8 +21,8 @@ from wan_core.schema import (
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[GenerationRequest, Emit, str], GenerationResult]
-"""``run(request, emit, job_id)``: makes one video; the engine's ``generate``."""
+Run = Callable[[Job, Emit], GenerationResult]
+"""``run(job, emit)``: makes the video of a job; the engine's ``generate``."""
 
 REPORT_SECONDS = 0.2
 
@@ -70,9 +70,12 @@ def run_job(store: JobStore, job: Job, run: Run) -> bool:
     """
     log.info("Job %s starts (attempt %d).", job.id, job.attempts)
     try:
-        result = run(job.request, Reporter(store, job.id), job.id)
+        result = run(job, Reporter(store, job.id))
     except Cancelled:
         store.confirm_cancel(job.id)
+    except OutOfMemory as error:
+        log.warning("Job %s failed: %s", job.id, error)
+        store.fail(job.id, str(error), error.lower)
     except WanStudioError as error:
         log.warning("Job %s failed: %s", job.id, error)
         store.fail(job.id, str(error))

@@ -18,8 +18,8 @@ from typing import Any
 
 from wan_core.catalog import MODELS, resolve, validate
 from wan_core.jobs.database import Database
-from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
-from wan_core.jobs.rows import MACHINE, job_from_row, worker_from_row
+from wan_core.jobs.job import UNFINISHED, Job, JobStatus, WorkerState, WorkerStatus
+from wan_core.jobs.rows import MACHINE, JobFiles, job_from_row, worker_from_row
 from wan_core.media.atomic import whole_file
 from wan_core.schema import (
     GenerationRequest,
@@ -29,6 +29,7 @@ from wan_core.schema import (
     Settings,
     Stage,
 )
+from wan_core.schema.settings import Profile
 
 MAX_ATTEMPTS = 2
 _SETUP_STAGES = (Stage.DOWNLOAD, Stage.LOAD)  # no part of a time estimate: they come once, or never
@@ -47,6 +48,7 @@ class JobStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._folders = Settings(home=path.parent)
+        self._files = JobFiles(self._preview_path, self._latents_path)
         self._database = Database(path)
 
     def __reduce__(self) -> tuple[type[JobStore], tuple[Path]]:
@@ -78,7 +80,7 @@ class JobStore:
     def get(self, job_id: str) -> Job | None:
         """The job as it is now; None when there is no such job."""
         row = self._one("SELECT * FROM jobs WHERE id = ?", job_id)
-        return job_from_row(row, self._preview_path) if row else None
+        return job_from_row(row, self._files) if row else None
 
     def list(
         self, limit: int = 50, offset: int = 0, statuses: Iterable[JobStatus] | None = None
@@ -90,14 +92,14 @@ class JobStore:
             f"SELECT * FROM jobs WHERE status IN ({marks}) ORDER BY sequence DESC LIMIT ? OFFSET ?",
             *(*chosen, limit, offset),
         )
-        return [job_from_row(row, self._preview_path) for row in rows]
+        return [job_from_row(row, self._files) for row in rows]
 
     def queue(self) -> list[Job]:
         """The running job, if any, then the waiting ones in the order in which they will run."""
         rows = self._database.fetch(
             "SELECT * FROM jobs WHERE status IN ('running', 'queued') ORDER BY status = 'queued', sequence"
         )
-        return [job_from_row(row, self._preview_path) for row in rows]
+        return [job_from_row(row, self._files) for row in rows]
 
     def counts(self) -> dict[JobStatus, int]:
         """How many jobs there are of each status; every status is present."""
@@ -123,6 +125,25 @@ class JobStore:
             )
         return asked.rowcount > 0
 
+    def retry(self, job_id: str) -> bool:
+        """Queue a job that ended without a video once more, in its old place.
+
+        It begins from its latents if they are kept; else it takes the lower memory profile if one is offered.
+        Returns whether there was such a job.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            job = job_from_row(row, self._files) if row else None
+            if job is None or job.status not in UNFINISHED:
+                return False
+            profile = job.lower if job.remedy == "less memory" else job.profile
+            connection.execute(
+                "UPDATE jobs SET status = 'queued', profile = ?, lower = NULL, error = '', message = '', "
+                "attempts = 0, cancel_requested = NULL, started = NULL, finished = NULL WHERE id = ?",
+                (profile, job_id),
+            )
+        return True
+
     def delete(self, job_id: str) -> bool:
         """Remove a job from the history, with the files it made inside the home folder.
 
@@ -140,7 +161,7 @@ class JobStore:
                     "job", f"{job_id} is still running", "Cancel it, then delete it once it has stopped."
                 )
             connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-        self._remove_files(job_from_row(row, self._preview_path))
+        self._remove_files(job_from_row(row, self._files))
         return True
 
     def estimate_seconds(self, request: GenerationRequest) -> float | None:
@@ -174,7 +195,7 @@ class JobStore:
                 "(SELECT sequence FROM jobs WHERE status = 'queued' ORDER BY sequence LIMIT 1) RETURNING *",
                 (time.time(),),
             ).fetchall()
-        return job_from_row(rows[0], self._preview_path) if rows else None
+        return job_from_row(rows[0], self._files) if rows else None
 
     def report(self, job_id: str, event: ProgressEvent) -> None:
         """Write down an event of a running job; a preview replaces the last one, whole, on the disk."""
@@ -206,9 +227,15 @@ class JobStore:
             )
         self._drop_previews()
 
-    def fail(self, job_id: str, message: str) -> None:
-        """A running job has failed; ``message`` is one sentence for the person who made it."""
-        self._end(job_id, JobStatus.FAILED, message)
+    def fail(self, job_id: str, message: str, lower: Profile | None = None) -> None:
+        """A running job has failed.
+
+        Args:
+            job_id: which.
+            message: one sentence for the person who made it.
+            lower: the memory profile to try it with, where memory ran out.
+        """
+        self._end(job_id, JobStatus.FAILED, message, lower)
 
     def confirm_cancel(self, job_id: str) -> None:
         """A running job has stopped because it was cancelled."""
@@ -291,11 +318,12 @@ class JobStore:
     def _one(self, statement: str, *values: Any) -> sqlite3.Row | None:
         return next(iter(self._database.fetch(statement, *values)), None)
 
-    def _end(self, job_id: str, status: JobStatus, error: str) -> None:
+    def _end(self, job_id: str, status: JobStatus, error: str, lower: Profile | None = None) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE jobs SET status = ?, finished = ?, error = ? WHERE id = ? AND status = 'running'",
-                (str(status), time.time(), error, job_id),
+                "UPDATE jobs SET status = ?, finished = ?, error = ?, lower = ? "
+                "WHERE id = ? AND status = 'running'",
+                (str(status), time.time(), error, lower, job_id),
             )
         self._drop_previews()
 
@@ -311,6 +339,9 @@ class JobStore:
 
     def _preview_path(self, job_id: str) -> Path:
         return self._folders.previews_dir / f"{job_id}.webp"
+
+    def _latents_path(self, job_id: str) -> Path:
+        return self._folders.latents_dir / f"{job_id}.safetensors"
 
     def _write_preview(self, job_id: str, content: bytes) -> None:
         with whole_file(self._preview_path(job_id)) as partial:

@@ -19,10 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wan_core.jobs.job import Machine, WorkerState, WorkerStatus
+from wan_core.jobs.job import Job, Machine, WorkerState, WorkerStatus
 from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
-from wan_core.schema import Settings
+from wan_core.schema import Emit, GenerationResult, Settings
 from wan_core.schema.schemes import DeviceFacts
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,10 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
             "components": {str(role): size for role, size in engine.manager.loaded().items()},
         }
 
-    return engine.generate, read_status
+    def run(job: Job, emit: Emit) -> GenerationResult:
+        return engine.generate(job.request, emit, job.id, profile=job.profile)
+
+    return run, read_status
 
 
 def _private_stdin() -> int:
