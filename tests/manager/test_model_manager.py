@@ -13,6 +13,7 @@ from wan_core.catalog import ModelSpec, Role
 from wan_core.manager import model_manager
 from wan_core.manager.devices import Budget
 from wan_core.manager.model_manager import ModelManager
+from wan_core.quantization.linear import QuantLinear
 from wan_core.schema import Cancelled, OutOfMemory, ProgressEvent, Settings, WeightsError
 
 TRANSFORMER, TEXT_ENCODER, VAE = Role.TRANSFORMER, Role.TEXT_ENCODER, Role.VAE
@@ -237,12 +238,12 @@ def test_room_in_ram_is_made_for_the_size_after_the_cast(settings, tiny_spec, pr
         assert asked.pop() == made.loaded()[role]
 
 
-def test_what_stays_as_it_is_in_the_file_counts_as_the_file(settings, tiny_spec) -> None:
+def test_what_stays_as_it_is_in_the_file_counts_as_its_tensors(settings, tiny_spec) -> None:
     asked: list[int] = []
     made = manager(settings)  # on a CPU the text encoder's file is mapped
     made._make_host_room = asked.append
     use(made, tiny_spec, TEXT_ENCODER)
-    assert asked == [(tiny_spec.folder / tiny_spec.weights[TEXT_ENCODER].files[0]).stat().st_size]
+    assert asked == [made.loaded()[TEXT_ENCODER]]
 
 
 def test_a_part_larger_than_the_device(settings, tiny_spec) -> None:
@@ -276,3 +277,16 @@ def test_parts_are_lent_in_the_chosen_precision(settings, tiny_spec, precision) 
     with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:  # float16 overflows in umT5
         expected = torch.bfloat16 if precision == "fp16" else wanted
         assert next(encoder.parameters()).dtype == expected
+
+
+def test_the_settings_decide_how_weights_are_kept(settings, tiny_spec) -> None:
+    kept = settings.model_copy(update={"precision": "fp8_scaled", "text_encoder": "int8"})
+    asked: list[int] = []
+    made = manager(kept)
+    made._make_host_room = asked.append
+    with made.use(tiny_spec, TRANSFORMER, ignore) as transformer:
+        layers = [module for module in transformer.modules() if isinstance(module, QuantLinear)]
+    assert {layer.scheme for layer in layers} == {"fp8_scaled"}
+    with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:
+        assert {m.scheme for m in encoder.modules() if isinstance(m, QuantLinear)} == {"int8"}
+    assert asked == [made.loaded()[TRANSFORMER], made.loaded()[TEXT_ENCODER]]

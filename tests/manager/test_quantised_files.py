@@ -14,15 +14,17 @@ from torch import Tensor, nn
 from benchmarks.gguf_packing import pack
 from tests.manager.test_gguf_file import write_gguf
 from tests.models.randomise import randomise
-from wan_core.manager.loading import load_text_encoder, load_transformer
+from wan_core.catalog import Role
+from wan_core.manager.devices import choose_schemes
+from wan_core.manager.loading import cast_bytes, load_text_encoder, load_transformer
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.checkpoint import to_official_keys
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.umt5.model import build_encoder
 from wan_core.quantization.linear import QuantLinear
-from wan_core.quantization.prepare import is_quantisable
-from wan_core.schema import WeightsError
+from wan_core.quantization.prepare import is_block_matrix, is_quantisable
+from wan_core.schema import Settings, WeightsError
 from wan_core.schema.schemes import GGUF_SCHEMES
 
 DIT = DiTConfig(dim=256, ffn_dim=512, num_heads=2, num_layers=1, text_dim=32)
@@ -206,3 +208,44 @@ def test_packed_weights_stay_in_the_file(tmp_path: Path, dit: WanDiT) -> None:
     layers = [m for m in model.modules() if isinstance(m, QuantLinear)]
     assert len({layer.packed.untyped_storage().data_ptr() for layer in layers}) == 1
     assert np.prod(layers[0].packed.shape) == 256 * 256 // 32 * 34
+
+
+def nbytes(model: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+
+
+@pytest.mark.parametrize("scheme", [None, "bf16", "fp8_e4m3", "fp8_scaled", "int8"])
+def test_bytes_are_known_from_the_header(tmp_path: Path, dit: WanDiT, umt5: nn.Module, scheme: str) -> None:
+    state = dit.state_dict()
+    matrices = {name for name in state if is_quantisable(dit, name)}
+    save_file(dict(state), tmp_path / "plain.safetensors")
+    save_file(scaled_fp8(state, matrices), tmp_path / "fp8.safetensors")
+    gguf_of(tmp_path, dit, "Q4_K", "a.gguf", state)
+    for file in ("plain.safetensors", "fp8.safetensors", "a.gguf"):
+        known = cast_bytes(tmp_path, [file], torch.bfloat16, WanDiT.keep_in_fp32, scheme=scheme)
+        loaded = load_transformer(tmp_path, [file], torch.bfloat16, scheme=scheme)
+        spare = 4 * len(matrices) if (file, scheme) == ("fp8.safetensors", "bf16") else 0  # scales, not kept
+        assert nbytes(loaded) == known - spare
+    official = {k: v.clone().bfloat16() for k, v in to_official_keys(umt5.state_dict()).items()}
+    torch.save(official, tmp_path / "a.pth")
+    known = cast_bytes(tmp_path, ["a.pth"], None, lambda name: False, scheme=scheme)
+    assert nbytes(load_text_encoder(tmp_path, ["a.pth"], None, UMT5, scheme=scheme)) == known
+
+
+def test_a_name_and_a_shape_tell_which_matrices_are_quantised(dit: WanDiT, umt5: nn.Module) -> None:
+    for model, rename in ((dit, dict), (umt5, to_official_keys)):
+        found = {name for name, t in rename(model.state_dict()).items() if is_block_matrix(name, t.shape)}
+        expected = {name: True for name in model.state_dict() if is_quantisable(model, name)}
+        assert found == set(rename(expected))
+        assert expected == {n: True for n, t in model.state_dict().items() if is_block_matrix(n, t.shape)}
+
+
+def test_the_settings_choose_the_schemes() -> None:
+    assert choose_schemes(Settings()) == {}
+    assert choose_schemes(Settings(precision="fp8_scaled", text_encoder="cpu")) == {
+        Role.TRANSFORMER: "fp8_scaled"
+    }
+    assert choose_schemes(Settings(precision="bf16", text_encoder="int8")) == {
+        Role.TRANSFORMER: "bf16",
+        Role.TEXT_ENCODER: "int8",
+    }

@@ -10,7 +10,8 @@ import torch
 
 from wan_core.catalog import Role
 from wan_core.schema import InvalidRequest
-from wan_core.schema.settings import Precision
+from wan_core.schema.schemes import SCHEMES
+from wan_core.schema.settings import Precision, Settings
 
 _AVAILABLE: dict[str, Callable[[], bool]] = {  # in the order in which "auto" chooses
     "cuda": torch.cuda.is_available,
@@ -101,6 +102,12 @@ def choose_dtypes(device: torch.device, precision: Precision) -> dict[Role, torc
     if precision == "auto" and device.type == "cpu":
         dtypes[Role.TEXT_ENCODER] = None  # the official file is bfloat16: 11 GB mapped, not 23 GB copied
     return dtypes
+
+
+def choose_schemes(settings: Settings) -> dict[Role, str]:
+    """How the large matrices of parts are to be kept, an id of ``SCHEMES``; others are as in their file."""
+    chosen = {Role.TRANSFORMER: settings.precision, Role.TEXT_ENCODER: settings.text_encoder}
+    return {role: name for role, name in chosen.items() if name in SCHEMES}
 
 
 def total_memory(device: torch.device) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from transformers import UMT5EncoderModel
 
+from wan_core.manager.headers import TensorEntry
 from wan_core.manager.part_files import OnBytes, PartFiles
-from wan_core.manager.recognise import Shapes, read_shapes
-from wan_core.manager.shards import expand
+from wan_core.manager.recognise import Shapes, read_entries
 from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.clip.model import CLIPImageEncoder
@@ -26,8 +26,12 @@ from wan_core.models.umt5.model import build_encoder
 from wan_core.models.vae import checkpoint as vae_checkpoint
 from wan_core.models.vae.config import VAEConfig
 from wan_core.models.vae.model import WanVAE
+from wan_core.quantization.prepare import is_block_matrix
 from wan_core.schema import WeightsError
+from wan_core.schema.dialect import SCALE
+from wan_core.schema.schemes import SCHEMES
 
+_PLAIN_ENTRIES = ("F64", "F32", "F16", "BF16")
 _MAX_CONFIG_BYTES = 2**16
 _TOLD_BY_CONFIG = ("num_heads", "text_len", "vace_layers")  # of a DiT, what no tensor's shape shows
 
@@ -38,21 +42,39 @@ def cast_bytes(
     dtype: torch.dtype | None,
     keep_in_fp32: Callable[[str], bool],
     select: Callable[[Shapes], Shapes] = dict,
+    scheme: str | None = None,
 ) -> int:
-    """Bytes of a part's tensors once they have ``dtype``, or float32 where their name says so.
+    """Bytes of a part's tensors once they are loaded; only headers are read.
 
-    ``None`` is the file's own dtype: nothing is cast, and the files' size is the answer. ``select`` leaves
-    out tensors that are not loaded. Only headers are read.
+    Args:
+        folder: where ``files`` are.
+        files: as of the loaders.
+        dtype: of plain tensors; None is the file's own.
+        keep_in_fp32: whether a name's tensor is float32 whatever the dtype.
+        select: leaves out tensors that are not loaded.
+        scheme: as of the loaders.
 
     Raises:
-        WeightsError: as ``read_shapes``.
+        WeightsError: as ``read_entries``.
     """
-    if dtype is None:
-        return sum((folder / name).stat().st_size for name in expand(folder, files))
-    return sum(
-        math.prod(shape) * (torch.float32 if keep_in_fp32(name) else dtype).itemsize
-        for name, shape in select(read_shapes(folder, files)).items()
-    )
+    entries = read_entries(folder, files)
+    shapes = {name: entry.shape for name, entry in entries.items() if not name.endswith(SCALE)}
+    total = sum(entry.nbytes for name, entry in entries.items() if name.endswith(SCALE))
+    for name in select(shapes):
+        item = 4 if keep_in_fp32(name) else dtype and dtype.itemsize
+        total += _loaded_bytes(name, entries[name], item, scheme)
+    return total
+
+
+def _loaded_bytes(name: str, entry: TensorEntry, item: int | None, scheme: str | None) -> int:
+    """Of one tensor, with ``item`` bytes a number where it is plain; None is as in the file."""
+    stored = entry.dtype not in _PLAIN_ENTRIES
+    unpacked = scheme is not None and SCHEMES[scheme].plain
+    if is_block_matrix(name, entry.shape) and not unpacked and (stored or scheme):
+        return entry.nbytes if stored else SCHEMES[scheme].nbytes(entry.shape)
+    if item is None:
+        return 2 * math.prod(entry.shape) if stored else entry.nbytes
+    return item * math.prod(entry.shape)
 
 
 def load_transformer(

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from wan_core.catalog import ModelSpec, Role, WeightFiles
 from wan_core.lora.fitting import Lora
 from wan_core.lora.merging import Merge
-from wan_core.manager.devices import Budget, choose_device, choose_dtypes, plan_budget, release_cached
+from wan_core.manager.devices import (
+    Budget,
+    choose_device,
+    choose_dtypes,
+    choose_schemes,
+    plan_budget,
+    release_cached,
+)
 from wan_core.manager.loading import (
     cast_bytes,
     load_image_encoder,
@@ -120,6 +127,7 @@ class ModelManager:
         self.device = choose_device(settings.device)
         self._settings = settings
         self._dtypes = choose_dtypes(self.device, settings.precision)
+        self._schemes = choose_schemes(settings)
         self._store = store or WeightStore(settings)
         self._fixed_budget = budget
         self._components: OrderedDict[Key, _Component] = OrderedDict()  # the longest unused first
@@ -235,8 +243,9 @@ class ModelManager:
         report(0, sum((folder / name).stat().st_size for name in expand(folder, files)))
         keeps_fp32 = _KEEPS_FP32.get(role, lambda name: False)
         used = _USED.get(role, dict)
-        self._make_host_room(cast_bytes(folder, files, self._dtypes[role], keeps_fp32, used))
-        module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report)
+        scheme = {"scheme": self._schemes[role]} if role in self._schemes else {}
+        self._make_host_room(cast_bytes(folder, files, self._dtypes[role], keeps_fp32, used, **scheme))
+        module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report, **scheme)
         component = _Component(
             role, module, sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from wan_core.schema.schemes import SCHEMES
 # and head stay high. So do narrow matrices, such as the encoder of a camera's pose.
 _BLOCKS = ("blocks.", "vace_blocks.", "encoder.block.")
 _FEWEST_COLUMNS = 16
+_POSITIONS = ("pos_embedding.embedding.weight", "relative_attention_bias.weight")  # tables, no matrices
 
 
 def prepare(
@@ -56,6 +57,12 @@ def is_quantisable(model: nn.Module, name: str) -> bool:
         return False
     module = model.get_submodule(layer)
     return isinstance(module, nn.Linear) and module.in_features >= _FEWEST_COLUMNS
+
+
+def is_block_matrix(name: str, shape: Sequence[int]) -> bool:
+    """``is_quantisable`` of a tensor of a transformer or text encoder, by its name and shape alone."""
+    is_weight = name.endswith(".weight") and name.startswith(_BLOCKS) and not name.endswith(_POSITIONS)
+    return is_weight and len(shape) == 2 and shape[1] >= _FEWEST_COLUMNS
 
 
 def _keep_quantised(model: nn.Module, name: str, tensor: Loadable, scheme: str | None) -> StoredTensor | None:
