@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wan_core.catalog import MODELS
 from wan_core.jobs.executors import ProcessExecutor
+from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Settings, StoreError
@@ -54,11 +55,12 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     kept = KeptSettings(Settings(home=options.home.expanduser().resolve()))
     try:
-        executor = ProcessExecutor(kept.current)
+        executor, errands = ProcessExecutor(kept.current), Errands(WeightStore(kept.current))
         try:
-            serve(options, kept, executor)
+            serve(options, kept, executor, errands)
             ended.wait()
         finally:
+            errands.stop()
             executor.stop()
     except (StoreError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -66,7 +68,9 @@ def main() -> int:
     return 0
 
 
-def serve(options: argparse.Namespace, kept: KeptSettings, executor: ProcessExecutor) -> None:
+def serve(
+    options: argparse.Namespace, kept: KeptSettings, executor: ProcessExecutor, errands: Errands
+) -> None:
     """Open the page and say where it is.
 
     The worker starts once gradio is imported and the page is built, not sooner: it imports torch, which
@@ -78,7 +82,7 @@ def serve(options: argparse.Namespace, kept: KeptSettings, executor: ProcessExec
 
     access = secured(Access(options.host, options.port, options.share, options.auth))
     owned = options.manage or not access.is_exposed
-    page = build(Context(executor, WeightStore(kept.current), kept, options.model, owned))
+    page = build(Context(executor, errands, kept, options.model, owned))
     executor.start()
     address = launch(page, kept.current, access)
     sys.stdout.write(f"Wan Studio is ready at {address}\n")

@@ -9,6 +9,7 @@ from ui.strings import ENGLISH, Texts
 from wan_core.catalog import ModelSpec
 from wan_core.jobs.executors import Executor
 from wan_core.jobs.store import JobStore
+from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import GenerationRequest, Settings, WeightsError
@@ -24,11 +25,15 @@ class Context:
     """
 
     executor: Executor
-    weights: WeightStore
+    errands: Errands
     kept: KeptSettings
     model: str | None = None
     owned: bool = True
     texts: Texts = ENGLISH
+
+    @property
+    def weights(self) -> WeightStore:
+        return self.errands.store
 
     @property
     def settings(self) -> Settings:

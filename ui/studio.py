@@ -16,7 +16,7 @@ import gradio as gr
 from ui import form, header, making_jobs, memory, panel, sending
 from ui.context import Context
 from ui.listening import QUIET, Handler, error_html, reporting
-from ui.tabs import history, making
+from ui.tabs import history, making, models, settings
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import offered_tabs
 from wan_core.jobs.job import Job, JobStatus, WorkerState
@@ -139,7 +139,7 @@ def build(context: Context) -> gr.Blocks:
         head = header.build(texts)
         with gr.Row(elem_id="body"):
             with gr.Column(scale=5, min_width=320, elem_id="inputs"):
-                strip, tabs, past, selected = _build_tabs(context)
+                strip, tabs, past, selected = _build_tabs(context, blocks)
             with gr.Column(scale=6, min_width=320, elem_id="panel"):
                 right = panel.build(texts, [tab.key for tab in tabs])
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
@@ -157,8 +157,11 @@ def build(context: Context) -> gr.Blocks:
     return blocks
 
 
-def _build_tabs(context: Context) -> tuple[gr.Tabs, list[MakingTab], history.History, Any]:
-    """The strip, what makes, the history, and the event of choosing the history."""
+def _build_tabs(context: Context, blocks: gr.Blocks) -> tuple[gr.Tabs, list[MakingTab], history.History, Any]:
+    """The strip, what makes, the history, and the event of choosing the history.
+
+    What concerns the machine is connected here, as nothing else of the page has to do with it.
+    """
     tabs, plans = [], offered_tabs()
     wanted = next(
         (plan.key for plan in plans if context.model in [spec.id for spec in plan.models]), plans[0].key
@@ -170,6 +173,11 @@ def _build_tabs(context: Context) -> tuple[gr.Tabs, list[MakingTab], history.His
             held.select(tabs[-1].tell, tabs[-1].inputs, tabs[-1].told, **QUIET)
         with gr.Tab(context.texts.tab_history, id="history") as history_tab:
             past = history.build(context)
+        with gr.Tab(context.texts.tab_models, id="models") as models_tab:
+            models.connect(models.build(context), models_tab.select, blocks.load)
+        if context.owned:
+            with gr.Tab(context.texts.tab_settings, id="settings") as settings_tab:
+                settings.connect(settings.build(context), settings_tab.select)
     return strip, tabs, past, history_tab.select
 
 

@@ -15,6 +15,7 @@ from ui.context import Context
 from ui.server import Access, launch
 from ui.studio import build
 from wan_core.jobs.executors import InlineExecutor
+from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Settings
@@ -36,6 +37,7 @@ class Studio:
     blocks: gr.Blocks
 
     def close(self) -> None:
+        self.context.errands.stop()
         self.context.executor.stop()
         self.blocks.close()
 
@@ -45,7 +47,7 @@ def make_context(home: Path, model: str | None = None) -> Context:
     settings = Settings(home=home, offline=True)
     executor = InlineExecutor(settings, fake_run(settings))
     weights = WeightStore(settings, hub_cache=home / "hub")
-    return Context(executor, weights, KeptSettings(settings), model)
+    return Context(executor, Errands(weights), KeptSettings(settings), model)
 
 
 def open_studio(home: Path, model: str | None = None, port: int | None = None) -> Studio:

@@ -1,5 +1,7 @@
 """The page in English."""
 
+from ui.strings.en_loras import LORA_TEXTS
+from ui.strings.en_machine import MODELS_TEXTS, SETTINGS_TEXTS
 from ui.strings.texts import Texts
 
 ENGLISH = Texts(
@@ -12,6 +14,10 @@ ENGLISH = Texts(
         "control": "Control",
     },
     tab_history="Queue & History",
+    tab_models="Models",
+    tab_settings="Settings",
+    models=MODELS_TEXTS,
+    settings=SETTINGS_TEXTS,
     model_absent="Unloaded",
     model_starting="Starting",
     model_idle="Idle, nothing loaded",
@@ -54,6 +60,7 @@ ENGLISH = Texts(
         "steering": "Steering",
         "framing": "Framing",
     },
+    loras=LORA_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(
         "For a region, where its edges lie, from the picture's left and top; "

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ui.strings.loras import LoraTexts
+from ui.strings.machine import ModelsTexts, SettingsTexts
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -15,6 +18,11 @@ class Texts:
     title: str
     tabs: dict[str, str]
     tab_history: str
+    tab_models: str
+    tab_settings: str
+
+    models: ModelsTexts
+    settings: SettingsTexts
 
     model_absent: str
     model_starting: str
@@ -52,6 +60,7 @@ class Texts:
     demo_world: str
 
     folds: dict[str, str]
+    loras: LoraTexts
     sides: dict[str, str]
     sides_help: str
     join: str

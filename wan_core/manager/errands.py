@@ -60,6 +60,7 @@ class Errands:
     """
 
     def __init__(self, store: WeightStore) -> None:
+        self.store = store
         self._work: Mapping[Kind, Callable[[ModelSpec, Emit], Verdict | None]] = {
             "download": lambda spec, emit: _fetch(store, spec, emit),
             "verify": lambda spec, emit: verify(store, spec, emit),

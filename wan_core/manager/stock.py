@@ -70,9 +70,8 @@ class Stock:
         return all(holding.folder for holding in self.of(spec))
 
     def has_begun(self, spec: ModelSpec) -> bool:
-        """Whether there is something of a model that is not merely shared with others."""
-        own = [holding for holding in self.of(spec) if not holding.is_common]
-        return any(holding.bytes for holding in own)
+        """Whether there is something of a model that does not belong to another one first."""
+        return any(part.bytes for part in self.of(spec) if not part.is_common and part.users[0] is spec)
 
     def common(self) -> list[Holding]:
         """The parts on this machine that several models share."""

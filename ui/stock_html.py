@@ -1,0 +1,206 @@
+"""The models on this machine and those that are not, as HTML; buttons carry what they do in their data."""
+
+from __future__ import annotations
+
+import shutil
+from html import escape
+from pathlib import Path
+
+from ui import units
+from ui.context import Context
+from ui.strings import Texts
+from wan_core.catalog import MODELS, ModelSpec
+from wan_core.manager.errands import Errand, ErrandState
+from wan_core.manager.stock import Deletion, Holding, Stock, plan_deletion, take_stock
+
+_FEW = 2
+"""As many models are named; more are counted."""
+
+
+def stock_html(context: Context, asked: str) -> str:
+    """The whole list. ``asked`` is the model whose deletion waits for a second click."""
+    texts, stock = context.texts.models, take_stock(context.weights)
+    here = [spec for spec in stock.models() if stock.has_begun(spec)]
+    absent = [spec for spec in stock.models() if not stock.has_begun(spec)]
+    rows = "".join(_here(context, stock, spec, spec.id == asked) for spec in here)
+    built_in = "".join(_built_in(spec, context.texts) for spec in MODELS.values() if spec.folder)
+    nothing = "" if here else f'<p class="note">{escape(texts.nothing_here)}</p>'
+    common = "".join(_part(context, holding, True) for holding in stock.common())
+    shared = f'<h3>{escape(texts.common)}</h3><ul class="parts">{common}</ul>' if common else ""
+    return (
+        f"<h3>{escape(texts.here)}<span>{escape(_summary(context, stock, len(here)))}</span></h3>{nothing}"
+        f"<ul>{rows}{built_in}</ul>{shared}"
+        f"<h3>{escape(texts.absent)}</h3>"
+        f"<ul>{''.join(_absent(context, stock, spec) for spec in absent)}</ul>"
+    )
+
+
+def errands_html(errands: list[Errand], texts: Texts) -> str:
+    """Downloads and checks that are under way, and what came of those that need a word."""
+    return "".join(_errand(errand, texts) for errand in errands if _needs_a_word(errand))
+
+
+def _needs_a_word(errand: Errand) -> bool:
+    if errand.state is ErrandState.CANCELLED:
+        return False
+    return errand.state is not ErrandState.DONE or errand.verdict is not None
+
+
+def _summary(context: Context, stock: Stock, count: int) -> str:
+    texts = context.texts.models
+    words = [texts.summary.format(count=count, size=units.in_bytes(stock.bytes))] if count else []
+    if context.owned:
+        words.append(texts.free.format(size=units.in_bytes(_free(context.settings.models_dir))))
+    return " · ".join(words)
+
+
+def _free(folder: Path) -> int:
+    """Bytes free on the disk of a folder, or on the one where it would be made."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+
+
+def _here(context: Context, stock: Stock, spec: ModelSpec, is_asked: bool) -> str:
+    texts, own = context.texts.models, [part for part in stock.of(spec) if not part.is_common]
+    missing, size = stock.missing(spec), sum(part.bytes for part in own)
+    shared = sum(part.bytes for part in stock.of(spec) if part.is_common)
+    words = [units.in_bytes(size)]
+    if shared:
+        words.append(texts.shared.format(size=units.in_bytes(shared)))
+    lines = "".join(_part(context, part, False) for part in own if part.bytes or part.problem)
+    note = f'<p class="missing">{escape(_to_download(missing, texts))}</p>' if missing else ""
+    buttons = _button("download", spec, texts.resume) if missing else _button("verify", spec, texts.verify)
+    buttons += _button("delete", spec, texts.delete)
+    if not context.owned:
+        buttons = ""
+    asked = _question(context, spec) if is_asked and context.owned else ""
+    return (
+        f'<li class="model here" data-model="{spec.id}">{_title(spec, context.texts)}'
+        f'<span class="size">{escape(" ".join(words))}</span>'
+        f'<ul class="parts">{lines}</ul>{note}'
+        f'<div class="buttons">{asked or buttons}</div></li>'
+    )
+
+
+def _to_download(missing: int, texts: object) -> str:
+    return texts.incomplete.format(size=units.in_bytes(missing))
+
+
+def _absent(context: Context, stock: Stock, spec: ModelSpec) -> str:
+    texts = context.texts.models
+    button = _button("download", spec, texts.download) if context.owned else ""
+    note = f'<p class="note">{escape(spec.note)}</p>' if spec.note else ""
+    return (
+        f'<li class="model" data-model="{spec.id}">{_title(spec, context.texts)}'
+        f'<span class="size">{escape(_to_download(stock.missing(spec), texts))}</span>{note}'
+        f'<div class="buttons">{button}</div></li>'
+    )
+
+
+def _built_in(spec: ModelSpec, texts: Texts) -> str:
+    return (
+        f'<li class="model here" data-model="{spec.id}">{_title(spec, texts)}'
+        f'<span class="size">{escape(texts.models.demo)}</span></li>'
+    )
+
+
+def _title(spec: ModelSpec, texts: Texts) -> str:
+    tasks = " · ".join(texts.tabs[task] for task in spec.tasks if task in texts.tabs)
+    return f'<span class="name">{escape(spec.title)}</span><span class="tasks">{escape(tasks)}</span>'
+
+
+def _part(context: Context, holding: Holding, names_users: bool) -> str:
+    """A line: what it is, how large, where, and whom it serves."""
+    texts = context.texts.models
+    size = units.in_bytes(holding.bytes)
+    if not holding.folder:
+        size = texts.partly.format(done=size, total=units.in_bytes(holding.files.size))
+    words = [f"<b>{escape(texts.parts[holding.part])}</b>", escape(size)]
+    if names_users:
+        words.append(escape(texts.used_by.format(models=_models(holding.users, context.texts))))
+    if holding.folder and context.owned:
+        words.append(f'<span class="path">{escape(str(holding.folder))}</span>')
+    if holding.problem and context.owned:
+        words.append(f'<span class="problem">{escape(holding.problem)}</span>')
+    return f"<li>{' · '.join(words)}</li>"
+
+
+def _models(specs: tuple[ModelSpec, ...], texts: Texts) -> str:
+    if len(specs) > _FEW:
+        return texts.models.several.format(count=len(specs))
+    return ", ".join(spec.title for spec in specs)
+
+
+def _question(context: Context, spec: ModelSpec) -> str:
+    """What deleting would take and leave, with a button for yes and one for no."""
+    texts = context.texts.models
+    deletion = plan_deletion(context.weights, spec, context.settings.models_dir)
+    words = stays(deletion, context.texts)
+    if not deletion.files:
+        words.insert(0, texts.nothing_to_delete.format(model=spec.title))
+        return f'<p class="question">{escape(" ".join(words))}</p>{_button("keep", spec, texts.dismiss)}'
+    words.insert(0, texts.ask_delete.format(size=units.in_bytes(deletion.bytes), model=spec.title))
+    yes = _button("confirm", spec, texts.delete, "stop")
+    return f'<p class="question">{escape(" ".join(words))}</p>{yes}{_button("keep", spec, texts.keep)}'
+
+
+def stays(deletion: Deletion, texts: Texts) -> list[str]:
+    """Sentences on what a deletion leaves, and why."""
+    sentences = []
+    by_users: dict[tuple[ModelSpec, ...], list[str]] = {}
+    for part, users in deletion.kept.items():
+        by_users.setdefault(users, []).append(texts.models.parts[part])
+    for users, parts in by_users.items():
+        models = _models(users, texts)
+        sentences.append(texts.models.stays_for.format(parts=", ".join(parts), models=models))
+    by_folder: dict[Path, list[str]] = {}
+    for part, folder in deletion.elsewhere.items():
+        by_folder.setdefault(folder, []).append(texts.models.parts[part])
+    for folder, parts in by_folder.items():
+        sentences.append(texts.models.stays_elsewhere.format(parts=", ".join(parts), folder=folder))
+    return sentences
+
+
+def _button(action: str, spec: ModelSpec, label: str, look: str = "") -> str:
+    return (
+        f'<button type="button" class="{look}" data-action="{action}" data-model="{spec.id}" '
+        f'aria-label="{escape(f"{label}: {spec.title}", quote=True)}">{escape(label)}</button>'
+    )
+
+
+def _errand(errand: Errand, texts: Texts) -> str:
+    spec, words = MODELS[errand.model], texts.models
+    if errand.state is ErrandState.FAILED:
+        body, button = f'<p class="alert" role="alert">{escape(errand.error)}</p>', words.dismiss
+    elif errand.state is ErrandState.DONE:
+        body, button = _verdict(errand, texts), words.dismiss
+    else:
+        share = min(errand.step / errand.total, 1.0) if errand.total else 0.0
+        message = words.waiting if errand.state is ErrandState.WAITING else errand.message
+        if errand.kind == "verify" and errand.total:
+            counts = words.partly.format(done=units.in_bytes(errand.step), total=units.in_bytes(errand.total))
+            message = f"{message} · {counts}"
+        body = (
+            f'<div class="bar"><div style="width:{share:.1%}"></div></div>'
+            f'<p class="count">{escape(message)}</p>'
+        )
+        button = words.cancel
+    heading = words.doing[errand.kind] if not errand.state.is_final else ""
+    action = "dismiss" if errand.state.is_final else "cancel"
+    damaged = bool(errand.verdict and errand.verdict.wrong)
+    again = _button("replace", spec, words.replace) if damaged else ""
+    return (
+        f'<div class="errand {errand.state}" data-model="{spec.id}"><p class="phase">'
+        f"<span>{escape(f'{heading} {spec.title}'.strip())}</span></p>{body}"
+        f'<div class="buttons">{again}{_button(action, spec, button)}</div></div>'
+    )
+
+
+def _verdict(errand: Errand, texts: Texts) -> str:
+    verdict, words = errand.verdict, texts.models
+    if verdict.wrong:
+        files = ", ".join(path.name for path in verdict.wrong)
+        return f'<p class="alert" role="alert">{escape(words.damaged.format(files=files))}</p>'
+    sentence = words.done["verify"].format(count=len(verdict.right))
+    if verdict.unknown:
+        sentence += f"; {words.unchecked.format(count=len(verdict.unknown))}"
+    return f'<p class="count">{escape(sentence)}.</p>'

@@ -1,0 +1,183 @@
+"""Models: what is on this machine and what is not; download, verify and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui import units
+from ui.context import Context
+from ui.listening import QUIET, error_html, note_html, reporting
+from ui.stock_html import errands_html, stays, stock_html
+from wan_core.catalog import find_model
+from wan_core.manager.stock import delete, plan_deletion
+from wan_core.manager.verify import Verdict
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+_ACT_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-action]');
+  if (button) trigger('act', { action: button.dataset.action, model: button.dataset.model });
+});
+"""
+
+
+@dataclass(frozen=True)
+class ModelsTab:
+    """The tab's components. ``asked`` is the model whose deletion waits for a second click, ``seen`` what the
+    list was drawn from.
+    """
+
+    context: Context
+    notice: gr.HTML
+    errands: gr.HTML
+    stock: gr.HTML
+    asked: gr.State
+    seen: gr.State
+    timer: gr.Timer
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.notice, self.errands, self.stock, self.asked, self.seen, self.timer]
+
+    def show(self, notice: str = "", asked: str = "") -> list[Any]:
+        """Everything, as it is now: values of ``outputs``."""
+        context = self.context
+        errands = context.errands.all()
+        return [
+            notice,
+            errands_html(errands, context.texts),
+            stock_html(context, asked),
+            asked,
+            self._sign(),
+            gr.Timer(active=context.errands.are_active),
+        ]
+
+    def look(self, asked: str, seen: str) -> list[Any]:
+        """What has moved; the list is drawn anew only when a download or check has begun or ended."""
+        if self._sign() != seen:
+            return [gr.skip(), *self.show(asked=asked)[1:]]
+        moving = errands_html(self.context.errands.all(), self.context.texts)
+        return [gr.skip(), moving, gr.skip(), gr.skip(), gr.skip(), gr.skip()]
+
+    def _sign(self) -> str:
+        return " ".join(f"{errand.model}:{errand.state}" for errand in self.context.errands.all())
+
+
+def build(context: Context) -> ModelsTab:
+    """Lay the tab out."""
+    return ModelsTab(
+        context,
+        gr.HTML(elem_id="models-notice", apply_default_css=False),
+        gr.HTML(elem_id="errands", js_on_load=_ACT_JS, apply_default_css=False),
+        gr.HTML(elem_id="models", js_on_load=_ACT_JS, apply_default_css=False),
+        gr.State(""),
+        gr.State(""),
+        gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False),
+    )
+
+
+def connect(tab: ModelsTab, selected: Any, loaded: Any) -> None:
+    """Draw the tab when it is opened, follow what is under way, and do what its buttons say.
+
+    Args:
+        tab: the tab.
+        selected: the event of choosing it.
+        loaded: the event of a page that has loaded; downloads go on across a reload.
+    """
+    gr.on([selected], reporting(tab.show, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
+    follow = reporting(tab.look, tab.outputs, tab.notice)
+    tab.timer.tick(follow, [tab.asked, tab.seen], tab.outputs, **QUIET)
+    if not tab.context.owned:
+        return
+    gr.on([loaded], lambda: gr.Timer(active=tab.context.errands.are_active), None, tab.timer, **QUIET)
+
+    def act(event: gr.EventData) -> list[Any]:
+        action, model = str(event.action), find_model(str(event.model)).id
+        return _ACTIONS[action](tab, model)
+
+    for part in (tab.errands, tab.stock):
+        part.act(reporting(act, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
+
+
+def _begin_download(tab: ModelsTab, model: str) -> list[Any]:
+    tab.context.errands.begin("download", model)
+    return tab.show()
+
+
+def _begin_verifying(tab: ModelsTab, model: str) -> list[Any]:
+    tab.context.errands.begin("verify", model)
+    return tab.show()
+
+
+def _cancel(tab: ModelsTab, model: str) -> list[Any]:
+    tab.context.errands.cancel(model)
+    return tab.show()
+
+
+def _dismiss(tab: ModelsTab, model: str) -> list[Any]:
+    tab.context.errands.forget(model)
+    return tab.show()
+
+
+def _ask(tab: ModelsTab, model: str) -> list[Any]:
+    return tab.show(_complaint_if_busy(tab, model), asked="" if _is_busy(tab, model) else model)
+
+
+def _keep(tab: ModelsTab, model: str) -> list[Any]:
+    return tab.show()
+
+
+def _delete(tab: ModelsTab, model: str) -> list[Any]:
+    """The second click."""
+    if _is_busy(tab, model):
+        return tab.show(_complaint_if_busy(tab, model))
+    context, spec = tab.context, find_model(model)
+    root = context.settings.models_dir
+    deletion = plan_deletion(context.weights, spec, root)
+    delete(deletion, root)
+    context.errands.forget(model)
+    done = context.texts.models.deleted.format(size=units.in_bytes(deletion.bytes), model=spec.title)
+    return tab.show(note_html(" ".join([done, *stays(deletion, context.texts)])))
+
+
+def _replace(tab: ModelsTab, model: str) -> list[Any]:
+    """Delete what was found damaged, and download it again."""
+    errand, root = tab.context.errands.of(model), tab.context.settings.models_dir.resolve()
+    verdict = errand.verdict if errand and errand.verdict else Verdict()
+    for path in verdict.wrong:
+        if not path.resolve().is_relative_to(root):
+            words = tab.context.texts.models.outside
+            return tab.show(error_html(words.format(file=path)))
+    for path in verdict.wrong:
+        path.unlink(missing_ok=True)
+    return _begin_download(tab, model)
+
+
+_ACTIONS: dict[str, Callable[[ModelsTab, str], list[Any]]] = {
+    "download": _begin_download,
+    "verify": _begin_verifying,
+    "cancel": _cancel,
+    "dismiss": _dismiss,
+    "delete": _ask,
+    "keep": _keep,
+    "confirm": _delete,
+    "replace": _replace,
+}
+
+
+def _is_busy(tab: ModelsTab, model: str) -> bool:
+    """Whether a download or check runs on a model, or a job needs it."""
+    errand = tab.context.errands.of(model)
+    if errand is not None and not errand.state.is_final:
+        return True
+    return any(job.request.model == model for job in tab.context.store.queue())
+
+
+def _complaint_if_busy(tab: ModelsTab, model: str) -> str:
+    words = tab.context.texts.models.busy.format(model=find_model(model).title)
+    return error_html(words) if _is_busy(tab, model) else ""

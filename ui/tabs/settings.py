@@ -1,0 +1,229 @@
+"""Settings: what the machine may use. Each is kept as soon as it is changed, and says when it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+
+from ui import folders, plan_text
+from ui.context import Context
+from ui.listening import QUIET, error_html, note_html, reporting
+from ui.strings import Texts
+from wan_core.jobs.job import Machine
+from wan_core.manager.device_kinds import KINDS
+from wan_core.schema import InvalidRequest, Settings
+from wan_core.schema.schemes import SCHEMES
+from wan_core.schema.settings import setting_knobs
+
+_GROUPS = {
+    "memory": ("profile", "vram_limit_gib", "vram_buffer_gib"),
+    "precision": ("precision", "text_encoder"),
+    "decoding": ("vae_tiling", "vae_tile"),
+    "idle": ("idle_unload_minutes",),
+}
+"""Which controls stand together; folders have a list of their own."""
+
+_OF_THE_GPU = ("profile", "vram_limit_gib", "vram_buffer_gib")
+"""Settings that change nothing where the device has no memory of its own."""
+
+
+_LONGEST_SLIDER = 1024
+
+
+@dataclass(frozen=True)
+class SettingsTab:
+    """The tab's components; ``controls`` are named by their setting."""
+
+    context: Context
+    notice: gr.HTML
+    controls: dict[str, gr.components.Component]
+    device: gr.HTML
+    refused: gr.HTML
+    folders: folders.FolderList
+    plan: plan_text.PlanText
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        own = [self.notice, *self.controls.values(), self.device, self.refused]
+        return [*own, self.folders.list, self.folders.text, *self.plan.outputs]
+
+    def show(self, model: str, notice: str | None = None, text: str = "") -> list[Any]:
+        """Everything as it is kept: values of ``outputs``. Without a notice, what was wrong with the file."""
+        context = self.context
+        settings, machine = context.settings, context.store.worker_status().machine
+        return [
+            error_html(context.kept.notice) if notice is None else notice,
+            *[_update(name, settings, machine, context.texts) for name in self.controls],
+            _device_html(machine, context.texts),
+            _refused_html(machine, context.texts),
+            folders.folders_html(settings, context.texts),
+            text,
+            *self.plan.show(context, model),
+        ]
+
+
+def build(context: Context) -> SettingsTab:
+    """Lay the tab out."""
+    texts, settings = context.texts, context.settings
+    machine = context.store.worker_status().machine
+    notice = gr.HTML(elem_id="settings-notice", apply_default_css=False)
+    controls: dict[str, gr.components.Component] = {}
+    for group, names in _GROUPS.items():
+        _heading(texts.settings.groups[group])
+        if group == "memory":
+            device = gr.HTML(elem_id="settings-device", apply_default_css=False)
+        for name in names:
+            controls[name] = _control(name, settings, machine, texts)
+        if group == "precision":
+            refused = gr.HTML(elem_id="settings-refused", apply_default_css=False)
+    _heading(texts.settings.folders)
+    listed = folders.build(context, "settings")
+    _heading(texts.settings.plan)
+    return SettingsTab(context, notice, controls, device, refused, listed, plan_text.build(context))
+
+
+def _heading(words: str) -> None:
+    gr.HTML(f"<h3>{escape(words)}</h3>", elem_classes="heading", apply_default_css=False)
+
+
+def connect(tab: SettingsTab, selected: Any) -> None:
+    """Show what is kept when the tab is opened; keep what is changed."""
+    context, model = tab.context, tab.plan.model
+
+    def show(model: str) -> list[Any]:
+        return tab.show(model)
+
+    def change(name: str) -> Any:
+        def keep(value: Any, model: str) -> list[Any]:
+            return tab.show(model, _keep(context, name, value))
+
+        return keep
+
+    def add(text: str, model: str) -> list[Any]:
+        folder = folders.written(text)
+        if words := folders.refusal(folder, context.settings, context.texts):
+            return tab.show(model, error_html(words), text)
+        added = (*context.settings.model_folders, folder.resolve())
+        return tab.show(model, _keep(context, "model_folders", added))
+
+    def remove(model: str, event: gr.EventData) -> list[Any]:
+        rest = tuple(path for path in context.settings.model_folders if str(path) != str(event.folder))
+        return tab.show(model, _keep(context, "model_folders", rest))
+
+    def on(events: Sequence[Any], handler: Any, inputs: Any) -> None:
+        gr.on(list(events), reporting(handler, tab.outputs, tab.notice), inputs, tab.outputs, **QUIET)
+
+    on([selected, model.input], show, model)
+    for name, control in tab.controls.items():
+        on(_finished(control), change(name), [control, model])
+    on([tab.folders.add.click, tab.folders.text.submit], add, [tab.folders.text, model])
+    reported = reporting(remove, tab.outputs, tab.notice)
+    tab.folders.list.remove(reported, model, tab.outputs, **QUIET)
+
+
+def _finished(control: gr.components.Component) -> list[Any]:
+    """The events of somebody having chosen a value, not those on the way to it."""
+    if isinstance(control, gr.Slider):
+        return [control.release]
+    if isinstance(control, gr.Textbox | gr.Number):
+        return [control.submit, control.blur]
+    return [control.input]
+
+
+def _keep(context: Context, name: str, value: Any) -> str:
+    """Keep a setting and say so, or why not."""
+    knob, texts = setting_knobs()[name], context.texts
+    value = None if value == "" else value
+    if value == getattr(context.settings, name):
+        return ""
+    machine = context.store.worker_status().machine
+    refusal = name == "precision" and _unsupported(value, machine)
+    if refusal:
+        return error_html(f"{knob.label}: {refusal}")
+    try:
+        context.change({name: value})
+    except InvalidRequest as error:
+        return error_html(f"{knob.label}: {error.problem}. {error.remedy}")
+    return note_html(texts.settings.saved[knob.effect])
+
+
+def _control(name: str, settings: Settings, machine: Machine | None, texts: Texts) -> Any:
+    """The component of a setting, by its type."""
+    knob, kind = setting_knobs()[name], Settings.model_fields[name].annotation
+    common = {
+        "value": _shown(name, settings),
+        "label": knob.label,
+        "info": f"{knob.help} {texts.settings.effects[knob.effect]}",
+        "elem_id": f"settings-{name}",
+        "elem_classes": "field",
+    }
+    if get_origin(kind) is Literal:
+        choices = _choices(name, machine, texts)
+        few = len(get_args(kind)) <= 4
+        return gr.Radio(choices, **common) if few else gr.Dropdown(choices, **common)
+    if settings.model_fields[name].default is None:  # gradio's Number shows and sends a 0 for nothing
+        return gr.Textbox(max_lines=1, **common)
+    if knob.high > _LONGEST_SLIDER:
+        return gr.Number(step=knob.step, **common)
+    return gr.Slider(knob.low, knob.high, step=knob.step, buttons=[], **common)
+
+
+def _update(name: str, settings: Settings, machine: Machine | None, texts: Texts) -> dict[str, Any]:
+    changes: dict[str, Any] = {"value": _shown(name, settings)}
+    if get_origin(Settings.model_fields[name].annotation) is Literal:
+        changes["choices"] = _choices(name, machine, texts)
+    if name in _OF_THE_GPU:
+        changes["interactive"] = machine is None or KINDS[machine.facts.kind].own_memory
+    return gr.update(**changes)
+
+
+def _shown(name: str, settings: Settings) -> Any:
+    value = getattr(settings, name)
+    if Settings.model_fields[name].default is None:
+        return "" if value is None else f"{value:g}"
+    return value
+
+
+def _choices(name: str, machine: Machine | None, texts: Texts) -> list[tuple[str, str]]:
+    """(title, value) of what a setting can be on this device."""
+    titles = texts.settings.choices[name]
+    values = get_args(Settings.model_fields[name].annotation)
+    if name == "precision":
+        values = [value for value in values if not _unsupported(value, machine)]
+    if name == "text_encoder" and machine and not KINDS[machine.facts.kind].own_memory:
+        values = [value for value in values if value != "gpu"]
+    return [(titles.get(value) or SCHEMES[value].title, value) for value in values]
+
+
+def _unsupported(precision: str, machine: Machine | None) -> str | None:
+    """Why the device cannot keep weights so; None where it can, or nothing is known of it."""
+    if machine is None or precision not in SCHEMES:
+        return None
+    return SCHEMES[precision].unsupported(machine.facts)
+
+
+def _device_html(machine: Machine | None, texts: Texts) -> str:
+    if machine is None:
+        return note_html(texts.settings.looking)
+    if KINDS[machine.facts.kind].own_memory:
+        return ""
+    return note_html(texts.settings.no_own_memory.format(device=machine.facts.name))
+
+
+def _refused_html(machine: Machine | None, texts: Texts) -> str:
+    """The precisions that this device cannot do, greyed out, each with its reason; remarks on the others."""
+    if machine is None:
+        return ""
+    values = get_args(Settings.model_fields["precision"].annotation)
+    schemes = [SCHEMES[value] for value in values if value in SCHEMES]
+    refused = [(scheme.title, scheme.unsupported(machine.facts)) for scheme in schemes]
+    remarks = [(scheme.title, scheme.remark(machine.facts)) for scheme in schemes]
+    rows = [(title, words) for title, words in refused if words]
+    listed = "".join(f"<li><s>{escape(title)}</s> {escape(words)}</li>" for title, words in rows)
+    said = "".join(f"<li>{escape(words)}</li>" for _, words in remarks if words)
+    heading = f'<p class="caption">{escape(texts.settings.unsupported)}</p>' if rows else ""
+    return f'{heading}<ul class="greyed">{listed}{said}</ul>' if rows or said else ""
