@@ -16,9 +16,11 @@ from wan_core.manager.devices import (
     choose_device,
     choose_dtypes,
     choose_precision,
+    device_facts,
     plan_budget,
 )
 from wan_core.schema import InvalidRequest
+from wan_core.schema.schemes import DeviceFacts
 
 GIB = 2**30
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -127,3 +129,16 @@ def test_peak_memory_of_a_card_forgets_no_peak(cuda: FakeCuda) -> None:
 
 def test_peak_memory_of_a_cpu_is_the_process_itself() -> None:
     assert PeakMemory(CPU).bytes > 10 * 2**20
+
+
+def test_facts_of_a_device_without_a_card() -> None:
+    assert device_facts(torch.device("cpu")) == DeviceFacts("cpu", None, "CPU")
+
+
+def test_facts_of_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "RTX 4090")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 9))
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert device_facts(torch.device("cuda")) == DeviceFacts("cuda", (8, 9), "RTX 4090")
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert device_facts(torch.device("cuda")) == DeviceFacts("rocm", None, "RTX 4090")

@@ -10,7 +10,7 @@ import torch
 
 from wan_core.catalog import Role
 from wan_core.schema import InvalidRequest
-from wan_core.schema.schemes import SCHEMES
+from wan_core.schema.schemes import SCHEMES, DeviceFacts
 from wan_core.schema.settings import Precision, Settings
 
 _AVAILABLE: dict[str, Callable[[], bool]] = {  # in the order in which "auto" chooses
@@ -76,6 +76,16 @@ def choose_device(name: str) -> torch.device:
         torch.cuda.init()  # the counters of its memory need it
         _compute_float32_in_full()
     return torch.device(kind, int(index)) if colon else torch.device(kind)
+
+
+def device_facts(device: torch.device) -> DeviceFacts:
+    """What decides the precisions that a device can do."""
+    if device.type != "cuda":
+        return DeviceFacts(device.type, name=device.type.upper())
+    name = torch.cuda.get_device_name(device)
+    if torch.version.hip:
+        return DeviceFacts("rocm", name=name)
+    return DeviceFacts("cuda", torch.cuda.get_device_capability(device), name)
 
 
 def _compute_float32_in_full() -> None:

@@ -23,6 +23,7 @@ from wan_core.manager.devices import (
     choose_device,
     choose_dtypes,
     choose_schemes,
+    device_facts,
     plan_budget,
     release_cached,
 )
@@ -42,6 +43,7 @@ from wan_core.models.clip.checkpoint import select_used
 from wan_core.models.dit.config import MotionConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.dit.motion import MotionController
+from wan_core.quantization.fp16_accumulation import allow_fp16_accumulation
 from wan_core.schema import Emit, OutOfMemory, ProgressEvent, Settings, Stage
 from wan_core.schema.lora import LoraUse
 
@@ -128,6 +130,7 @@ class ModelManager:
         self._settings = settings
         self._dtypes = choose_dtypes(self.device, settings.precision)
         self._schemes = choose_schemes(settings)
+        allow_fp16_accumulation(device_facts(self.device), settings.fp16_accumulation == "on")
         self._store = store or WeightStore(settings)
         self._fixed_budget = budget
         self._components: OrderedDict[Key, _Component] = OrderedDict()  # the longest unused first

@@ -68,6 +68,13 @@ class Settings(BaseModel):
         "auto",
         SettingKnob("Precision", "How the transformer's weights are kept; smaller is rougher."),
     )
+    fp16_accumulation: Literal["off", "on"] = knob_field(
+        "off",
+        SettingKnob(
+            "fp16 accumulation",
+            "Sum in fp16 as well where precision is fp16: faster and rougher, NVIDIA only.",
+        ),
+    )
     text_encoder: TextEncoderPlace = knob_field(
         "auto", SettingKnob("Text encoder", "Where the prompt is read; int8 halves the encoder's memory.")
     )
