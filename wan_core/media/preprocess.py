@@ -1,5 +1,5 @@
-"""Control videos drawn from plain ones: grey, edges, soft edges. Depth and pose need models and are
-elsewhere.
+"""Control videos drawn from plain ones: grey, edges, soft edges. Depth and pose, which need
+models, and optical flow are elsewhere.
 
 Shape legend: T frames, H W pixels; all frames are uint8 RGB (T, H, W, 3).
 """

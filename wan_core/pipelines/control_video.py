@@ -21,6 +21,7 @@ from torch import Tensor
 from wan_core.catalog.helpers import DEPTH, JOINTS, PEOPLE
 from wan_core.media.preprocess import PREPROCESSORS
 from wan_core.pipelines.components import ComponentSource
+from wan_core.pipelines.optical_flow import flow_pictures
 from wan_core.pipelines.skeleton import Joints, draw_skeletons
 from wan_core.schema import Emit, ProgressEvent, Stage, WeightsError
 
@@ -51,6 +52,9 @@ def draw_control(frames: np.ndarray, kind: str, source: ComponentSource, emit: E
     if kind == "pose":
         people, joints = source.helper(PEOPLE, emit), source.helper(JOINTS, emit)
         return estimate_pose(frames, people, joints, emit)
+    if kind == "flow":
+        pairs = zip(_reported(frames, "flow", emit), flow_pictures(frames), strict=True)
+        return np.stack([picture for _, picture in pairs])
     return frames if kind in UNDRAWN else PREPROCESSORS[kind](frames)
 
 

@@ -17,7 +17,7 @@ InputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\.[a-z0-9]{2
 
 Fit = Literal["crop", "fit", "stretch"]
 StrengthMode = Literal["sigma", "steps"]
-Preprocess = Literal["none", "as-is", "grey", "canny", "soft-edge", "depth", "pose"]
+Preprocess = Literal["none", "as-is", "grey", "canny", "soft-edge", "depth", "pose", "flow"]
 MaskBuilder = Literal["none", "region", "outpaint", "frames", "before", "after"]
 CameraMotion = Literal[
     "left", "right", "up", "down", "left-up", "left-down", "right-up", "right-down", "in", "out"
