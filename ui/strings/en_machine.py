@@ -63,6 +63,7 @@ SETTINGS_TEXTS = SettingsTexts(
             "sequential": "Sequential: every block comes and goes",
         },
         "precision": {"auto": "Auto"},
+        "fp16_accumulation": {"off": "Off", "on": "On"},
         "text_encoder": {"auto": "Auto", "gpu": "GPU", "cpu": "CPU", "int8": "8-bit"},
         "vae_tiling": {"auto": "Auto", "on": "On", "off": "Off"},
     },

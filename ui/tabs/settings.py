@@ -16,12 +16,12 @@ from ui.strings import Texts
 from wan_core.jobs.job import Machine
 from wan_core.manager.device_kinds import KINDS
 from wan_core.schema import InvalidRequest, Settings
-from wan_core.schema.schemes import SCHEMES
+from wan_core.schema.schemes import SCHEMES, fp16_accumulation_unsupported
 from wan_core.schema.settings import setting_knobs
 
 _GROUPS = {
     "memory": ("profile", "vram_limit_gib", "vram_buffer_gib"),
-    "precision": ("precision", "text_encoder"),
+    "precision": ("precision", "fp16_accumulation", "text_encoder"),
     "decoding": ("vae_tiling", "vae_tile"),
     "idle": ("idle_unload_minutes",),
 }
@@ -141,8 +141,7 @@ def _keep(context: Context, name: str, value: Any) -> str:
     if value == getattr(context.settings, name):
         return ""
     machine = context.store.worker_status().machine
-    refusal = name == "precision" and _unsupported(value, machine)
-    if refusal:
+    if refusal := _unsupported(name, value, machine):
         return error_html(f"{knob.label}: {refusal}")
     try:
         context.change({name: value})
@@ -165,7 +164,7 @@ def _control(name: str, settings: Settings, machine: Machine | None, texts: Text
         choices = _choices(name, machine, texts)
         few = len(get_args(kind)) <= 4
         return gr.Radio(choices, **common) if few else gr.Dropdown(choices, **common)
-    if settings.model_fields[name].default is None:  # gradio's Number shows and sends a 0 for nothing
+    if Settings.model_fields[name].default is None:  # gradio's Number shows and sends a 0 for nothing
         return gr.Textbox(max_lines=1, **common)
     if knob.high > _LONGEST_SLIDER:
         return gr.Number(step=knob.step, **common)
@@ -192,18 +191,19 @@ def _choices(name: str, machine: Machine | None, texts: Texts) -> list[tuple[str
     """(title, value) of what a setting can be on this device."""
     titles = texts.settings.choices[name]
     values = get_args(Settings.model_fields[name].annotation)
-    if name == "precision":
-        values = [value for value in values if not _unsupported(value, machine)]
+    values = [value for value in values if not _unsupported(name, value, machine)]
     if name == "text_encoder" and machine and not KINDS[machine.facts.kind].own_memory:
         values = [value for value in values if value != "gpu"]
     return [(titles.get(value) or SCHEMES[value].title, value) for value in values]
 
 
-def _unsupported(precision: str, machine: Machine | None) -> str | None:
-    """Why the device cannot keep weights so; None where it can, or nothing is known of it."""
-    if machine is None or precision not in SCHEMES:
+def _unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
+    """Why the device cannot do what a setting asks for; None where it can, or nothing is known of it."""
+    if machine is not None and (name, value) == ("fp16_accumulation", "on"):
+        return fp16_accumulation_unsupported(machine.facts)
+    if machine is None or name != "precision" or value not in SCHEMES:
         return None
-    return SCHEMES[precision].unsupported(machine.facts)
+    return SCHEMES[value].unsupported(machine.facts)
 
 
 def _device_html(machine: Machine | None, texts: Texts) -> str:
@@ -215,12 +215,14 @@ def _device_html(machine: Machine | None, texts: Texts) -> str:
 
 
 def _refused_html(machine: Machine | None, texts: Texts) -> str:
-    """The precisions that this device cannot do, greyed out, each with its reason; remarks on the others."""
+    """What this device cannot do, greyed out, each with its reason; remarks on the other precisions."""
     if machine is None:
         return ""
     values = get_args(Settings.model_fields["precision"].annotation)
     schemes = [SCHEMES[value] for value in values if value in SCHEMES]
-    refused = [(scheme.title, scheme.unsupported(machine.facts)) for scheme in schemes]
+    refused = [(scheme.title, _unsupported("precision", scheme.id, machine)) for scheme in schemes]
+    summing = setting_knobs()["fp16_accumulation"].label
+    refused.append((summing, _unsupported("fp16_accumulation", "on", machine)))
     remarks = [(scheme.title, scheme.remark(machine.facts)) for scheme in schemes]
     rows = [(title, words) for title, words in refused if words]
     listed = "".join(f"<li><s>{escape(title)}</s> {escape(words)}</li>" for title, words in rows)
