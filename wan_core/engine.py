@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -39,6 +40,7 @@ from wan_core.rescue import (
     Rung,
     cheaper_ways,
     lower_level,
+    no_room,
     rescue_note,
     rescued,
     too_much,
@@ -57,6 +59,8 @@ from wan_core.schema import (
 from wan_core.schema.inputs import MEDIA_FIELDS
 from wan_core.schema.settings import Profile
 from wan_core.stage_clock import StageClock
+
+T = TypeVar("T")
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
@@ -129,15 +133,17 @@ class Engine:
             Cancelled: ``emit`` said so.
         """
         spec, job_id = validate(request), job_id or secrets.token_hex(6)
-        request, settled = settle(resolve(request), spec, self.inputs)
+        request, settled = self._with_room(lambda: settle(resolve(request), spec, self.inputs))
         job = self._start(request, emit, job_id, output, profile)
-        job.latents = self._saved_latents(request, job_id)
+        job.latents = self._with_room(lambda: self._saved_latents(job.request, job_id))
         worn: tuple[str, ...] = ()
         if job.latents is None:
             worn = choose_loras(self.manager, spec, request).notes(request)
             self._make_latents(job)
             self._keep_latents(job, self.latents_path(job_id))
-        told = prompt_warnings(self.manager, spec, request, self._prompts, job.clock)
+        told = self._with_room(
+            lambda: prompt_warnings(self.manager, spec, job.request, self._prompts, job.clock)
+        )
         job.warnings = (*settled, *worn, *told)
         return self._decode(job)
 
@@ -145,7 +151,7 @@ class Engine:
         self, latents_file: Path, emit: Emit, job_id: str, output: Path | None = None
     ) -> GenerationResult:
         """Make the video of latents that an earlier job saved; as ``generate`` from there on."""
-        latents, request = load_latents(latents_file)
+        latents, request = self._with_room(lambda: load_latents(latents_file))
         job = self._start(request, emit, job_id, output)
         job.latents = latents
         return self._decode(job)
@@ -200,10 +206,7 @@ class Engine:
     def _keep_latents(self, job: _Job, path: Path) -> None:
         """On the disk, before anything else can fail."""
 
-        def work() -> None:
-            save_latents(job.latents, path, job.request)
-
-        rescued(work, (self.manager.withdraw, self.manager.unload), partial(self._cannot_make, job))
+        self._with_room(lambda: save_latents(job.latents, path, job.request))
         prune_latents(self.settings.latents_dir, LATENTS_KEPT)
 
     def _decode(self, job: _Job) -> GenerationResult:
@@ -264,6 +267,15 @@ class Engine:
 
     # -- when memory runs out ---------------------------------------------------------------------
 
+    def _with_room(self, work: Callable[[], T]) -> T:
+        """``work()``, which is small; when memory runs out, again without models in it."""
+        return rescued(work, (self.manager.withdraw, self._start_afresh), lambda told: no_room())
+
+    def _start_afresh(self) -> bool:
+        """Worth an attempt also with nothing loaded: what the failed one held itself is gone by then."""
+        self.unload()
+        return True
+
     def _making_rungs(self, job: _Job) -> Iterator[Rung]:
         """Room on the device, then encoding in tiles, then room in RAM."""
         yield self.manager.withdraw
@@ -271,14 +283,14 @@ class Engine:
             for way in self._cheaper_ways(job):
                 if not way.on_cpu:
                     yield partial(self._take_way, job, way)
-        yield self.manager.unload
+        yield self._start_afresh
 
     def _decoding_rungs(self, job: _Job) -> Iterator[Rung]:
         """Room on the device, then tiles, smaller tiles, the CPU, and at last room in RAM."""
         yield self.manager.withdraw
         for way in self._cheaper_ways(job):
             yield partial(self._take_way, job, way)
-        yield self.manager.unload
+        yield self._start_afresh
 
     def _cheaper_ways(self, job: _Job) -> Iterator[VaeWay]:
         longer_side = max(job.request.width, job.request.height)

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-import torch
-
 from wan_core.models.vae.tiling import SMALLEST_TILE
+from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.pipelines.components import VaeWay
 from wan_core.schema import OutOfMemory, Stage
 from wan_core.schema.settings import Profile
@@ -25,9 +24,6 @@ T = TypeVar("T")
 
 Rung = Callable[[], bool]
 """Changes something for the next attempt; returns whether it did, so that one that cannot help costs none."""
-
-# How a CPU, cuBLAS, cuDNN and MPS say it: plain RuntimeErrors.
-_MEMORY_MARKS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 _LOWER: dict[Profile, Profile] = {
     "full": "model",
@@ -63,13 +59,6 @@ def rescued(work: Callable[[], T], rungs: Iterable[Rung], failure: Callable[[str
             _let_go(error)
         if not any(rung() for rung in left):  # the first that changes something
             raise failure(told)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there is no memory, on the device or in RAM."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory):
-        return True
-    return any(mark in str(error) for mark in _MEMORY_MARKS)
 
 
 def cheaper_ways(way: VaeWay, longer_side: int, tile: int, has_device: bool) -> Iterator[VaeWay]:
@@ -112,6 +101,13 @@ def too_much(stage: Stage | None, clip: str, device: str, lower: Profile | None)
         f"{holder} ran out of memory while {_DOING.get(stage, 'starting')} for {clip}; {remedy} "
         "a smaller size, fewer frames or a smaller precision, or close other programs that use it.",
         lower,
+    )
+
+
+def no_room() -> OutOfMemory:
+    """What to tell when there is no memory even for what is small."""
+    return OutOfMemory(
+        "The machine ran out of memory with no model loaded; close other programs or give smaller files."
     )
 
 

@@ -19,6 +19,7 @@ from wan_core.manager.gguf_file import open_gguf
 from wan_core.manager.headers import Format, read_header, sniff
 from wan_core.manager.headers.entry import AGAIN, MAX_TENSORS
 from wan_core.manager.headers.pth import check_zip, unwrap
+from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.quantization.stored import Loadable
 from wan_core.schema import WeightsError
 
@@ -68,6 +69,8 @@ def _open_pth(path: Path) -> dict[str, Loadable]:
             "use the official file or a .safetensors file."
         ) from error
     except _UNPICKLING_ERRORS as error:
+        if is_out_of_memory(error):
+            raise
         problem = f"{type(error).__name__}: {_first_line(error)}"
         raise WeightsError(f"{path} is damaged ({problem}); {AGAIN}.") from error
     _check_tensors(path, state, payload)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wan_core.manager.headers.entry import AGAIN, TensorEntry
 from wan_core.manager.headers.gguf import read_gguf_header
+from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.quantization.stored import Loadable, StoredTensor
 from wan_core.schema import WeightsError
 from wan_core.schema.schemes import GGUF_SCHEMES
@@ -29,6 +30,8 @@ def open_gguf(path: Path) -> dict[str, Loadable]:
     try:
         data = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
     except (RuntimeError, OSError) as error:
+        if is_out_of_memory(error):
+            raise
         raise WeightsError(f"{path} cannot be mapped ({str(error)[:160]}); check its permissions.") from error
     return {name: _view(data, entry) for name, entry in entries.items()}
 

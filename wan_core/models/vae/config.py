@@ -25,7 +25,7 @@ _STREAM_BYTES_PER_PIXEL = 14_000
 _ENCODING_BYTES_PER_PIXEL = 10_000
 # In tiles: what the widest layers read on either side of a tile, in pixels, and what the layers take that see
 # whole frames, on the latent grid.
-_DECODING_MARGIN, _ENCODING_MARGIN = 10, 62
+_DECODING_MARGIN, _ENCODING_MARGIN = 14, 62
 _WHOLE_BYTES_PER_PIXEL = 500
 _CONVOLUTION_WORKSPACE = 2**30  # what cuDNN may take besides
 
