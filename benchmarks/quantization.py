@@ -1,10 +1,10 @@
 """How far is each way of keeping weights from float32? The demo model, and a block of true width.
 
-    python -m benchmarks.quantization [--steps 20] [--width 1.3b]
+    python -m benchmarks.quantization [--steps 20] [--clips 3] [--width 1.3b]
 
 Only the weights of one scheme differ from the reference; noise, prompt and computing precision are the same.
-The columns: bytes of the transformer; relative error of the velocity at three noise levels; PSNR of the
-finished clip against that of float32; relative error of a random block's output at true width. GGUF blocks
+The columns: bytes of the transformer; relative error of the velocity at three noise levels; mean PSNR of
+finished clips against those of float32; relative error of a random block's output at true width. GGUF blocks
 are rounded to nearest, without llama.cpp's search: real files are a little better. Saves the figures.
 """
 
@@ -113,7 +113,7 @@ def relative(found: Tensor, expected: Tensor) -> float:
 class Demo:
     """The demo model in float32, and what is compared of it."""
 
-    def __init__(self, spec: ModelSpec, steps: int) -> None:
+    def __init__(self, spec: ModelSpec, steps: int, clips: int) -> None:
         self.spec, self.steps = spec, steps
         files = {role: (spec.folder, spec.weights[role].files, torch.float32) for role in spec.weights}
         self.transformer = load_transformer(*files[Role.TRANSFORMER], spec.dit)
@@ -124,20 +124,23 @@ class Demo:
         self.prompts = PromptEmbeds(encode(PROMPT), encode(spec.defaults.negative_prompt))
         frames = (spec.defaults.num_frames - 1) // 4 + 1
         grid = (frames, spec.defaults.height // 8, spec.defaults.width // 8)
-        self.noise = torch.randn(1, 16, *grid, generator=torch.Generator().manual_seed(7))
+        self.noises = torch.randn(clips, 1, 16, *grid, generator=torch.Generator().manual_seed(7))
 
     @torch.inference_mode()
     def velocities(self, model: nn.Module) -> Tensor:
         """(timesteps, C, F, H, W), float32."""
-        seen = [model(self.noise, torch.tensor([t]), self.prompts.positive) for t in TIMESTEPS]
+        seen = [model(self.noises[0], torch.tensor([t]), self.prompts.positive) for t in TIMESTEPS]
         return torch.cat(seen).float()
 
-    def clip(self, model: nn.Module) -> np.ndarray:
-        """(T, H, W, 3), uint8."""
+    def clips(self, model: nn.Module) -> list[np.ndarray]:
+        """Each (T, H, W, 3), uint8."""
+        return [self._clip(model, noise) for noise in self.noises]
+
+    def _clip(self, model: nn.Module, noise: Tensor) -> np.ndarray:
         defaults = self.spec.defaults
         scheduler = make_scheduler("unipc", self.steps, defaults.shift, torch.Generator())
         sampling = Sampling(scheduler, Guidance(defaults.guidance_scale))
-        latents = denoise(model, self.noise, self.prompts, Conditioning(), sampling, lambda *_: None)
+        latents = denoise(model, noise, self.prompts, Conditioning(), sampling, lambda *_: None)
         return np.concatenate(list(decode_frames(self.vae, latents, ignore)))
 
 
@@ -178,7 +181,7 @@ class TrueBlock(nn.Module):
 def measure(
     scheme: str, demo: Demo, block: TrueBlock, expected: tuple[Tensor, np.ndarray, Tensor]
 ) -> Figures:
-    velocities, clip, added = expected
+    velocities, clips, added = expected
     model, wide = with_scheme(demo.transformer, scheme), with_scheme(block, scheme)
     with multiplying(model, scheme), multiplying(wide, scheme):
         return Figures(
@@ -186,7 +189,7 @@ def measure(
             SCHEMES[scheme.partition(",")[0]].bits,
             nbytes(model),
             relative(demo.velocities(model), velocities),
-            psnr(demo.clip(model), clip),
+            float(np.mean([psnr(*pair) for pair in zip(demo.clips(model), clips, strict=True)])),
             relative(wide(computing(scheme)), added),
         )
 
@@ -201,16 +204,17 @@ def row(figures: Figures) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--clips", type=int, default=3)
     parser.add_argument("--width", choices=WIDTHS, default="1.3b")
     options = parser.parse_args()
-    demo, block = Demo(find_model("demo"), options.steps), TrueBlock(options.width)
-    expected = (demo.velocities(demo.transformer), demo.clip(demo.transformer), block(torch.float32))
+    demo, block = Demo(find_model("demo"), options.steps, options.clips), TrueBlock(options.width)
+    expected = (demo.velocities(demo.transformer), demo.clips(demo.transformer), block(torch.float32))
     print(f"{'scheme':24}{'bits':>7}{'MiB':>9}{'velocity':>10}{'PSNR':>9}{'block':>10}")
     rows = []
     for scheme in (*SCHEMES, MULTIPLIED):
         rows.append(measure(scheme, demo, block, expected))
         print(row(rows[-1]), flush=True)
-    report = {"steps": options.steps, "width": options.width, "prompt": PROMPT}
+    report = {"steps": options.steps, "clips": options.clips, "width": options.width, "prompt": PROMPT}
     listed = [{k: None if v == math.inf else v for k, v in asdict(figures).items()} for figures in rows]
     print(f"saved as {Path(save('quantization', {**report, 'schemes': listed})).name}")
 
