@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from wan_core.catalog.local import split, with_files
 from wan_core.catalog.masking import check_masking
 from wan_core.catalog.models import MODELS
 from wan_core.catalog.spec import ModelSpec, SamplingDefaults
@@ -15,16 +16,22 @@ _HARMLESS = ("fit", "match_input")
 
 
 def find_model(model_id: str) -> ModelSpec:
-    """The row of ``model_id``.
+    """The row of ``model_id``, which may name a person's own files after an ``@``.
 
     Raises:
         InvalidRequest: naming the known models.
     """
-    if model_id not in MODELS:
+    base, names = split(model_id)
+    if base not in MODELS:
         raise InvalidRequest(
-            "model", f"{model_id!r} is not a model of this studio", f"Choose one of {', '.join(MODELS)}."
+            "model", f"{base[:80]!r} is not a model of this studio", f"Choose one of {', '.join(MODELS)}."
         )
-    return MODELS[model_id]
+    return with_files(MODELS[base], names) if names else MODELS[base]
+
+
+def is_known(model_id: str) -> bool:
+    """Whether ``find_model`` knows it."""
+    return split(model_id)[0] in MODELS
 
 
 def resolve(request: GenerationRequest) -> GenerationRequest:

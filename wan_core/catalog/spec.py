@@ -40,6 +40,9 @@ class WeightFiles:
     ``size`` is their total in bytes, as downloaded. ``sha256`` are the files' digests in the same
     order; where one is empty, the download is checked against the digest that the hub states.
     ``repo`` and ``revision`` are set where a part comes from another repository than its model's.
+    ``is_local``: the files are a person's own, named as ``wan_core.manager.library`` names them; they are
+    no paths. Where a row tells what is really there, files of the library have their full paths.
+    ``scheme`` is how the weights are kept, an id of ``SCHEMES``; empty where the official files are meant.
     """
 
     files: tuple[str, ...]
@@ -47,6 +50,13 @@ class WeightFiles:
     sha256: tuple[str, ...] = ()
     repo: str = ""
     revision: str = ""
+    is_local: bool = False
+    scheme: str = ""
+
+    @property
+    def are_own(self) -> bool:
+        """Whether they are a person's own files, which nothing downloads, verifies or deletes."""
+        return self.is_local or any(Path(name).is_absolute() for name in self.files)
 
     def digests(self) -> dict[str, str]:
         """File name -> its SHA-256 in hexadecimal, empty where the catalog knows none."""

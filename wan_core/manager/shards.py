@@ -69,8 +69,13 @@ def checkpoints(folder: Path, files: Iterable[str]) -> list[list[Path]]:
         if name.endswith(INDEX_SUFFIX):
             found[name] = _indexed(path)
         else:
-            found.setdefault(_NUMBER.sub("", name), []).append(path)
+            found.setdefault(stem(name), []).append(path)
     return list(found.values())
+
+
+def stem(name: str) -> str:
+    """A file's name without the number that it has among the shards of a checkpoint."""
+    return _NUMBER.sub("", name)
 
 
 def _indexed(index: Path) -> list[Path]:

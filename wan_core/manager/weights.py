@@ -13,7 +13,9 @@ from typing import Literal
 from huggingface_hub import constants
 
 from wan_core.catalog import MODELS, ModelSpec, Role, WeightFiles
+from wan_core.catalog.local import split
 from wan_core.manager.download import HubRepo, Order, download, kept_bytes
+from wan_core.manager.library import Library
 from wan_core.manager.shards import expand, is_complete
 from wan_core.schema import DownloadError, Emit, Settings, WeightsError
 
@@ -33,9 +35,10 @@ class WeightStore:
     name>`` (the official layout), then in the hub cache. The repository is the model's, or another where
     the part says so. A part that several models share, such as the umT5 of all Wan2.1 models, is found
     in any of their folders; shared is what comes from the same repository or has the same digests.
+    Where the official files are nowhere, another file on this machine may stand in for them: ``as_found``.
 
     Args:
-        settings: ``models_dir`` and ``offline`` are read.
+        settings: ``models_dir``, ``model_folders`` and ``offline`` are read.
         endpoint: address of the hub; ``None`` is ``$HF_ENDPOINT``, else huggingface.co.
         hub_cache: the hub cache; ``None`` is ``$HF_HUB_CACHE``, else the library's default.
     """
@@ -46,6 +49,12 @@ class WeightStore:
         self._settings = settings
         self.endpoint = endpoint
         self._hub_cache = Path(hub_cache or constants.HF_HUB_CACHE)
+        self.library = Library(settings, self._hub_cache)
+
+    def use(self, settings: Settings) -> None:
+        """Look in the folders of other settings from now on."""
+        self._settings = settings
+        self.library = Library(settings, self._hub_cache)
 
     @property
     def is_offline(self) -> bool:
@@ -57,14 +66,35 @@ class WeightStore:
         repo = source_of(spec, part).repo if part else spec.repo
         return spec.folder or self._settings.models_dir / repo.rsplit("/", 1)[-1]
 
+    def as_found(self, spec: ModelSpec) -> ModelSpec:
+        """``spec`` with the files that are really there, for whoever opens or counts them.
+
+        Files of the library have their full paths: those that a local row names, and those that stand in
+        for official ones that are nowhere. What is not on this machine stays as the catalog has it.
+
+        Raises:
+            WeightsError: an index of shards is damaged.
+        """
+        weights = dict(spec.weights)
+        for role in spec.weights:
+            if self.locate(spec, role) is None:
+                weights[role] = self._own_files(spec, role) or weights[role]
+        return replace(spec, weights=weights)
+
+    def local_models(self) -> tuple[ModelSpec, ...]:
+        """Rows for the transformers on this machine that are not the official files themselves."""
+        return tuple(row for row in self.library.models() if not self._is_official(row))
+
     def locate(self, spec: ModelSpec, part: Part) -> Path | None:
         """The folder that holds all files of ``part``; ``None`` if no folder does. Asks no network.
 
         Raises:
             WeightsError: an index of shards is damaged.
         """
-        files = model_parts(spec)[part].files
-        return next((f for f in self._candidates(spec, part) if is_complete(f, files)), None)
+        files = model_parts(spec)[part]
+        if files.is_local:  # names that a request may have made up; see ``as_found``
+            return None
+        return next((f for f in self._candidates(spec, part) if is_complete(f, files.files)), None)
 
     def require(self, spec: ModelSpec, part: Part) -> Path:
         """The folder that holds all files of ``part``.
@@ -74,19 +104,25 @@ class WeightStore:
         """
         folder = self.locate(spec, part)
         if folder is None:
-            name = model_parts(spec)[part].files[0]
+            files = model_parts(spec)[part]
+            if files.are_own:
+                raise WeightsError(
+                    f"{' or '.join(files.files)} is no longer in any of the model folders; put it back, or "
+                    "choose another model."
+                )
             remedy = (
                 "install Wan Studio again"
                 if spec.folder
                 else f"download it with `python -m wan_core models download {spec.id}`"
             )
-            raise WeightsError(f"{spec.title} lacks {name} in {self.folder(spec, part)}; {remedy}.")
+            raise WeightsError(f"{spec.title} lacks {files.files[0]} in {self.folder(spec, part)}; {remedy}.")
         return folder
 
     def missing(self, spec: ModelSpec) -> dict[Part, int]:
         """The parts that are nowhere -> bytes still to download for each. Asks no network."""
+        spec = self.as_found(spec)
         return {
-            part: max(files.size - self.kept_bytes(spec, part), 0)
+            part: 0 if files.are_own else max(files.size - self.kept_bytes(spec, part), 0)
             for part, files in model_parts(spec).items()
             if self.locate(spec, part) is None
         }
@@ -115,8 +151,9 @@ class WeightStore:
         missing = self.missing(spec)
         if not missing:
             return self.folder(spec)
-        if spec.folder:
-            self.require(spec, next(iter(missing)))
+        for part in missing:
+            if spec.folder or model_parts(spec)[part].are_own:
+                self.require(spec, part)
         self._download(list(self._orders(spec, missing)), emit)
         return self.folder(spec)
 
@@ -156,6 +193,27 @@ class WeightStore:
             digests = {n: d for part in group for n, d in model_parts(spec)[part].digests().items()}
             yield Order(HubRepo(repo, revision, self.endpoint), digests, self.folder(spec, group[0]))
 
+    def _own_files(self, spec: ModelSpec, role: Role) -> WeightFiles | None:
+        """The library's files for a part: those that a local row names, or one that stands in."""
+        files = spec.weights[role]
+        if files.is_local:
+            found = [self.library.find(name) for name in files.files]
+        else:
+            found = [None if spec.folder else self.library.stand_in(spec, role)]
+        if None in found:
+            return None
+        paths = tuple(str(path) for file in found for path in file.files)
+        return WeightFiles(paths, sum(file.size for file in found), scheme=found[0].scheme)
+
+    def _is_official(self, row: ModelSpec) -> bool:
+        """Whether a local row names what the table's row would open anyway."""
+        base = MODELS[split(row.id)[0]]
+        folder = self.locate(base, Role.TRANSFORMER)
+        mine = self.as_found(row).weights[Role.TRANSFORMER].files
+        return folder is not None and mine == tuple(
+            str(folder / name) for name in base.weights[Role.TRANSFORMER].files
+        )
+
     def _candidates(self, spec: ModelSpec, part: Part) -> Iterator[Path]:
         """Folders that may hold ``part``, the preferred first."""
         if spec.folder:
@@ -166,6 +224,8 @@ class WeightStore:
         shared = [(row, source) for row in rows if _is_same(source := source_of(row, part), own)]
         sources = [(spec, own), *((row, source) for row, source in shared if row.id != spec.id)]
         yield from dict.fromkeys(self.folder(row, part) for row, _ in sources)
+        for root in self._settings.model_folders:
+            yield from dict.fromkeys(root / source.repo.rsplit("/", 1)[-1] for _, source in sources)
         for source in dict.fromkeys(source for _, source in sources):
             yield from self._snapshots(source)
 
