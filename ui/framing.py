@@ -65,7 +65,7 @@ def sized(request: GenerationRequest, values: Values, taken: set[str], inputs_di
         clip = facts_of(str(inputs_dir / before))
         return request.model_copy(update={"width": clip.width, "height": clip.height})
     leading = next((facts[name] for name in SHAPED_BY if name in facts), None)
-    if leading is None or not request.match_input:
+    if leading is None or not request.match_input or "match_input" not in taken:
         return request
     size = matching_size(request, find_model(request.model), (leading.height, leading.width))
     return request.model_copy(update=size)

@@ -63,10 +63,9 @@ def _request(tab: MakingTab, values: form.Values, drawn: Any = None) -> Generati
     Raises:
         InvalidRequest, MediaError: a value or a file is refused.
     """
-    settings = tab.context.settings
-    store = InputStore(settings.inputs_dir)
+    store = InputStore(tab.context.settings.inputs_dir)
     taken = tab.plan.asked(find_model(values["model"]), values["num_frames"])
     if "mask" in taken and not values["mask"] and (painted := masking.painted(drawn)) is not None:
-        values = {**values, "mask": str(masking.write(painted, settings.home / "cache"))}
+        values = {**values, "mask": str(store.path(store.keep_picture(painted)))}
     given = inputs.to_fields(values, taken, lambda path: store.keep(Path(path)))
     return form.to_request(tab.plan, values, given)

@@ -1,13 +1,10 @@
-"""A mask painted on the page -> a picture of it: white where something is made anew."""
+"""A mask painted on the page: white where something is made anew."""
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 
 def painted(drawn: dict[str, Any] | None) -> np.ndarray | None:
@@ -17,11 +14,3 @@ def painted(drawn: dict[str, Any] | None) -> np.ndarray | None:
         return None
     mask = np.where(np.max(layers, axis=0) > 127, 255, 0).astype(np.uint8)
     return mask if mask.any() else None
-
-
-def write(mask: np.ndarray, folder: Path) -> Path:
-    """Put a mask into a file of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"mask-{uuid.uuid4().hex}.png"
-    Image.fromarray(mask).save(path)
-    return path

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from PIL import Image
 
 from ui import form, inputs, panel
 from ui.listening import QUIET, error_html, reporting
@@ -112,18 +109,13 @@ def _given(job: Job, tab: MakingTab) -> dict[str, Any]:
     Raises:
         MediaError: its file cannot be read.
     """
-    result, settings = job.result.video, tab.context.settings
-    store, prompt = InputStore(settings.inputs_dir), {"prompt": job.request.prompt}
+    result, prompt = job.result.video, {"prompt": job.request.prompt}
+    store = InputStore(tab.context.settings.inputs_dir)
     if tab.key != "i2v":
         return {**prompt, "video": str(store.path(store.keep(result)))}
     if panel.is_picture(result):
         return {**prompt, "image": str(store.path(store.keep(result))), "continues": "", "join": True}
-    folder = settings.home / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    frame = folder / f"last-{uuid.uuid4().hex}.png"
-    Image.fromarray(read_last_frames(result, 1).frames[-1]).save(frame)
-    image = store.path(store.keep(Path(frame)))
-    frame.unlink()
+    image = store.path(store.keep_picture(read_last_frames(result, 1).frames[-1]))
     return {**prompt, "image": str(image), "continues": store.keep(result), "join": True}
 
 

@@ -42,6 +42,15 @@ def test_a_name_is_the_digest_of_the_content(store: InputStore, tmp_path: Path) 
     assert GenerationRequest(image=name).image == name
 
 
+def test_a_picture_that_is_no_file_is_kept_as_one(store: InputStore) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
+    name = store.keep_picture(picture)
+    assert name.endswith(".png")
+    assert np.array_equal(np.asarray(Image.open(store.path(name))), picture)
+    assert store.keep_picture(picture) == name
+    assert kept(store) == [name]
+
+
 def test_the_same_content_is_kept_once(store: InputStore, tmp_path: Path) -> None:
     first, same = save_picture(tmp_path / "a.png"), save_picture(tmp_path / "b.jpg.png")
     assert store.keep(first) == store.keep(same) != store.keep(save_picture(tmp_path / "c.png", 9))

@@ -45,3 +45,11 @@ def test_what_is_painted_around_a_video_belongs_to_its_shape(context: Context, t
     request = preflight.foreseen(plan, form_values, context)
     assert (request.width, request.height) == (832, 480)
     assert "sees, 475×480, 1 % cut away" in framing.seen_html(request, form_values, {"video"}, ENGLISH)
+
+
+def test_a_model_of_one_size_keeps_it_whatever_is_given(context: Context, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_video([np.zeros((2, 64, 64, 3), np.uint8)], clip, 16, 30, {})
+    form_values = {**values("recammaster-1.3b"), "video": str(clip), "fit": "crop", "camera_path": "zoom-in"}
+    request = preflight.foreseen(plan_of("control"), form_values, context)
+    assert (request.width, request.height) == (832, 480)

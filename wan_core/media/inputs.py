@@ -15,6 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from wan_core.media.atomic import partial_file, settle
 from wan_core.media.read import probe, read_image
 from wan_core.media.sniff import FORMATS, GIF, KNOWN_FORMATS, TEXT, Kind, sniff
@@ -56,6 +59,17 @@ class InputStore:
                 "another file."
             ) from error
         return name
+
+    def keep_picture(self, picture: np.ndarray) -> InputName:
+        """Put a picture in that is no file yet: (H, W[, 3]), uint8, as PNG.
+
+        Raises:
+            MediaError: as ``keep``.
+            OSError: the disk refuses.
+        """
+        with partial_file(self.folder) as partial:
+            Image.fromarray(picture).save(partial, "PNG")
+            return self.keep(partial)
 
     def path(self, name: InputName) -> Path:
         """Where a kept file lies.

@@ -63,8 +63,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            picture = file.read(16)
-            comment = _picture_comment(path) if _is_picture(picture) else _find_comment(file)
+            comment = _picture_comment(path) if _is_picture(file.read(16)) else _find_comment(file)
     except OSError as error:
         raise MediaError(f"{path.name} cannot be opened ({error.strerror}); check that it exists.") from error
     try:

@@ -9,7 +9,7 @@ from wan_core.media.inputs import InputStore
 from wan_core.media.read import MediaFacts, probe
 from wan_core.pipelines.camera_rays import read_track
 from wan_core.pipelines.conditioning.masks import overlap
-from wan_core.schema import GenerationRequest, InvalidRequest
+from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 
 _LONGER_THAN_VIDEO = ("before", "after")
 """Masks that make a clip longer than the video it is built on."""
@@ -27,13 +27,15 @@ def settle(
 
     Raises:
         MediaError: a file is gone or damaged.
-        InvalidRequest: the video, or the part chosen of it, or the list of camera poses is too short.
+        InvalidRequest: the video, or the part chosen of it, or the list of camera poses is too short, or
+            a video that is continued has a size or frame rate that cannot be made.
     """
     changes: dict[str, object] = {"match_input": False}
     warnings: tuple[str, ...] = ()
     leading = next((getattr(request, name) for name in SHAPED_BY if getattr(request, name)), None)
     if request.continues:
         before = probe(inputs.path(request.continues))
+        _check_continued(before, spec)
         changes |= {"width": before.width, "height": before.height, "fps": round(before.fps)}
     elif leading and request.match_input and "match_input" in spec.inputs[request.task].taken:
         facts = probe(inputs.path(leading))
@@ -53,6 +55,23 @@ def settle(
     if request.camera_poses:
         read_track(inputs.path(request.camera_poses)).first(request.num_frames)
     return request, warnings
+
+
+def _check_continued(before: MediaFacts, spec: ModelSpec) -> None:
+    """What is joined has one size and frame rate, so the first part's must be ones that can be made."""
+    if before.width % spec.size_multiple or before.height % spec.size_multiple:
+        raise InvalidRequest(
+            "continues",
+            f"its size {before.width}x{before.height} is not in multiples of {spec.size_multiple}",
+            "Go on from a video that this studio made, or leave it out.",
+        )
+    rate = knobs()["fps"]
+    if not rate.low <= round(before.fps) <= rate.high:
+        raise InvalidRequest(
+            "continues",
+            f"it has {before.fps:g} frames a second",
+            f"Go on from a video of {rate.low} to {rate.high}, or leave it out.",
+        )
 
 
 def repeated_frames(request: GenerationRequest) -> int:
