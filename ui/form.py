@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from ui import choices
+from ui import choices, loras
 from ui.strings import Texts
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec, find_model, resolve, validate
@@ -54,6 +54,7 @@ _TITLES = {
     "png": "PNG",
     "jpeg": "JPEG",
     "webp": "WebP",
+    "flow": "Optical flow",
     "sigma": "Shortened noise range",
     "steps": "Skipped steps",
     "before": "What comes before",
@@ -149,6 +150,7 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
     size = (request.width, request.height)
     return {
         **{name: getattr(request, name) for name in plain_fields()},
+        "loras": loras.to_rows(request.loras),
         "seed": seed,
         "resolution": choices.tier_of(size),
         "aspect": choices.aspect_of(size),
@@ -171,6 +173,7 @@ def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> G
     spec = find_model(values["model"])
     width, height = choices.size_for(spec, values["resolution"], values["aspect"])
     filled = {name: values[name] for name in plain_fields() if values.get(name) is not None}
+    filled["loras"] = loras.to_field(values.get("loras"))
     task = plan.task(spec, values["num_frames"])
     given = {"task": task, "width": width, "height": height, **filled, **(inputs or {})}
     return GenerationRequest.parse(given)

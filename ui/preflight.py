@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ui import form, framing, inputs, units
+from ui import form, framing, inputs, loras, units
 from ui.context import Context
 from ui.guess import guess_seconds
 from ui.listening import error_html
@@ -17,14 +17,14 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     """Size, length, expected time and download of the form's request, or what is wrong with it."""
     try:
         request = foreseen(plan, values, context)
-        validate(form.awaiting(plan, request))
+        spec = validate(form.awaiting(plan, request))
+        loras.check(request, spec, context.settings)
         facts = " · ".join(escape(fact) for fact in facts_of(request, int(values["videos"]), context))
     except InvalidRequest as error:
         return error_html(form.sentence(error))
     except (MediaError, StoreError, WeightsError) as error:  # a file, the disk, a damaged index of shards
         return error_html(str(error))
-    spec, texts = find_model(request.model), context.texts
-    note = ""
+    texts, note = context.texts, ""
     if (request.num_frames or 0) > spec.defaults.num_frames:
         words = texts.beyond_training.format(frames=spec.defaults.num_frames)
         note = f'<p class="note">{escape(words)}</p>'
@@ -56,6 +56,9 @@ def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[
         facts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
     if videos > 1:
         facts.append(texts.videos_count.format(count=videos))
+    if request.loras:
+        count = len(request.loras)
+        facts.append(texts.loras.count_one if count == 1 else texts.loras.count_many.format(count=count))
     facts.append(_expected(request, videos, context))
     download = sum(context.weights.missing(spec).values())
     if download:

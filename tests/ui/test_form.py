@@ -31,7 +31,7 @@ def values(model: str = "demo", **changes: object) -> dict[str, object]:
 
 
 def test_every_request_field_of_all_tasks_has_one_control() -> None:
-    shown = {*form.fields("main"), *form.fields("sampling"), *form.fields("output")}
+    shown = {name for group in ("main", "lora", "sampling", "output") for name in form.fields(group)}
     of_all = {name for name, knob in knobs().items() if knob.group not in ("media", "steering")}
     assert shown == of_all - {"task", "width", "height"}
 

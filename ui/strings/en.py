@@ -115,6 +115,7 @@ ENGLISH = Texts(
     take_seed="Use this seed again",
     file_gone="The video file is no longer on disk.",
     no_video="No video was made.",
+    remedies={"decode": "Decode again", "less memory": "Try again with less memory"},
     reuse="Reuse settings",
     download="Download",
     delete="Delete",

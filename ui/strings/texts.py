@@ -101,6 +101,7 @@ class Texts:
     take_seed: str
     file_gone: str
     no_video: str
+    remedies: dict[str, str]
     reuse: str
     download: str
     delete: str

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, inputs
+from ui import choices, form, inputs, loras
 from ui.tabs.making_tab import MakingTab, examples_html
 from ui.tabs.plans import FOLDS, folded
 from wan_core.catalog import ModelSpec
@@ -35,6 +35,7 @@ def lay_out(tab: MakingTab, spec: ModelSpec) -> None:
     _actions(tab)
     for name in FOLDS:
         _fold(tab, name, spec, values)
+    _loras(tab)
     _sampling(tab, values)
     _output(tab, values)
     tab.parts["ends"] = gr.Textbox(tab.slider_ends(spec, values), visible="hidden", elem_id=f"{tab.key}-ends")
@@ -245,6 +246,13 @@ def _drawing(tab: MakingTab) -> None:
         buttons=[],
         elem_id=f"{tab.key}-drawing",
     )
+
+
+def _loras(tab: MakingTab) -> None:
+    with gr.Accordion(
+        tab.context.texts.loras.fold, open=False, elem_id=f"{tab.key}-loras_fold", elem_classes="fold"
+    ):
+        tab.controls["loras"] = loras.build(tab.context, tab.key)
 
 
 def _sampling(tab: MakingTab, values: dict[str, Any]) -> None:

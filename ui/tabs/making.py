@@ -7,20 +7,21 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, framing, inputs, preflight
+from ui import choices, form, framing, inputs, loras, preflight
 from ui.context import Context
 from ui.listening import QUIET
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model
+from wan_core.lora.presets import PRESETS
 from wan_core.media.read import read_first_frame
 from wan_core.schema import InvalidRequest, MediaError
 
 _TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
 """Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
 
-_TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox)
+_TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox, gr.HTML)
 _SEEN_BY = (
     *("model", "resolution", "aspect", "fit", "video_start", "mask_builder"),
     *inputs.SIDES,
@@ -36,6 +37,7 @@ def build(context: Context, plan: TabPlan) -> MakingTab:
     lay_out(tab, tab.first_model)
     _connect_choices(tab)
     _connect_prompt(tab)
+    _connect_loras(tab)
     _connect_telling(tab)
     _connect_files(tab)
     return tab
@@ -93,6 +95,31 @@ def _connect_prompt(tab: MakingTab) -> None:
     prompt.input(None, None, notice, js="() => ''", **QUIET)
     negative = tab.controls["negative_prompt"]
     tab.parts["reset"].click(own_negative, tab.controls["model"], negative, **QUIET)
+
+
+def _connect_loras(tab: MakingTab) -> None:
+    """A preset sets what belongs to it; a trigger word joins the prompt."""
+    controls = tab.controls
+
+    def take_preset(model: str, event: gr.EventData) -> list[Any]:
+        row = PRESETS.get(str(event.preset))
+        if row is None:
+            return [gr.skip()] * (len(loras.PRESET_FIELDS) + 1)
+        quality = choices.quality_of(find_model(model), row.num_inference_steps)
+        return [*(getattr(row, name) for name in loras.PRESET_FIELDS), quality]
+
+    def take_word(prompt: str, event: gr.EventData) -> str:
+        words = [part for part in ((prompt or "").rstrip(" ,"), str(event.word)) if part]
+        return ", ".join(words)
+
+    def tell_of(event: gr.EventData) -> Any:
+        return loras.answer(tab.context.settings, event.files)
+
+    rows = controls["loras"]
+    rows.ask(tell_of, None, rows, trigger_mode="multiple", **QUIET)
+    chosen = [*(controls[name] for name in loras.PRESET_FIELDS), controls["quality"]]
+    tab.tell_after(rows.preset(take_preset, controls["model"], chosen, **QUIET))
+    rows.word(take_word, controls["prompt"], controls["prompt"], **QUIET)
 
 
 def _connect_telling(tab: MakingTab) -> None:

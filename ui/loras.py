@@ -1,0 +1,152 @@
+"""The LoRAs of a form: rows of a file and its strength, drawn by the browser in one component.
+
+Its value is a list of rows, ``{"file", "strength", "blocks", "merge"}``; a strength is a text, as it may be
+a list. The browser asks for names and cards only once the rows are in sight, and again each time they
+come into sight.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ui.context import Context
+from wan_core.catalog import ModelSpec
+from wan_core.lora.card import LoraCard
+from wan_core.lora.presets import PRESETS, preset_for
+from wan_core.lora.shelf import find_lora, list_loras
+from wan_core.manager.lora_cards import lora_card
+from wan_core.schema import GenerationRequest, InvalidRequest, Settings, WeightsError
+from wan_core.schema.lora import MAX_LORAS, LoraUse
+
+MAX_ROWS = 4
+
+PRESET_FIELDS = ("num_inference_steps", "guidance_scale", "shift", "scheduler")
+"""What a preset sets besides its LoRA's strength."""
+
+_SCRIPT = Path(__file__).resolve().parents[1] / "assets" / "js" / "loras.js"
+
+Row = dict[str, Any]
+
+
+def build(context: Context, key: str) -> gr.HTML:
+    """The rows of the tab ``key``.
+
+    It tells ``input``, ``ask`` (files, whose ``answer`` it awaits), ``preset`` (a key) and ``word`` (a text).
+    """
+    texts = dataclasses.asdict(context.texts.loras)
+    return gr.HTML(
+        [],
+        html_template='<div class="loras"></div>',
+        js_on_load=_SCRIPT.read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=f"{key}-loras",
+        elem_classes="field",
+        texts={**texts, "none_yet": texts["none_yet"].format(folder=context.settings.loras_dir)},
+        most=MAX_ROWS,
+    )
+
+
+def answer(settings: Settings, files: Any) -> Any:
+    """The update of the rows that tells the names of all LoRAs, and about these."""
+    asked = [str(file) for file in files if isinstance(file, str)] if isinstance(files, list) else []
+    cards = {file: told(settings, file) for file in asked[:MAX_LORAS]}
+    return gr.update(told={"names": list_loras(settings), "cards": cards})
+
+
+def told(settings: Settings, name: str) -> Row:
+    """What the page shows of a LoRA; its card, or why it cannot be read."""
+    try:
+        card, problem = _card(settings, name), ""
+    except (InvalidRequest, WeightsError) as error:
+        card, problem = LoraCard(), str(error)
+    if card.family:
+        problem = _not_for_wan(name, card.family)
+    preset = preset_for(name)
+    row = PRESETS.get(preset or "")
+    return {
+        **dataclasses.asdict(card),
+        "problem": problem,
+        "preset": row and {"key": preset, "title": row.title, "strength": row.strength},
+    }
+
+
+def to_field(rows: Any) -> list[Row]:
+    """The request's ``loras``, of the rows that name a file.
+
+    Raises:
+        InvalidRequest: a strength is no number.
+    """
+    given = [row for row in rows or () if isinstance(row, dict) and row.get("file")]
+    names = LoraUse.model_fields
+    return [
+        {
+            **{name: row[name] for name in names if name in row},
+            "strength": _strength(row.get("strength", 1.0)),
+        }
+        for row in given
+    ]
+
+
+def _strength(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    try:
+        numbers = [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise InvalidRequest(
+            "loras", f"{text[:40]!r} is no strength", "Write a number, such as 0.8, or one for each step."
+        ) from error
+    return numbers[0] if len(numbers) == 1 else numbers or 1.0
+
+
+def to_rows(uses: Iterable[LoraUse]) -> list[Row]:
+    """The rows that give a request's LoRAs again."""
+    rows = []
+    for use in uses:
+        strengths = use.strength if isinstance(use.strength, tuple) else (use.strength,)
+        text = ", ".join(f"{number:g}" for number in strengths)
+        rows.append({**use.model_dump(mode="json"), "strength": text})
+    return rows
+
+
+def check(request: GenerationRequest, spec: ModelSpec, settings: Settings) -> None:
+    """Refuse a LoRA that is not there or that was plainly made for another model, by its file's header.
+
+    Raises:
+        InvalidRequest: naming the file.
+    """
+    for use in request.loras:
+        try:
+            card = _card(settings, use.file)
+        except WeightsError as error:
+            raise InvalidRequest("loras", f"{use.file} cannot be used", str(error)) from error
+        if card.family:
+            raise InvalidRequest("loras", _not_for_wan(use.file, card.family), "Choose another.")
+        if card.width not in (None, spec.dit.dim):
+            raise InvalidRequest(
+                "loras",
+                f"{use.file} is for a transformer of width {card.width}, and that of {spec.title} is "
+                f"{spec.dit.dim}",
+                "Choose a LoRA for this model, or the model that it was made for.",
+            )
+
+
+def _not_for_wan(name: str, family: str) -> str:
+    return f"{name} looks like a LoRA for {family}, not for Wan"
+
+
+def _card(settings: Settings, name: str) -> LoraCard:
+    """A LoRA's card, read once for each state of its file."""
+    facts = find_lora(settings, name).stat()
+    return _read_card(settings, name, (facts.st_size, facts.st_mtime_ns))
+
+
+@lru_cache(256)
+def _read_card(settings: Settings, name: str, state: tuple[int, int]) -> LoraCard:
+    return lora_card(settings, name)
