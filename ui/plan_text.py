@@ -13,7 +13,6 @@ import psutil
 from ui.context import Context
 from wan_core.catalog import MODELS, find_model, resolve
 from wan_core.jobs.job import Machine
-from wan_core.manager.device_kinds import KINDS
 from wan_core.manager.planner import Budget, plan_memory
 from wan_core.schema import GenerationRequest
 
@@ -64,11 +63,11 @@ def plan_html(context: Context, model: str, machine: Machine) -> str:
 
 def _budget(context: Context, machine: Machine) -> Budget:
     """What there is now; the device as its worker found it."""
-    own = KINDS[machine.facts.kind].own_memory
+    has_gpu = machine.facts.kind != "cpu"
     return Budget(
         machine.facts,
-        machine.memory_total if own else 0,
-        machine.memory_free if own else 0,
+        machine.memory_total if has_gpu else 0,
+        machine.memory_free if has_gpu else 0,
         psutil.virtual_memory().available,
         shutil.disk_usage(context.settings.home).free,
     )

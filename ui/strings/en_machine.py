@@ -74,7 +74,7 @@ SETTINGS_TEXTS = SettingsTexts(
     },
     unsupported="Not on this device",
     looking="What the device can do is known once the worker has started.",
-    no_own_memory="{device} works in the machine's own memory, so these change nothing here.",
+    no_gpu="There is no GPU that can be used here, so these change nothing: all of it runs on the CPU.",
     plan="How it runs",
     plan_for="{width}×{height}, {frames} frames, in the memory that is free now",
     plan_model="Model",

@@ -61,7 +61,7 @@ class SettingsTexts:
     saved: dict[str, str]
     unsupported: str
     looking: str
-    no_own_memory: str
+    no_gpu: str
     plan: str
     plan_for: str
     plan_model: str

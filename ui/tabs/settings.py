@@ -14,7 +14,6 @@ from ui.context import Context
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.strings import Texts
 from wan_core.jobs.job import Machine
-from wan_core.manager.device_kinds import KINDS
 from wan_core.schema import InvalidRequest, Settings
 from wan_core.schema.schemes import SCHEMES, fp16_accumulation_unsupported
 from wan_core.schema.settings import setting_knobs
@@ -28,7 +27,7 @@ _GROUPS = {
 """Which controls stand together; folders have a list of their own."""
 
 _OF_THE_GPU = ("profile", "vram_limit_gib", "vram_buffer_gib")
-"""Settings that change nothing where the device has no memory of its own."""
+"""Settings that change nothing without a GPU."""
 
 
 _LONGEST_SLIDER = 1024
@@ -176,7 +175,7 @@ def _update(name: str, settings: Settings, machine: Machine | None, texts: Texts
     if get_origin(Settings.model_fields[name].annotation) is Literal:
         changes["choices"] = _choices(name, machine, texts)
     if name in _OF_THE_GPU:
-        changes["interactive"] = machine is None or KINDS[machine.facts.kind].own_memory
+        changes["interactive"] = _may_have_gpu(machine)
     return gr.update(**changes)
 
 
@@ -192,7 +191,7 @@ def _choices(name: str, machine: Machine | None, texts: Texts) -> list[tuple[str
     titles = texts.settings.choices[name]
     values = get_args(Settings.model_fields[name].annotation)
     values = [value for value in values if not _unsupported(name, value, machine)]
-    if name == "text_encoder" and machine and not KINDS[machine.facts.kind].own_memory:
+    if name == "text_encoder" and not _may_have_gpu(machine):
         values = [value for value in values if value != "gpu"]
     return [(titles.get(value) or SCHEMES[value].title, value) for value in values]
 
@@ -206,12 +205,14 @@ def _unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
     return SCHEMES[value].unsupported(machine.facts)
 
 
+def _may_have_gpu(machine: Machine | None) -> bool:
+    return machine is None or machine.facts.kind != "cpu"
+
+
 def _device_html(machine: Machine | None, texts: Texts) -> str:
     if machine is None:
         return note_html(texts.settings.looking)
-    if KINDS[machine.facts.kind].own_memory:
-        return ""
-    return note_html(texts.settings.no_own_memory.format(device=machine.facts.name))
+    return "" if _may_have_gpu(machine) else note_html(texts.settings.no_gpu)
 
 
 def _refused_html(machine: Machine | None, texts: Texts) -> str:

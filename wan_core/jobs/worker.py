@@ -23,7 +23,6 @@ from wan_core.jobs.job import Job, Machine, WorkerState, WorkerStatus
 from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
 from wan_core.schema import Emit, GenerationResult, Settings
-from wan_core.schema.schemes import DeviceFacts
 
 log = logging.getLogger(__name__)
 
@@ -100,20 +99,17 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
     import torch  # only ever in this process
 
     from wan_core.engine import Engine
-    from wan_core.manager.devices import memory_in_use, total_memory
+    from wan_core.manager.devices import device_facts, memory_in_use, total_memory
 
     engine = Engine(settings)
     device = engine.manager.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    kind = "rocm" if device.type == "cuda" and torch.version.hip else device.type
-    capability = torch.cuda.get_device_capability(device) if kind == "cuda" else None
-    total = total_memory(device)
+    facts, total = device_facts(device), total_memory(device)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else total
-    machine = Machine(DeviceFacts(kind, capability, name), free, total)
+    machine = Machine(facts, free, total)
 
     def read_status() -> dict[str, Any]:
         return {
-            "device": name,
+            "device": facts.name,
             "machine": machine,
             "memory_used": memory_in_use(device),
             "memory_total": total,

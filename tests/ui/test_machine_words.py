@@ -1,0 +1,236 @@
+"""What the Models and Settings tabs say and do, without a browser."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from tests.ui.conftest import make_context
+from ui import folders
+from ui.context import Context
+from ui.plan_text import plan_html
+from ui.stock_html import errands_html, stock_html
+from ui.tabs import models, settings
+from wan_core.catalog import MODELS
+from wan_core.jobs.job import Machine, WorkerState, WorkerStatus
+from wan_core.manager.errands import Errand, ErrandState
+from wan_core.manager.verify import Verdict
+from wan_core.schema.schemes import DeviceFacts
+from wan_core.schema.settings import setting_knobs
+
+TURING = Machine(DeviceFacts("cuda", (7, 5), "Fake Turing"), 7 * 2**30, 8 * 2**30)
+ADA = Machine(DeviceFacts("cuda", (8, 9), "Fake Ada"), 23 * 2**30, 24 * 2**30)
+CPU = Machine(DeviceFacts("cpu", None, "CPU"), 2**34, 2**34)
+MODEL = "wan2.1-t2v-1.3b"
+
+
+def found(context: Context, machine: Machine) -> None:
+    context.store.beat(WorkerStatus(WorkerState.IDLE, 1, machine=machine))
+
+
+@pytest.fixture
+def tab(context: Context) -> settings.SettingsTab:
+    with gr.Blocks():
+        return settings.build(context)
+
+
+@pytest.fixture
+def models_tab(context: Context) -> models.ModelsTab:
+    with gr.Blocks():
+        return models.build(context)
+
+
+def by_name(tab: settings.SettingsTab, values: list[object]) -> dict[str, dict[str, object]]:
+    """The updates of the controls by setting."""
+    return dict(zip(tab.controls, values[1:], strict=False))
+
+
+def values_of(update: dict[str, object]) -> list[str]:
+    return [value for _, value in update["choices"]]
+
+
+def test_every_setting_has_a_control_that_says_when_it_counts(tab: settings.SettingsTab) -> None:
+    assert {*tab.controls, "model_folders"} == set(setting_knobs())
+    for name, control in tab.controls.items():
+        assert control.info.startswith(setting_knobs()[name].help)
+        assert control.info.endswith(("Counts at once.", "Counts from the next job on."))
+
+
+def test_a_change_is_kept_told_to_the_executor_and_said(
+    context: Context, tab: settings.SettingsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr(context.executor, "change", told.append)
+    notice = settings._keep(context, "vae_tile", 320)
+    assert "counts from the next job on" in notice
+    assert context.settings.vae_tile == told[0].vae_tile == 320
+    assert json.loads((context.settings.home / "settings.json").read_text())["vae_tile"] == 320
+    assert settings._keep(context, "vae_tile", 320) == "", "what has not changed is not kept again"
+    assert len(told) == 1
+    assert "counts from now on" in settings._keep(context, "idle_unload_minutes", 0)
+    assert settings._keep(context, "vram_limit_gib", "6.5") and context.settings.vram_limit_gib == 6.5
+    assert settings._keep(context, "vram_limit_gib", "") and context.settings.vram_limit_gib is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("vram_limit_gib", "lots", "VRAM limit: 'lots' is refused. Input should be a valid number"),
+        ("vram_limit_gib", "0", "VRAM limit: '0' is refused. Input should be greater than"),
+        ("vae_tile", 7, "Tile size: '7' is refused."),
+        ("idle_unload_minutes", -1, "Unload when idle: '-1' is refused."),
+        ("precision", "bf16", "Precision: Fake Turing has no bfloat16"),
+    ],
+)
+def test_what_is_refused_changes_nothing(context: Context, name: str, value: object, words: str) -> None:
+    found(context, TURING)
+    before = context.settings
+    notice = settings._keep(context, name, value)
+    assert 'role="alert"' in notice and words.replace("'", "&#x27;") in notice
+    assert context.settings == before
+
+
+def test_a_disk_that_refuses_is_left_to_the_edge(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    (context.settings.home / "settings.json").mkdir(parents=True)
+    (context.settings.home / "settings.json" / "full").touch()
+    with pytest.raises(OSError, match=r"settings\.json"):
+        settings._keep(context, "vae_tile", 320)
+    assert context.settings.vae_tile == 256
+
+
+def test_only_what_the_device_can_do_is_offered(context: Context, tab: settings.SettingsTab) -> None:
+    everything = by_name(tab, tab.show(MODEL))
+    assert "bf16" in values_of(everything["precision"])
+    found(context, TURING)
+    shown = tab.show(MODEL)
+    assert "bf16" not in values_of(by_name(tab, shown)["precision"])
+    greyed = shown[tab.outputs.index(tab.refused)]
+    assert "<s>bf16</s> Fake Turing has no bfloat16 arithmetic" in greyed
+    assert "does not multiply fp8 matrices" in greyed
+    found(context, ADA)
+    shown = tab.show(MODEL)
+    assert "bf16" in values_of(by_name(tab, shown)["precision"])
+    assert shown[tab.outputs.index(tab.refused)] == ""
+    assert by_name(tab, shown)["profile"]["interactive"]
+
+
+def test_without_a_gpu_what_is_about_it_is_asleep(context: Context, tab: settings.SettingsTab) -> None:
+    found(context, CPU)
+    shown = tab.show(MODEL)
+    updates = by_name(tab, shown)
+    for name in ("profile", "vram_limit_gib", "vram_buffer_gib"):
+        assert not updates[name]["interactive"]
+    assert values_of(updates["text_encoder"]) == ["auto", "cpu", "int8"]
+    assert "no GPU that can be used" in shown[tab.outputs.index(tab.device)]
+
+
+def test_the_plan_follows_the_settings(context: Context) -> None:
+    large = "wan2.1-t2v-14b"
+    plan = plan_html(context, large, ADA)
+    assert "832×480, 81 frames" in plan
+    context.change({"vram_limit_gib": 8.0})
+    assert plan_html(context, large, ADA) != plan
+    assert "on the CPU" in plan_html(context, "demo", CPU)
+
+
+def test_a_broken_settings_file_is_said_on_the_tab(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text("{")
+    context = make_context(tmp_path)
+    with gr.Blocks():
+        shown = settings.build(context).show(MODEL)
+    assert "kept as settings.json.bad" in shown[0]
+
+
+def test_a_folder_is_added_once_if_it_can_be_read(context: Context, tmp_path: Path) -> None:
+    texts, folder = context.texts, tmp_path / "<b>"
+    folder.mkdir()
+
+    def refusal(text: str) -> str:
+        return folders.refusal(folders.written(text), context.settings, texts)
+
+    assert "no full path" in refusal("models")
+    assert "is no folder" in refusal(str(tmp_path / "nowhere"))
+    assert "is no folder" in refusal(str(tmp_path / "jobs.sqlite3"))
+    assert refusal(f'  "{folder}" ') == ""
+    context.change({"model_folders": (folder,)})
+    assert "searched already" in refusal(str(folder))
+    assert "searched already" in refusal(str(folder / ".." / "<b>"))
+    context.settings.models_dir.mkdir()
+    assert "searched already" in refusal(str(context.settings.models_dir))
+    html = folders.folders_html(context.settings, texts)
+    assert "&lt;b&gt;" in html and "<b>" not in html
+    folder.rmdir()
+    assert "not there just now" in folders.folders_html(context.settings, texts)
+
+
+def test_the_list_escapes_and_hides_what_is_not_the_visitors(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = replace(MODELS[MODEL], title="<script>", note="<script>")
+    monkeypatch.setitem(MODELS, MODEL, hostile)
+    file = context.settings.models_dir / "Wan2.1-T2V-1.3B" / "diffusion_pytorch_model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"1234")
+    html = stock_html(context, MODEL)
+    assert "<script" not in html
+    assert str(file.parent) in html and "Delete 4 B of &lt;script&gt;?" in html
+    visitors = stock_html(replace(context, owned=False), MODEL)
+    assert str(tmp_path) not in visitors
+    assert "<button" not in visitors
+
+
+def test_an_errand_says_how_it_goes_and_how_it_ended(context: Context) -> None:
+    def said(**what: object) -> str:
+        return errands_html([Errand(**{"kind": "verify", "model": MODEL, **what})], context.texts)
+
+    running = said(state=ErrandState.RUNNING, step=10**9, total=4 * 10**9, message="Checking <a>")
+    assert "width:25.0%" in running and "Checking &lt;a&gt; · 1.0 GB of 4.0 GB" in running
+    assert 'data-action="cancel"' in running
+    assert "waits for the one before" in said(state=ErrandState.WAITING)
+    assert "&lt;no&gt;" in said(state=ErrandState.FAILED, error="<no>")
+    assert said(state=ErrandState.CANCELLED) == ""
+    assert said(kind="download", state=ErrandState.DONE) == ""
+    right = said(state=ErrandState.DONE, verdict=Verdict((Path("a"), Path("b")), (), (Path("c"),)))
+    assert "2 files are as published; nothing to compare with for 1 files." in right
+    wrong = said(state=ErrandState.DONE, verdict=Verdict((), (Path("x/a.pth"),), ()))
+    assert "Damaged: a.pth" in wrong and 'data-action="replace"' in wrong
+
+
+def test_a_button_does_what_it_says(context: Context, models_tab: models.ModelsTab) -> None:
+    file = context.settings.models_dir / "Wan2.1-T2V-1.3B" / "Wan2.1_VAE.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"1234")
+    act = models._ACTIONS
+    shown = act["delete"](models_tab, MODEL)
+    assert shown[models_tab.outputs.index(models_tab.asked)] == MODEL
+    assert file.exists()
+    assert act["keep"](models_tab, MODEL)[models_tab.outputs.index(models_tab.asked)] == ""
+    assert "4 B of Wan2.1 T2V 1.3B deleted" in act["confirm"](models_tab, MODEL)[0]
+    assert not file.exists()
+    with pytest.raises(KeyError):
+        act["format"](models_tab, MODEL)
+
+
+def test_a_damaged_file_elsewhere_is_not_replaced(
+    context: Context, models_tab: models.ModelsTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.pth"
+    mine.touch()
+    errand = Errand("verify", MODEL, ErrandState.DONE, verdict=Verdict((), (mine,), ()))
+    monkeypatch.setattr(context.errands, "of", lambda model: errand)
+    assert "lies outside the models folder" in models._replace(models_tab, MODEL)[0]
+    assert mine.exists()
+
+
+def test_a_model_that_a_job_waits_for_is_not_deleted(
+    context: Context, models_tab: models.ModelsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_is_busy", lambda tab, model: True)
+    for action in ("delete", "confirm"):
+        shown = models._ACTIONS[action](models_tab, MODEL)
+        assert "is in use" in shown[0]
+        assert shown[models_tab.outputs.index(models_tab.asked)] == ""
