@@ -40,10 +40,14 @@ _CONFIRM = """(_, ...rest) => {{
 
 @dataclass(frozen=True)
 class Panel:
-    """The components of the panel; ``reuse`` and ``delete`` get their listeners from the studio."""
+    """The components of the panel; the buttons get their listeners from the studio.
+
+    ``again`` is there for a job that ended without a video and that can be helped, see ``Job.remedy``.
+    """
 
     stage: gr.HTML
     status: gr.HTML
+    again: gr.Button
     reuse: gr.Button
     download: gr.DownloadButton
     delete: gr.Button
@@ -54,7 +58,8 @@ class Panel:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.stage, self.status, self.reuse, self.download, self.delete, *self.send.values()]
+        actions = [self.again, self.reuse, self.download, self.delete]
+        return [self.stage, self.status, *actions, *self.send.values()]
 
 
 def build(texts: Texts, tabs: Sequence[str]) -> Panel:
@@ -62,6 +67,7 @@ def build(texts: Texts, tabs: Sequence[str]) -> Panel:
     stage = gr.HTML(elem_id="stage", apply_default_css=False)
     status = gr.HTML(elem_id="status", js_on_load=_SEED_JS, apply_default_css=False)
     with gr.Row(elem_id="actions"):
+        again = gr.Button(visible=False, size="sm", variant="primary", elem_id="again", min_width=200)
         reuse = gr.Button(texts.reuse, size="sm", interactive=False, elem_id="reuse", min_width=100)
         download = gr.DownloadButton(
             texts.download, size="sm", interactive=False, elem_id="download", min_width=100
@@ -77,6 +83,7 @@ def build(texts: Texts, tabs: Sequence[str]) -> Panel:
     return Panel(
         stage,
         status,
+        again,
         reuse,
         download,
         delete,
@@ -100,11 +107,18 @@ def updates(job: Job | None, context: Context, send: Iterable[str]) -> list[Any]
     return [
         stage_html(job, texts),
         status_html(job, context),
+        _again_update(job, texts),
         gr.update(interactive=job is not None),
         gr.update(interactive=video is not None, value=video and str(video)),
         gr.update(interactive=settled),
         *(_send_update(key, video, texts) for key in send),
     ]
+
+
+def _again_update(job: Job | None, texts: Texts) -> Any:
+    if job is None or job.remedy is None:
+        return gr.update(visible=False)
+    return gr.update(visible=True, value=texts.remedies[job.remedy])
 
 
 def _send_update(key: str, result: Path | None, texts: Texts) -> Any:

@@ -208,6 +208,11 @@ def _connect_panel(page: Page) -> None:
             return [watched, *page.look(watched, shown, error_html(form.sentence(error)))]
         return [None, *page.look(None, shown, "")]
 
+    def again(showing: str, watched: str | None, shown: int) -> list[Any]:
+        context.executor.retry(showing)
+        return page.look(watched, shown, "")
+
+    right.again.click(page.reporting(again), [page.showing, *page.state], page.outputs, **QUIET)
     page.header.unload.click(page.reporting(unload), page.state, page.outputs, **QUIET)
     right.delete.click(
         page.reporting(delete, page.watched),
@@ -229,6 +234,10 @@ def _connect_history(page: Page) -> None:
         context.executor.cancel(str(event.job))
         return page.look(watched, shown)
 
+    def again(shown: int, event: gr.EventData) -> list[Any]:
+        context.executor.retry(str(event.job))
+        return [str(event.job), *page.look(str(event.job), shown, "")]
+
     def show_more(watched: str | None, shown: int) -> list[Any]:
         shown += history.PAGE
         return [shown, *page.look(watched, shown)]
@@ -236,4 +245,5 @@ def _connect_history(page: Page) -> None:
     chosen, more = [page.watched, *page.outputs], [past.shown, *page.outputs]
     past.cards.choose(page.reporting(choose, page.watched), past.shown, chosen, **QUIET)
     past.cards.remove(page.reporting(remove), page.state, page.outputs, **QUIET)
+    past.cards.again(page.reporting(again, page.watched), past.shown, chosen, **QUIET)
     past.more.click(page.reporting(show_more, past.shown), page.state, more, **QUIET)

@@ -16,12 +16,17 @@ from wan_core.schema import (
     GenerationFailed,
     GenerationRequest,
     GenerationResult,
+    OutOfMemory,
     ProgressEvent,
     Settings,
     Stage,
 )
 
 FAILING_PROMPT = "nothing but NaN"
+LARGE_PROMPT = "more than the device holds"
+"""Fails for want of memory, unless the job has a profile of its own."""
+UNDECODED_PROMPT = "latents without a video"
+"""Fails once while decoding, with the latents kept."""
 
 _PACES = {"slowly": 0.25, "leisurely": 0.7, "endlessly": 3.0}
 _PACE = 0.01
@@ -62,6 +67,13 @@ def fake_run(settings: Settings) -> Run:
             )
         if request.prompt == FAILING_PROMPT:
             raise GenerationFailed("The video came out as NaN; try another seed.")
+        if request.prompt == LARGE_PROMPT and job.profile is None:
+            raise OutOfMemory("The device ran out of memory while denoising.", "blocks")
+        latents = settings.latents_dir / f"{job_id}.safetensors"
+        if request.prompt == UNDECODED_PROMPT and not latents.exists():
+            latents.parent.mkdir(exist_ok=True)
+            latents.write_bytes(b"latents")
+            raise OutOfMemory("Memory ran out while decoding; the latents are kept.")
         settings.outputs_dir.mkdir(parents=True, exist_ok=True)
         if request.task == "t2i":
             video = new_video_path(settings.outputs_dir, job_id, f".{request.image_format}")

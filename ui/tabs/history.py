@@ -21,7 +21,8 @@ _FINAL = tuple(status for status in JobStatus if status.is_final)
 _CARDS_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-job]');
-  if (button) trigger(button.classList.contains('cancel') ? 'remove' : 'choose', { job: button.dataset.job });
+  const known = { remove: 'remove', again: 'again' };
+  if (button) trigger(known[button.dataset.does] ?? 'choose', { job: button.dataset.job });
 });
 """
 
@@ -77,7 +78,7 @@ def _queue_row(job: Job, watched: str | None, texts: Texts) -> str:
         f'<li class="row {job.status}"><button type="button" data-job="{job.id}"{_pressed(job, watched)}>'
         f'<span class="badge">{escape(words)}</span>'
         f'<span class="prompt">{escape(job.request.prompt[:200])}</span></button>'
-        f'<button type="button" class="cancel" data-job="{job.id}" '
+        f'<button type="button" class="cancel" data-does="remove" data-job="{job.id}" '
         f'aria-label="{escape(texts.cancel_job)}" title="{escape(texts.cancel_job)}">✕</button></li>'
     )
 
@@ -96,8 +97,17 @@ def _card(job: Job, watched: str | None, texts: Texts) -> str:
         f'<button type="button" data-job="{job.id}"{_pressed(job, watched)}>'
         f'<span class="picture">{picture}{badge}</span>'
         f'<span class="prompt">{escape(job.request.prompt[:200])}</span>'
-        f'<span class="when">{escape(_ago(job.finished or job.created, texts))}</span></button></li>'
+        f'<span class="when">{escape(_ago(job.finished or job.created, texts))}</span></button>'
+        f"{_again(job, texts)}</li>"
     )
+
+
+def _again(job: Job, texts: Texts) -> str:
+    """What can be done about a job without a video."""
+    if job.remedy is None:
+        return ""
+    words = escape(texts.remedies[job.remedy])
+    return f'<button type="button" class="again" data-does="again" data-job="{job.id}">{words}</button>'
 
 
 def _pressed(job: Job, watched: str | None) -> str:
