@@ -22,6 +22,7 @@ from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.checkpoint import to_official_keys
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.umt5.model import build_encoder
+from wan_core.quantization.embedding import QuantEmbedding
 from wan_core.quantization.linear import QuantLinear
 from wan_core.quantization.prepare import is_block_matrix, is_quantisable
 from wan_core.schema import Settings, WeightsError
@@ -180,6 +181,11 @@ def test_gguf_text_encoder_of_llama_cpp(tmp_path: Path, umt5: nn.Module) -> None
     encoder = load_text_encoder(tmp_path, ["a.gguf"], torch.float32, UMT5)
     assert quantised(encoder) == {"gguf_q8_0"}
     assert relative(embeds(encoder), embeds(umt5)) < 0.02
+    assert isinstance(encoder.shared, QuantEmbedding) and encoder.encoder.embed_tokens is encoder.shared
+    assert nbytes(encoder) == cast_bytes(tmp_path, ["a.gguf"], torch.float32, lambda name: False)
+    plain = load_text_encoder(tmp_path, ["a.gguf"], torch.float32, UMT5, scheme="fp32")
+    assert plain.shared.weight.shape == (64, 64)
+    assert torch.equal(embeds(plain), embeds(encoder))
 
 
 def test_int8_text_encoder_from_the_official_file(tmp_path: Path, umt5: nn.Module) -> None:

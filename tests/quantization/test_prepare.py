@@ -14,6 +14,7 @@ from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.umt5.model import build_encoder
+from wan_core.quantization.embedding import QuantEmbedding
 from wan_core.quantization.fp8_matmul import Fp8MatmulLinear
 from wan_core.quantization.linear import QuantLinear
 from wan_core.quantization.prepare import is_quantisable, prepare
@@ -201,3 +202,24 @@ def test_a_stored_tensor_says_what_it_is_unpacked_to() -> None:
     stored = store(torch.randn(4, 16), "int8")
     assert isinstance(stored, StoredTensor)
     assert (stored.dtype, stored.nbytes) == (torch.bfloat16, 4 * 16 + 4 * 4)
+
+
+@pytest.mark.parametrize("scheme", ["int8", "fp8_scaled", "fp8_e5m2"])
+def test_a_packed_table_gives_the_rows_that_are_asked_for(scheme: str) -> None:
+    stored = store(torch.randn(20, 32), scheme)
+    ids = torch.tensor([[3, 0, 19], [3, 7, 7]])
+    found = QuantEmbedding(stored, torch.float32)(ids)
+    assert torch.equal(found, stored.unpack(torch.float32)[ids])
+    assert QuantEmbedding(stored, torch.bfloat16)(ids).dtype == torch.bfloat16
+
+
+def test_a_table_with_two_names_is_one_module() -> None:
+    plain = tiny_umt5()
+    state: dict[str, Loadable] = dict(plain.state_dict())
+    state["shared.weight"] = state["encoder.embed_tokens.weight"] = store(
+        plain.shared.weight.detach(), "int8"
+    )
+    found = filled(plain, state, None, torch.float32)
+    assert isinstance(found.shared, QuantEmbedding) and found.encoder.embed_tokens is found.shared
+    assert relative(embeds(found), embeds(plain)) < 0.02
+    assert isinstance(filled(plain, state, "fp32", torch.float32).shared, nn.Embedding)

@@ -26,7 +26,7 @@ from wan_core.models.umt5.model import build_encoder
 from wan_core.models.vae import checkpoint as vae_checkpoint
 from wan_core.models.vae.config import VAEConfig
 from wan_core.models.vae.model import WanVAE
-from wan_core.quantization.prepare import is_block_matrix
+from wan_core.quantization.prepare import is_block_matrix, is_table
 from wan_core.schema import WeightsError
 from wan_core.schema.dialect import SCALE
 from wan_core.schema.schemes import SCHEMES
@@ -70,8 +70,10 @@ def _loaded_bytes(name: str, entry: TensorEntry, item: int | None, scheme: str |
     """Of one tensor, with ``item`` bytes a number where it is plain; None is as in the file."""
     stored = entry.dtype not in _PLAIN_ENTRIES
     unpacked = scheme is not None and SCHEMES[scheme].plain
-    if is_block_matrix(name, entry.shape) and not unpacked and (stored or scheme):
-        return entry.nbytes if stored else SCHEMES[scheme].nbytes(entry.shape)
+    if stored and not unpacked and (is_table(name) or is_block_matrix(name, entry.shape)):
+        return entry.nbytes
+    if scheme and not unpacked and is_block_matrix(name, entry.shape):
+        return SCHEMES[scheme].nbytes(entry.shape)
     if item is None:
         return 2 * math.prod(entry.shape) if stored else entry.nbytes
     return item * math.prod(entry.shape)

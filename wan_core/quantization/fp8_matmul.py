@@ -70,6 +70,8 @@ def multiplies_fp8(device: torch.device) -> bool:
             scale_b=ones[:1],
             out_dtype=torch.bfloat16,
         )
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError:
         return False
     return bool((product == _MULTIPLE).all())
