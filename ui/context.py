@@ -46,7 +46,9 @@ class Context:
             InvalidRequest: naming the first setting that is refused; nothing is changed.
             OSError: they cannot be kept; nothing is changed.
         """
-        self.executor.change(self.kept.change(values))
+        settings = self.kept.change(values)
+        self.weights.use(settings)
+        self.executor.change(settings)
 
     @property
     def first_model(self) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 import gradio as gr
 
 from ui.context import Context
+from ui.keeping import keep
+from ui.listening import error_html
 from ui.strings import Texts
 from wan_core.schema import Settings
 
@@ -86,3 +88,17 @@ def refusal(folder: Path, settings: Settings, texts: Texts) -> str:
         return words.folder_unreadable.format(folder=folder)
     known = [path.resolve() for path in (settings.models_dir, *settings.model_folders)]
     return words.folder_known.format(folder=folder) if folder.resolve() in known else ""
+
+
+def add(context: Context, text: str) -> tuple[str, str]:
+    """Keep one more folder; returns a notice, and what is left to be written anew."""
+    folder = written(text)
+    if words := refusal(folder, context.settings, context.texts):
+        return error_html(words), text
+    return keep(context, "model_folders", (*context.settings.model_folders, folder.resolve())), ""
+
+
+def remove(context: Context, folder: str) -> str:
+    """Keep one folder less; returns a notice. Its files stay where they are."""
+    rest = tuple(path for path in context.settings.model_folders if str(path) != folder)
+    return keep(context, "model_folders", rest)

@@ -11,10 +11,14 @@ from ui.context import Context
 from ui.strings import Texts
 from wan_core.catalog import MODELS, ModelSpec
 from wan_core.manager.errands import Errand, ErrandState
+from wan_core.manager.found_file import FoundFile
 from wan_core.manager.stock import Deletion, Holding, Stock, plan_deletion, take_stock
 
 _FEW = 2
 """As many models are named; more are counted."""
+
+_MOST = 60
+"""As many other checkpoints are listed."""
 
 
 def stock_html(context: Context, asked: str) -> str:
@@ -27,12 +31,39 @@ def stock_html(context: Context, asked: str) -> str:
     nothing = "" if here else f'<p class="note">{escape(texts.nothing_here)}</p>'
     common = "".join(_part(context, holding, True) for holding in stock.common())
     shared = f'<h3>{escape(texts.common)}</h3><ul class="parts">{common}</ul>' if common else ""
+    others = _others(context, stock) if context.owned else ""
     return (
         f"<h3>{escape(texts.here)}<span>{escape(_summary(context, stock, len(here)))}</span></h3>{nothing}"
-        f"<ul>{rows}{built_in}</ul>{shared}"
+        f"<ul>{rows}{built_in}</ul>{shared}{others}"
         f"<h3>{escape(texts.absent)}</h3>"
         f"<ul>{''.join(_absent(context, stock, spec) for spec in absent)}</ul>"
     )
+
+
+def _others(context: Context, stock: Stock) -> str:
+    """What else was found, and what of it can be used."""
+    texts, found = context.texts.models, stock.others(context.weights)
+    if not found:
+        return ""
+    rest = len(found) - _MOST
+    more = f'<li class="note">{escape(texts.more.format(count=rest))}</li>' if rest > 0 else ""
+    return (
+        f'<h3>{escape(texts.others)}</h3><p class="note">{escape(texts.others_help)}</p>'
+        f'<ul class="parts">{"".join(_other(file, context.texts) for file in found[:_MOST])}{more}</ul>'
+    )
+
+
+def _other(file: FoundFile, texts: Texts) -> str:
+    specs = tuple(MODELS[model] for model in file.models if model in MODELS)
+    serves = (
+        texts.models.serves.format(models=_models(specs, texts)) if specs else texts.models.serves_nothing
+    )
+    words = [f"<b>{escape(file.name.rpartition('/')[2])}</b>", escape(units.in_bytes(file.size))]
+    words += [escape(word) for word in (file.precision, file.what, "" if file.problem else serves) if word]
+    words.append(f'<span class="path">{escape(str(file.files[0].parent))}</span>')
+    if file.problem:
+        words.append(f'<span class="problem">{escape(file.problem)}</span>')
+    return f"<li>{' · '.join(words)}</li>"
 
 
 def errands_html(errands: list[Errand], texts: Texts) -> str:

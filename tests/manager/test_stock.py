@@ -9,6 +9,7 @@ import pytest
 
 from tests.manager.fake_hub import FakeHub
 from wan_core.catalog import MODELS, ModelSpec, Role, WeightFiles
+from wan_core.manager.found_file import FoundFile
 from wan_core.manager.stock import delete, key_of, plan_deletion, take_stock
 from wan_core.manager.weights import WeightStore, model_parts
 from wan_core.schema import Settings
@@ -177,3 +178,29 @@ def test_parts_with_the_same_digests_are_the_same(spec) -> None:
     other = replace(spec, weights={Role.VAE: WeightFiles(("v.pth",), 1, ("ab",), "org/B")})
     third = replace(spec, weights={Role.VAE: WeightFiles(("v.pth",), 1, ("cd",), "org/A")})
     assert key_of(one, Role.VAE) == key_of(other, Role.VAE) != key_of(third, Role.VAE)
+
+
+def test_a_file_of_ones_own_stands_in_and_is_never_deleted(
+    store, spec, settings, tmp_path, monkeypatch
+) -> None:
+    fetch(store, spec)
+    mine = tmp_path / "mine" / "umt5.safetensors"
+    mine.parent.mkdir()
+    mine.write_bytes(b"own")
+    (settings.models_dir / "Model" / "t5.pth").unlink()
+    found = FoundFile("umt5.safetensors", (mine,), 3, role=Role.TEXT_ENCODER, models=("small", "big"))
+    monkeypatch.setattr(store.library, "files", lambda: (found,))
+    monkeypatch.setattr(FoundFile, "stands_for", lambda self, spec, role: role is self.role)
+    stock = take_stock(store)
+    assert stock.is_here(spec)
+    assert [holding.folder for holding in stock.of(spec) if holding.is_own] == [mine.parent]
+    assert stock.others(store) == [found]
+    deletion = plan_deletion(store, spec, settings.models_dir)
+    assert deletion.elsewhere == {Role.TEXT_ENCODER: mine.parent}
+    delete(deletion, settings.models_dir)
+    assert mine.read_bytes() == b"own"
+
+
+def test_the_official_files_are_no_other_checkpoints(store, spec, settings) -> None:
+    fetch(store, spec)
+    assert [found.name for found in take_stock(store).others(store)] == []

@@ -65,15 +65,15 @@ def test_a_change_is_kept_told_to_the_executor_and_said(
 ) -> None:
     told = []
     monkeypatch.setattr(context.executor, "change", told.append)
-    notice = settings._keep(context, "vae_tile", 320)
+    notice = settings.keep(context, "vae_tile", 320)
     assert "counts from the next job on" in notice
     assert context.settings.vae_tile == told[0].vae_tile == 320
     assert json.loads((context.settings.home / "settings.json").read_text())["vae_tile"] == 320
-    assert settings._keep(context, "vae_tile", 320) == "", "what has not changed is not kept again"
+    assert settings.keep(context, "vae_tile", 320) == "", "what has not changed is not kept again"
     assert len(told) == 1
-    assert "counts from now on" in settings._keep(context, "idle_unload_minutes", 0)
-    assert settings._keep(context, "vram_limit_gib", "6.5") and context.settings.vram_limit_gib == 6.5
-    assert settings._keep(context, "vram_limit_gib", "") and context.settings.vram_limit_gib is None
+    assert "counts from now on" in settings.keep(context, "idle_unload_minutes", 0)
+    assert settings.keep(context, "vram_limit_gib", "6.5") and context.settings.vram_limit_gib == 6.5
+    assert settings.keep(context, "vram_limit_gib", "") and context.settings.vram_limit_gib is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_change_is_kept_told_to_the_executor_and_said(
 def test_what_is_refused_changes_nothing(context: Context, name: str, value: object, words: str) -> None:
     found(context, TURING)
     before = context.settings
-    notice = settings._keep(context, name, value)
+    notice = settings.keep(context, name, value)
     assert 'role="alert"' in notice and words.replace("'", "&#x27;") in notice
     assert context.settings == before
 
@@ -98,7 +98,7 @@ def test_a_disk_that_refuses_is_left_to_the_edge(context: Context, monkeypatch: 
     (context.settings.home / "settings.json").mkdir(parents=True)
     (context.settings.home / "settings.json" / "full").touch()
     with pytest.raises(OSError, match=r"settings\.json"):
-        settings._keep(context, "vae_tile", 320)
+        settings.keep(context, "vae_tile", 320)
     assert context.settings.vae_tile == 256
 
 

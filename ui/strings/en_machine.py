@@ -8,6 +8,11 @@ MODELS_TEXTS = ModelsTexts(
     nothing_here="Only what is built in. A model is downloaded when a video is made with it, or right here.",
     common="Shared parts",
     absent="Not on this machine",
+    others="Other checkpoints found",
+    others_help="Files of yours, in the folders below, in ComfyUI's and in the hub cache.",
+    more="and {count} more",
+    serves="fits {models}",
+    serves_nothing="nothing here runs it",
     free="{size} free on this disk",
     parts={
         "transformer": "Transformer",
@@ -34,7 +39,7 @@ MODELS_TEXTS = ModelsTexts(
     ask_delete="Delete {size} of {model}?",
     nothing_to_delete="Nothing of {model} lies in the models folder, so there is nothing to delete.",
     stays_for="{parts} stay, as {models} need them.",
-    stays_elsewhere="{parts} stay, as they lie outside the models folder: {folder}.",
+    stays_elsewhere="{parts} stay, as the studio did not put them there: {folder}.",
     deleted="{size} of {model} deleted.",
     busy="{model} is in use: it is being downloaded or checked, or a job is waiting for it. "
     "Cancel that, or wait, then delete it.",

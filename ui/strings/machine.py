@@ -14,6 +14,11 @@ class ModelsTexts:
     nothing_here: str
     common: str
     absent: str
+    others: str
+    others_help: str
+    more: str
+    serves: str
+    serves_nothing: str
     free: str
     parts: dict[str, str]
     partly: str

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from ui import units
+from ui import folders, units
 from ui.context import Context
+from ui.folders import FolderList
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.stock_html import errands_html, stays, stock_html
 from wan_core.catalog import find_model
@@ -29,7 +31,7 @@ element.addEventListener('click', (event) => {
 @dataclass(frozen=True)
 class ModelsTab:
     """The tab's components. ``asked`` is the model whose deletion waits for a second click, ``seen`` what the
-    list was drawn from.
+    list was drawn from. ``folders`` are only for whoever owns the machine.
     """
 
     context: Context
@@ -39,12 +41,14 @@ class ModelsTab:
     asked: gr.State
     seen: gr.State
     timer: gr.Timer
+    folders: FolderList | None
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.notice, self.errands, self.stock, self.asked, self.seen, self.timer]
+        own = [self.notice, self.errands, self.stock, self.asked, self.seen, self.timer]
+        return [*own, self.folders.list, self.folders.text] if self.folders else own
 
-    def show(self, notice: str = "", asked: str = "") -> list[Any]:
+    def show(self, notice: str = "", asked: str = "", text: str = "") -> list[Any]:
         """Everything, as it is now: values of ``outputs``."""
         context = self.context
         errands = context.errands.all()
@@ -55,6 +59,7 @@ class ModelsTab:
             asked,
             self._sign(),
             gr.Timer(active=context.errands.are_active),
+            *([folders.folders_html(context.settings, context.texts), text] if self.folders else []),
         ]
 
     def look(self, asked: str, seen: str) -> list[Any]:
@@ -62,7 +67,7 @@ class ModelsTab:
         if self._sign() != seen:
             return [gr.skip(), *self.show(asked=asked)[1:]]
         moving = errands_html(self.context.errands.all(), self.context.texts)
-        return [gr.skip(), moving, gr.skip(), gr.skip(), gr.skip(), gr.skip()]
+        return [moving if output is self.errands else gr.skip() for output in self.outputs]
 
     def _sign(self) -> str:
         return " ".join(f"{errand.model}:{errand.state}" for errand in self.context.errands.all())
@@ -70,6 +75,16 @@ class ModelsTab:
 
 def build(context: Context) -> ModelsTab:
     """Lay the tab out."""
+    tab = _lay_out(context)
+    if not context.owned:
+        return tab
+    gr.HTML(
+        f"<h3>{escape(context.texts.settings.folders)}</h3>", elem_classes="heading", apply_default_css=False
+    )
+    return replace(tab, folders=folders.build(context, "models"))
+
+
+def _lay_out(context: Context) -> ModelsTab:
     return ModelsTab(
         context,
         gr.HTML(elem_id="models-notice", apply_default_css=False),
@@ -78,6 +93,7 @@ def build(context: Context) -> ModelsTab:
         gr.State(""),
         gr.State(""),
         gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False),
+        None,
     )
 
 
@@ -100,6 +116,16 @@ def connect(tab: ModelsTab, selected: Any, loaded: Any) -> None:
         action, model = str(event.action), find_model(str(event.model)).id
         return _ACTIONS[action](tab, model)
 
+    def add(text: str) -> list[Any]:
+        notice, text = folders.add(tab.context, text)
+        return tab.show(notice, text=text)
+
+    def remove(event: gr.EventData) -> list[Any]:
+        return tab.show(folders.remove(tab.context, str(event.folder)))
+
+    events = [tab.folders.add.click, tab.folders.text.submit]
+    gr.on(events, reporting(add, tab.outputs, tab.notice), tab.folders.text, tab.outputs, **QUIET)
+    tab.folders.list.remove(reporting(remove, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
     for part in (tab.errands, tab.stock):
         part.act(reporting(act, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
 

@@ -11,11 +11,12 @@ import gradio as gr
 
 from ui import folders, plan_text
 from ui.context import Context
+from ui.keeping import keep, unsupported
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.strings import Texts
 from wan_core.jobs.job import Machine
-from wan_core.schema import InvalidRequest, Settings
-from wan_core.schema.schemes import SCHEMES, fp16_accumulation_unsupported
+from wan_core.schema import Settings
+from wan_core.schema.schemes import SCHEMES
 from wan_core.schema.settings import setting_knobs
 
 _GROUPS = {
@@ -97,21 +98,17 @@ def connect(tab: SettingsTab, selected: Any) -> None:
         return tab.show(model)
 
     def change(name: str) -> Any:
-        def keep(value: Any, model: str) -> list[Any]:
-            return tab.show(model, _keep(context, name, value))
+        def kept(value: Any, model: str) -> list[Any]:
+            return tab.show(model, keep(context, name, value))
 
-        return keep
+        return kept
 
     def add(text: str, model: str) -> list[Any]:
-        folder = folders.written(text)
-        if words := folders.refusal(folder, context.settings, context.texts):
-            return tab.show(model, error_html(words), text)
-        added = (*context.settings.model_folders, folder.resolve())
-        return tab.show(model, _keep(context, "model_folders", added))
+        notice, text = folders.add(context, text)
+        return tab.show(model, notice, text)
 
     def remove(model: str, event: gr.EventData) -> list[Any]:
-        rest = tuple(path for path in context.settings.model_folders if str(path) != str(event.folder))
-        return tab.show(model, _keep(context, "model_folders", rest))
+        return tab.show(model, folders.remove(context, str(event.folder)))
 
     def on(events: Sequence[Any], handler: Any, inputs: Any) -> None:
         gr.on(list(events), reporting(handler, tab.outputs, tab.notice), inputs, tab.outputs, **QUIET)
@@ -131,22 +128,6 @@ def _finished(control: gr.components.Component) -> list[Any]:
     if isinstance(control, gr.Textbox | gr.Number):
         return [control.submit, control.blur]
     return [control.input]
-
-
-def _keep(context: Context, name: str, value: Any) -> str:
-    """Keep a setting and say so, or why not."""
-    knob, texts = setting_knobs()[name], context.texts
-    value = None if value == "" else value
-    if value == getattr(context.settings, name):
-        return ""
-    machine = context.store.worker_status().machine
-    if refusal := _unsupported(name, value, machine):
-        return error_html(f"{knob.label}: {refusal}")
-    try:
-        context.change({name: value})
-    except InvalidRequest as error:
-        return error_html(f"{knob.label}: {error.problem}. {error.remedy}")
-    return note_html(texts.settings.saved[knob.effect])
 
 
 def _control(name: str, settings: Settings, machine: Machine | None, texts: Texts) -> Any:
@@ -190,19 +171,10 @@ def _choices(name: str, machine: Machine | None, texts: Texts) -> list[tuple[str
     """(title, value) of what a setting can be on this device."""
     titles = texts.settings.choices[name]
     values = get_args(Settings.model_fields[name].annotation)
-    values = [value for value in values if not _unsupported(name, value, machine)]
+    values = [value for value in values if not unsupported(name, value, machine)]
     if name == "text_encoder" and not _may_have_gpu(machine):
         values = [value for value in values if value != "gpu"]
     return [(titles.get(value) or SCHEMES[value].title, value) for value in values]
-
-
-def _unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
-    """Why the device cannot do what a setting asks for; None where it can, or nothing is known of it."""
-    if machine is not None and (name, value) == ("fp16_accumulation", "on"):
-        return fp16_accumulation_unsupported(machine.facts)
-    if machine is None or name != "precision" or value not in SCHEMES:
-        return None
-    return SCHEMES[value].unsupported(machine.facts)
 
 
 def _may_have_gpu(machine: Machine | None) -> bool:
@@ -221,9 +193,9 @@ def _refused_html(machine: Machine | None, texts: Texts) -> str:
         return ""
     values = get_args(Settings.model_fields["precision"].annotation)
     schemes = [SCHEMES[value] for value in values if value in SCHEMES]
-    refused = [(scheme.title, _unsupported("precision", scheme.id, machine)) for scheme in schemes]
+    refused = [(scheme.title, unsupported("precision", scheme.id, machine)) for scheme in schemes]
     summing = setting_knobs()["fp16_accumulation"].label
-    refused.append((summing, _unsupported("fp16_accumulation", "on", machine)))
+    refused.append((summing, unsupported("fp16_accumulation", "on", machine)))
     remarks = [(scheme.title, scheme.remark(machine.facts)) for scheme in schemes]
     rows = [(title, words) for title, words in refused if words]
     listed = "".join(f"<li><s>{escape(title)}</s> {escape(words)}</li>" for title, words in rows)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wan_core.catalog import MODELS, ModelSpec, Role, WeightFiles
+from wan_core.manager.found_file import FoundFile
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore, model_parts, source_of
 from wan_core.schema import WeightsError
@@ -27,6 +28,7 @@ class Holding:
         bytes: what is on the disk of it, an unfinished download's bytes included.
         users: the models of the catalog that it belongs to.
         problem: why it cannot be told, in a sentence.
+        is_own: whether a person's own file stands in for the official one; nobody else deletes it.
     """
 
     part: Part
@@ -35,6 +37,7 @@ class Holding:
     bytes: int
     users: tuple[ModelSpec, ...]
     problem: str = ""
+    is_own: bool = False
 
     @property
     def missing(self) -> int:
@@ -77,6 +80,16 @@ class Stock:
         """The parts on this machine that several models share."""
         return [part for part in self._holdings.values() if part.is_common and part.bytes]
 
+    def others(self, store: WeightStore) -> list[FoundFile]:
+        """The checkpoints on this machine that are not the official files listed here."""
+        listed = {
+            holding.folder / name
+            for holding in self._holdings.values()
+            if holding.folder and not holding.is_own
+            for name in expand(holding.folder, holding.files.files)
+        }
+        return [found for found in store.library.files() if not listed.issuperset(found.files)]
+
     @property
     def bytes(self) -> int:
         """What is on the disks, each file counted once."""
@@ -108,7 +121,7 @@ class Deletion:
         files: what goes; all of it inside the models folder.
         bytes: their size.
         kept: parts that stay -> the models that need them.
-        elsewhere: parts that stay, because they do not lie in the models folder -> where they lie.
+        elsewhere: parts that stay, because no download of ours brought them -> where they lie.
     """
 
     files: tuple[Path, ...]
@@ -139,6 +152,8 @@ def _holding(store: WeightStore, part: Part, users: list[ModelSpec]) -> Holding:
         folder = store.locate(users[0], part)
         if folder is not None:
             size = sum((folder / name).stat().st_size for name in expand(folder, files.files))
+        elif (own := store.as_found(users[0]).weights.get(part, files)).are_own:
+            return Holding(part, files, Path(own.files[0]).parent, own.size, tuple(users), is_own=True)
         else:
             size = sum({store.folder(spec, part): store.kept_bytes(spec, part) for spec in users}.values())
     except (WeightsError, OSError) as error:
@@ -157,6 +172,8 @@ def plan_deletion(store: WeightStore, spec: ModelSpec, models_dir: Path) -> Dele
         if holding.bytes and others:
             kept[holding.part] = tuple(others)
             continue
+        if holding.is_own:
+            elsewhere[holding.part] = holding.folder
         for path in _paths(store, spec, holding):
             if path.resolve().is_relative_to(root):
                 files[path] = path.stat().st_size
@@ -167,9 +184,8 @@ def plan_deletion(store: WeightStore, spec: ModelSpec, models_dir: Path) -> Dele
 
 def _paths(store: WeightStore, spec: ModelSpec, holding: Holding) -> Iterator[Path]:
     """The files of a part, whole and begun, wherever they are."""
-    for folder in dict.fromkeys((holding.folder, store.folder(spec, holding.part))):
-        if folder is None:
-            continue
+    places = (None if holding.is_own else holding.folder, store.folder(spec, holding.part))
+    for folder in filter(None, dict.fromkeys(places)):
         for name in holding.files.files if holding.problem else expand(folder, holding.files.files):
             path = folder / name
             yield from (

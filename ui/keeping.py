@@ -1,0 +1,37 @@
+"""Keeping a setting that somebody has changed, and saying so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ui.context import Context
+from ui.listening import error_html, note_html
+from wan_core.jobs.job import Machine
+from wan_core.schema import InvalidRequest
+from wan_core.schema.schemes import SCHEMES, fp16_accumulation_unsupported
+from wan_core.schema.settings import setting_knobs
+
+
+def keep(context: Context, name: str, value: Any) -> str:
+    """Keep a setting and say so, or why not."""
+    knob, texts = setting_knobs()[name], context.texts
+    value = None if value == "" else value
+    if value == getattr(context.settings, name):
+        return ""
+    machine = context.store.worker_status().machine
+    if refusal := unsupported(name, value, machine):
+        return error_html(f"{knob.label}: {refusal}")
+    try:
+        context.change({name: value})
+    except InvalidRequest as error:
+        return error_html(f"{knob.label}: {error.problem}. {error.remedy}")
+    return note_html(texts.settings.saved[knob.effect])
+
+
+def unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
+    """Why the device cannot do what a setting asks for; None where it can, or nothing is known of it."""
+    if machine is not None and (name, value) == ("fp16_accumulation", "on"):
+        return fp16_accumulation_unsupported(machine.facts)
+    if machine is None or name != "precision" or value not in SCHEMES:
+        return None
+    return SCHEMES[value].unsupported(machine.facts)
