@@ -58,21 +58,21 @@ class LoraCard:
 class Scaling:
     """The alpha of PEFT, which is not among the tensors but in the metadata.
 
-    ``alphas`` are for parts whose name ends so; ``rooted`` divides by the root of the rank.
+    ``alphas`` are for parts whose name ends so; ``rooted`` divides by the root of the rank; ``rank`` is for
+    parts whose matrices have none.
     """
 
     alpha: float | None = None
     alphas: tuple[tuple[str, float], ...] = ()
     rooted: bool = False
+    rank: float | None = None
 
-    def of(self, part: str, rank: int) -> float:
+    def of(self, part: str, rank: int | None) -> float:
         """What the product of a part's matrices is multiplied by."""
-        for ending, alpha in self.alphas:
-            if part == ending or part.endswith(f".{ending}"):
-                return self._divided(alpha, rank)
-        return 1.0 if self.alpha is None else self._divided(self.alpha, rank)
-
-    def _divided(self, alpha: float, rank: int) -> float:
+        found = (alpha for ending, alpha in self.alphas if part == ending or part.endswith(f".{ending}"))
+        alpha, rank = next(found, self.alpha), rank or self.rank
+        if alpha is None or not rank:
+            return 1.0
         return alpha / (math.sqrt(rank) if self.rooted else rank)
 
 
@@ -110,9 +110,10 @@ def read_scaling(told: Mapping[str, str], config: str | bytes = "") -> Scaling:
     patterns = values.get("alpha_pattern")
     alphas = patterns.items() if isinstance(patterns, dict) else ()
     return Scaling(
-        alpha=_number(values.get("lora_alpha")),
+        alpha=_number(values.get("lora_alpha", values.get("alpha"))),
         alphas=tuple((str(end), number) for end, alpha in alphas if (number := _number(alpha)) is not None),
         rooted=values.get("use_rslora") is True,
+        rank=_number(values.get("r")),
     )
 
 

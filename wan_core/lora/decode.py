@@ -21,8 +21,11 @@ from wan_core.lora.adapters import (
 Kinds = Mapping[str, Tensor]
 """What a tensor is (see ``wan_core.lora.names``) -> the tensor."""
 
-ScaleOf = Callable[[int], float]
-"""The rank of a part -> what its product is multiplied by where the part has no alpha of its own."""
+ScaleOf = Callable[[int | None], float]
+"""The rank of a part -> what its product is multiplied by where the part has no alpha of its own.
+
+The rank is None where no matrix has one.
+"""
 
 
 class Misfit(Exception):
@@ -48,7 +51,7 @@ def decode(kinds: Kinds, shape: tuple[int, ...], scale_of: ScaleOf) -> list[Adap
                 raise Misfit(f"{missing[0]} is missing")
             adapters.append(build(kinds, scale_of))
             left -= set(names)
-    left -= _add_kronecker(kinds, adapters)
+    left -= _add_kronecker(kinds, adapters, scale_of)
     matrix = (shape[0], math.prod(shape[1:])) if len(shape) > 1 else shape
     for adapter in adapters:
         _check(adapter, matrix)
@@ -120,7 +123,7 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[[Kinds, ScaleOf], Adapter]], ...] 
 )
 
 
-def _add_kronecker(kinds: Kinds, adapters: list[Adapter]) -> set[str]:
+def _add_kronecker(kinds: Kinds, adapters: list[Adapter], scale_of: ScaleOf) -> set[str]:
     """A LoKr, whose factors are whole or themselves of low rank; returns the tensors that it is made of."""
     used = {name for name in kinds if name.startswith("lokr_w")}
     if not used:
@@ -135,7 +138,7 @@ def _add_kronecker(kinds: Kinds, adapters: list[Adapter]) -> set[str]:
             factors.append((left.float() @ right.float()).to(left.dtype))
         else:
             raise Misfit(f"{factor} is missing")
-    scale = 1.0 if rank is None else _scale(kinds, rank, lambda rank: 1.0)
+    scale = scale_of(None) if rank is None else _scale(kinds, rank, scale_of)
     adapters.append(Kronecker(factors[0], factors[1], scale))
     return used
 
