@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -10,14 +11,14 @@ import torch
 
 from wan_core.catalog import Role
 from wan_core.manager import devices
+from wan_core.manager.device_kinds import KINDS
 from wan_core.manager.devices import (
-    Budget,
     PeakMemory,
     choose_device,
     choose_dtypes,
-    choose_precision,
     device_facts,
-    plan_budget,
+    limit_memory,
+    measure_budget,
 )
 from wan_core.schema import InvalidRequest
 from wan_core.schema.schemes import DeviceFacts
@@ -34,6 +35,7 @@ class FakeCuda:
         self.capability = (8, 0)
         self.free, self.reserved = 20 * GIB, 3 * GIB
         self.allocated = self.peak = 0
+        self.shares: list[float] = []
 
     def reset(self, device: torch.device) -> None:
         self.peak = self.allocated
@@ -53,6 +55,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
         "memory_allocated": lambda device: fake.allocated,
         "max_memory_allocated": lambda device: fake.peak,
         "reset_peak_memory_stats": fake.reset,
+        "get_device_name": lambda device: "RTX 4090",
+        "set_per_process_memory_fraction": lambda share, device: fake.shares.append(share),
     }.items():
         monkeypatch.setattr(torch.cuda, name, function)
     backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
@@ -64,8 +68,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
 
 def test_a_cpu_computes_in_float32_and_maps_the_text_encoder_as_it_is() -> None:
     assert choose_device("auto").type in ("cuda", "mps", "cpu")
-    assert choose_precision(CPU, "auto") == "fp32"
-    assert choose_dtypes(CPU, "auto") == {
+    assert choose_dtypes(DeviceFacts("cpu"), "auto") == {
         Role.TRANSFORMER: torch.float32,
         Role.TEXT_ENCODER: None,
         Role.VAE: torch.float32,
@@ -101,19 +104,60 @@ def test_a_cpu_starts_no_cuda(cuda: FakeCuda) -> None:
     assert cuda.calls == []
 
 
-@pytest.mark.parametrize(("capability", "precision"), [((8, 0), "bf16"), ((9, 0), "bf16"), ((7, 5), "fp16")])
-def test_bfloat16_is_for_cards_that_compute_it(
-    cuda: FakeCuda, capability: tuple[int, int], precision: str
-) -> None:
-    cuda.capability = capability
-    assert choose_precision(CUDA, "auto") == precision
-    assert choose_precision(CUDA, "fp32") == "fp32"
+@pytest.mark.parametrize(
+    ("facts", "precision"),
+    [
+        (DeviceFacts("cuda", (8, 0)), torch.bfloat16),
+        (DeviceFacts("cuda", (9, 0)), torch.bfloat16),
+        (DeviceFacts("cuda", (7, 5)), torch.float16),
+        (DeviceFacts("rocm"), torch.bfloat16),
+        (DeviceFacts("mps"), torch.bfloat16),
+        (DeviceFacts("cpu"), torch.float32),
+    ],
+    ids=lambda value: value.kind if isinstance(value, DeviceFacts) else "",
+)
+def test_the_table_says_what_a_device_computes_in(facts: DeviceFacts, precision: torch.dtype) -> None:
+    for kept in ("auto", "fp8_scaled", "int8"):
+        assert choose_dtypes(facts, kept)[Role.TRANSFORMER] == precision
+    assert choose_dtypes(facts, "fp32")[Role.TRANSFORMER] == torch.float32
+    assert choose_dtypes(facts, "fp16")[Role.TEXT_ENCODER] == torch.bfloat16  # float16 overflows in umT5
+    assert choose_dtypes(facts, "bf16")[Role.VAE] == torch.float32
 
 
-def test_the_budget_of_a_card_leaves_room_and_leaves_out_other_programs(cuda: FakeCuda) -> None:
-    host = psutil.virtual_memory().total * 4 // 5
-    # of 24 GiB others hold 1: free 20 + our own 3 = 23; a quarter, or a sixteenth, of 24 is left
-    assert plan_budget(CUDA) == Budget(host, device=17 * GIB, largest=23 * GIB - 24 * GIB // 16)
+def test_every_kind_of_device_has_its_row() -> None:
+    assert set(KINDS) == {"cuda", "rocm", "mps", "cpu"}
+    for kind in KINDS.values():
+        assert kind.precisions and kind.attention[0] == "sdpa"
+    assert [name for name, kind in KINDS.items() if kind.streams] == ["cuda", "rocm"]
+    assert [name for name, kind in KINDS.items() if not kind.limits] == ["cuda"]
+
+
+def test_the_budget_of_a_card_leaves_out_other_programs(cuda: FakeCuda, tmp_path: Path) -> None:
+    made = measure_budget(CUDA, tmp_path / "not" / "made" / "yet")
+    assert (made.vram_total, made.vram_free) == (24 * GIB, 23 * GIB)  # free 20, and 3 are our own
+    memory = psutil.virtual_memory()
+    assert memory.available * 0.5 < made.ram_free <= memory.total * 0.9
+    assert made.disk_free == pytest.approx(psutil.disk_usage(str(tmp_path)).free, rel=0.1)
+
+
+def test_the_budget_of_a_cpu_is_ram_alone(tmp_path: Path) -> None:
+    made = measure_budget(CPU, tmp_path)
+    assert (made.facts.kind, made.vram_total, made.vram_free) == ("cpu", 0, 0)
+
+
+def test_what_this_process_holds_counts_as_free(tmp_path: Path) -> None:
+    before = measure_budget(CPU, tmp_path).ram_free
+    held = torch.ones(200 * 2**20, dtype=torch.uint8)
+    assert measure_budget(CPU, tmp_path).ram_free == pytest.approx(before, abs=150 * 2**20)
+    assert held.nbytes
+
+
+def test_a_limit_is_the_allocators_too(cuda: FakeCuda) -> None:
+    limit_memory(CUDA, 6)
+    limit_memory(CUDA, None)
+    limit_memory(CUDA, 100)
+    limit_memory(CPU, 6)
+    assert cuda.shares == [0.25, 1.0, 1.0]
 
 
 def test_peak_memory_of_a_card_forgets_no_peak(cuda: FakeCuda) -> None:

@@ -18,8 +18,7 @@ from wan_core.manager.model_manager import ModelManager
 from wan_core.models.dit.config import MotionConfig
 from wan_core.models.dit.motion import MotionController
 from wan_core.schema import ProgressEvent, Settings, WeightsError
-
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+from wan_core.schema.schemes import DeviceFacts
 
 
 def ignore(event: ProgressEvent) -> None:
@@ -35,10 +34,10 @@ def spec(tiny_spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Mode
     ("precision", "expected"), [("bf16", torch.float16), ("fp16", torch.float16), ("fp32", torch.float32)]
 )
 def test_the_image_encoder_is_float16_unless_all_is_float32(precision, expected) -> None:
-    dtypes = choose_dtypes(CUDA, precision)
+    dtypes = choose_dtypes(DeviceFacts("cuda", (8, 0)), precision)
     assert dtypes[Role.IMAGE_ENCODER] == expected
     assert dtypes[Role.MOTION_CONTROLLER] == torch.float32
-    assert choose_dtypes(CPU, "auto")[Role.IMAGE_ENCODER] == torch.float32
+    assert choose_dtypes(DeviceFacts("cpu"), "auto")[Role.IMAGE_ENCODER] == torch.float32
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

@@ -1,4 +1,4 @@
-"""Borrowing, evicting and swapping, counted; on the CPU and on a pretended device."""
+"""Borrowing, loading and dropping, counted, on the CPU; ``test_placing`` has what a device adds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import torch
 
 from wan_core.catalog import ModelSpec, Role
 from wan_core.manager import model_manager
-from wan_core.manager.devices import Budget
 from wan_core.manager.model_manager import ModelManager
+from wan_core.manager.planner import Budget
 from wan_core.quantization.linear import QuantLinear
-from wan_core.schema import Cancelled, OutOfMemory, ProgressEvent, Settings, WeightsError
+from wan_core.schema import Cancelled, ProgressEvent, Settings, WeightsError
+from wan_core.schema.schemes import DeviceFacts
 
 TRANSFORMER, TEXT_ENCODER, VAE = Role.TRANSFORMER, Role.TEXT_ENCODER, Role.VAE
-PLENTY = 2**30
+PLENTY = 8 * 2**30
 
 
 def ignore(event: ProgressEvent) -> None:
@@ -41,15 +42,10 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Counter[Role]:
     return counts
 
 
-def manager(settings: Settings, **budget: int) -> ModelManager:
-    sizes = {"host": PLENTY, "device": PLENTY, "largest": PLENTY, **budget}
-    return ModelManager(settings.model_copy(update={"device": "cpu"}), budget=Budget(**sizes))
-
-
-def pretend_device(made: ModelManager) -> ModelManager:
-    """Place parts on "meta": tensors there take no memory, but where they are can be seen."""
-    made.device = torch.device("meta")
-    return made
+def manager(settings: Settings, host: int = PLENTY) -> ModelManager:
+    """On the CPU, with so many bytes of RAM."""
+    there = Budget(DeviceFacts("cpu"), 0, 0, host, PLENTY)
+    return ModelManager(settings.model_copy(update={"device": "cpu"}), budget=there)
 
 
 def use(made: ModelManager, spec: ModelSpec, *roles: Role) -> None:
@@ -63,12 +59,6 @@ def sizes_of(made: ModelManager, spec: ModelSpec) -> dict[Role, int]:
     sizes = made.loaded()
     made.unload()
     return sizes
-
-
-def on_device(made: ModelManager, spec: ModelSpec, role: Role) -> bool:
-    """Where an idle part's tensors are, without borrowing it."""
-    part = next(c for (r, *_), c in made._components.items() if r is role)
-    return next(part.module.parameters()).device.type == "meta"
 
 
 def test_a_part_is_loaded_once_and_lent_ready_for_inference(settings, tiny_spec, loads) -> None:
@@ -146,87 +136,6 @@ def test_models_that_share_files_share_the_loaded_part(settings, tiny_spec, load
     assert loads == {TEXT_ENCODER: 1}
 
 
-def test_on_a_device_parts_stay_there_while_there_is_room(settings, tiny_spec) -> None:
-    made = pretend_device(manager(settings))
-    use(made, tiny_spec, *tiny_spec.weights)
-    assert all(on_device(made, tiny_spec, role) for role in tiny_spec.weights)
-
-
-def test_on_a_device_parts_are_swapped_not_reloaded(settings, tiny_spec, loads) -> None:
-    plain = manager(settings)
-    with plain.use(tiny_spec, TRANSFORMER, ignore) as module:
-        expected = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    loads.clear()
-    made = pretend_device(manager(settings, device=1))
-    for _ in range(3):
-        use(made, tiny_spec, TRANSFORMER)
-        assert on_device(made, tiny_spec, TRANSFORMER)
-        use(made, tiny_spec, VAE)
-        assert on_device(made, tiny_spec, VAE)
-        assert not on_device(made, tiny_spec, TRANSFORMER)
-    assert loads == {TRANSFORMER: 1, VAE: 1}
-    back = next(c for (r, *_), c in made._components.items() if r is TRANSFORMER).module.state_dict()
-    assert all(torch.equal(back[name], tensor) for name, tensor in expected.items())
-
-
-def test_a_stage_that_needs_room_to_work_gets_it_from_idle_parts(settings, tiny_spec, loads) -> None:
-    sizes = sizes_of(manager(settings), tiny_spec)
-    loads.clear()
-    made = pretend_device(manager(settings, largest=sum(sizes.values()) + 1000))
-    use(made, tiny_spec, *tiny_spec.weights)
-    for working, placed in ((1000, {*tiny_spec.weights}), (1001, {TEXT_ENCODER, VAE}), (PLENTY, {VAE})):
-        with made.use(tiny_spec, VAE, ignore, working):  # it is on the device already
-            assert {role for role in tiny_spec.weights if on_device(made, tiny_spec, role)} == placed
-    assert set(loads.values()) == {1}
-
-
-def test_room_to_work_counts_for_a_part_that_is_yet_to_be_placed(settings, tiny_spec) -> None:
-    sizes = sizes_of(manager(settings), tiny_spec)
-    made = pretend_device(manager(settings, largest=sizes[TRANSFORMER] + sizes[VAE] + 999))
-    use(made, tiny_spec, TRANSFORMER)
-    with made.use(tiny_spec, VAE, ignore, 1000):
-        assert on_device(made, tiny_spec, VAE)
-        assert not on_device(made, tiny_spec, TRANSFORMER)
-
-
-def test_work_too_large_for_the_device_is_tried_all_the_same(settings, tiny_spec) -> None:
-    made = pretend_device(manager(settings))
-    with made.use(tiny_spec, VAE, ignore, 2 * PLENTY):
-        assert on_device(made, tiny_spec, VAE)
-
-
-@pytest.mark.parametrize(
-    ("weights", "working", "fits"),
-    [(60, 0, True), (61, 0, False), (60, 30, True), (60, 31, False), (0, 90, True), (0, 91, False)],
-)
-def test_weights_and_work_share_the_device(weights: int, working: int, fits: bool) -> None:
-    assert model_manager._fits(weights, working, Budget(host=0, device=60, largest=90)) == fits
-
-
-def test_withdrawn_parts_stay_in_ram(settings, tiny_spec, loads) -> None:
-    made = pretend_device(manager(settings))
-    use(made, tiny_spec, VAE, TRANSFORMER)
-    with made.use(tiny_spec, VAE, ignore):
-        assert made.withdraw()
-        assert on_device(made, tiny_spec, VAE)
-    assert not on_device(made, tiny_spec, TRANSFORMER)
-    assert made.withdraw() and not made.withdraw()
-    use(made, tiny_spec, VAE, TRANSFORMER)
-    assert loads == {VAE: 1, TRANSFORMER: 1}
-    assert made.unload() and not made.unload()
-
-
-def test_a_text_encoder_too_large_for_the_device_drives_nobody_out(settings, tiny_spec) -> None:
-    made = pretend_device(manager(settings, host=3 * PLENTY))
-    use(made, tiny_spec, TEXT_ENCODER)
-    made.withdraw()
-    next(iter(made._components.values())).bytes = PLENTY + 1
-    use(made, tiny_spec, VAE)
-    with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:
-        assert next(encoder.parameters()).device.type == "cpu"
-        assert on_device(made, tiny_spec, VAE)
-
-
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_room_in_ram_is_made_for_the_size_after_the_cast(settings, tiny_spec, precision) -> None:
     asked: list[int] = []
@@ -244,14 +153,6 @@ def test_what_stays_as_it_is_in_the_file_counts_as_its_tensors(settings, tiny_sp
     made._make_host_room = asked.append
     use(made, tiny_spec, TEXT_ENCODER)
     assert asked == [made.loaded()[TEXT_ENCODER]]
-
-
-def test_a_part_larger_than_the_device(settings, tiny_spec) -> None:
-    made = pretend_device(manager(settings, device=1, largest=50_000))
-    with pytest.raises(OutOfMemory, match=r"The transformer of Tiny needs .* choose a smaller model"):
-        use(made, tiny_spec, TRANSFORMER)
-    with made.use(tiny_spec, TEXT_ENCODER, ignore) as encoder:
-        assert next(encoder.parameters()).device.type == "cpu"
 
 
 def test_missing_files_are_one_sentence(settings: Settings, tiny_spec: ModelSpec, tmp_path: Path) -> None:

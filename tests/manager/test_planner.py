@@ -151,7 +151,7 @@ def test_the_vae_works_in_tiles_where_whole_pictures_do_not_fit() -> None:
     assert plan(SMALL, "720p", budget(12), vae_tiling="off").vae_tile is None
     assert not plan(SMALL, "720p", budget(12), vae_tiling="off").fits
     assert plan(SMALL, "480p", budget(80), vae_tiling="on", vae_tile=384).vae_tile == 384
-    assert plan(SMALL, "480p", budget(3.2), vae_tile=512).vae_tile == 128  # halved until it fits
+    assert plan(SMALL, "480p", budget(3.2), vae_tile=1024).vae_tile == 256  # halved until it fits
     nowhere = plan(SMALL, "480p", budget(1.5))
     assert nowhere.vae_device == "cpu" == nowhere.placements["vae"]
 

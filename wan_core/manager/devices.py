@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import torch
 
 from wan_core.catalog import Role
+from wan_core.manager.device_kinds import part_precision
+from wan_core.manager.planner import Budget
 from wan_core.schema import InvalidRequest
 from wan_core.schema.schemes import SCHEMES, DeviceFacts
 from wan_core.schema.settings import Precision, Settings
@@ -19,43 +25,14 @@ _AVAILABLE: dict[str, Callable[[], bool]] = {  # in the order in which "auto" ch
     "cpu": lambda: True,
 }
 
-# The VAE and the small motion controller are float32 everywhere (spec 3). umT5 overflows in float16, hence
-# bfloat16 beside it. The image encoder is float16, as the official code runs it (spec 5).
-_DTYPES: dict[Precision, dict[Role, torch.dtype]] = {
-    "bf16": {
-        Role.TRANSFORMER: torch.bfloat16,
-        Role.TEXT_ENCODER: torch.bfloat16,
-        Role.VAE: torch.float32,
-        Role.IMAGE_ENCODER: torch.float16,
-        Role.MOTION_CONTROLLER: torch.float32,
-    },
-    "fp16": {
-        Role.TRANSFORMER: torch.float16,
-        Role.TEXT_ENCODER: torch.bfloat16,
-        Role.VAE: torch.float32,
-        Role.IMAGE_ENCODER: torch.float16,
-        Role.MOTION_CONTROLLER: torch.float32,
-    },
-    "fp32": dict.fromkeys(Role, torch.float32),
+_DTYPES: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
 }
 
-_CPU_PRECISION: Precision = "fp32"
-_MPS_PRECISION: Precision = "bf16"
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Bytes that weights may take.
-
-    Args:
-        host: all parts together, in the machine's memory.
-        device: all parts together, on the accelerator; the rest is left for the work itself.
-        largest: one part alone on the accelerator, when nothing else is there.
-    """
-
-    host: int
-    device: int
-    largest: int
+_RAM_SHARE = 0.9
+"""Of the machine's memory, the most that a job may count on."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -94,24 +71,13 @@ def _compute_float32_in_full() -> None:
     torch.backends.cudnn.conv.fp32_precision = "ieee"
 
 
-def choose_precision(device: torch.device, precision: Precision) -> Precision:
-    """The computing dtype: bf16 where it is fast, fp16 on older GPUs, fp32 on a CPU, or the one asked for.
+def choose_dtypes(facts: DeviceFacts, precision: Precision) -> dict[Role, torch.dtype | None]:
+    """The dtype of each part's weights; None is that of its file.
 
     A precision in which weights are merely kept computes like ``"auto"``.
     """
-    if precision in _DTYPES:
-        return precision
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    return _MPS_PRECISION if device.type == "mps" else _CPU_PRECISION
-
-
-def choose_dtypes(device: torch.device, precision: Precision) -> dict[Role, torch.dtype | None]:
-    """The dtype of each part's weights; None is that of its file."""
-    dtypes: dict[Role, torch.dtype | None] = dict(_DTYPES[choose_precision(device, precision)])
-    if precision == "auto" and device.type == "cpu":
-        dtypes[Role.TEXT_ENCODER] = None  # the official file is bfloat16: 11 GB mapped, not 23 GB copied
-    return dtypes
+    names = {role: part_precision(facts, precision, role) for role in Role}
+    return {role: name and _DTYPES[name] for role, name in names.items()}
 
 
 def choose_schemes(settings: Settings) -> dict[Role, str]:
@@ -138,18 +104,36 @@ def memory_in_use(device: torch.device) -> int:
     return psutil.Process().memory_info().rss
 
 
-def plan_budget(device: torch.device) -> Budget:
-    """What weights may take on this machine: a quarter of the accelerator is left for the work.
+def measure_budget(device: torch.device, folder: Path) -> Budget:
+    """What the machine has for a job now; what this process holds counts as free.
 
-    Memory that other programs hold on the accelerator is not counted as available.
+    Args:
+        device: where the job runs.
+        folder: where it writes.
     """
-    host = psutil.virtual_memory().total * 4 // 5
-    if device.type != "cuda":
-        total = total_memory(device)
-        return Budget(host, total * 3 // 4, total * 9 // 10)
-    free, total = torch.cuda.mem_get_info(device)
-    usable = free + torch.cuda.memory_reserved(device)
-    return Budget(host, usable - total // 4, usable - total // 16)
+    memory, own = psutil.virtual_memory(), psutil.Process().memory_info()
+    held = own.rss - getattr(own, "shared", 0)  # pages of files are not held: they can be dropped
+    ram = min(memory.available + held, int(memory.total * _RAM_SHARE))
+    free = total = 0
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device)
+    elif device.type == "mps":
+        free = total = total_memory(device)
+    return Budget(device_facts(device), total, free, ram, _free_disk(folder))
+
+
+def _free_disk(folder: Path) -> int:
+    """Of the disk that the folder is on, or will be."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), Path.cwd())
+    return shutil.disk_usage(there).free
+
+
+def limit_memory(device: torch.device, limit_gib: float | None) -> None:
+    """Have the allocator refuse what goes beyond a limit, process-wide; None is all there is."""
+    if device.type == "cuda":
+        share = 1.0 if limit_gib is None else limit_gib * 2**30 / total_memory(device)
+        torch.cuda.set_per_process_memory_fraction(min(share, 1.0), device)
 
 
 def release_cached(device: torch.device) -> None:
@@ -158,6 +142,13 @@ def release_cached(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def release_host() -> None:
+    """Give freed RAM back to the system; the C library keeps what lies between pieces that are in use."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 class PeakMemory:

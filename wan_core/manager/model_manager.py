@@ -6,27 +6,29 @@ import gc
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wan_core.catalog import ModelSpec, Role, WeightFiles
 from wan_core.lora.fitting import Lora
 from wan_core.lora.merging import Merge
 from wan_core.manager.devices import (
-    Budget,
     choose_device,
     choose_dtypes,
     choose_schemes,
     device_facts,
-    plan_budget,
+    limit_memory,
+    measure_budget,
     release_cached,
+    release_host,
 )
+from wan_core.manager.keeping import DEFAULT, Keeping, check, told_dtypes, told_schemes
 from wan_core.manager.loading import (
     cast_bytes,
     load_image_encoder,
@@ -35,8 +37,12 @@ from wan_core.manager.loading import (
     load_transformer,
     load_vae,
 )
+from wan_core.manager.lora_cards import lora_bytes
 from wan_core.manager.lora_files import open_lora
+from wan_core.manager.movers import Mover, make_mover
+from wan_core.manager.planner import Budget, plan_memory, spread, usable_bytes
 from wan_core.manager.recognise import Shapes
+from wan_core.manager.residency import Residency, all_blocks
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore
 from wan_core.models.clip.checkpoint import select_used
@@ -44,8 +50,10 @@ from wan_core.models.dit.config import MotionConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.dit.motion import MotionController
 from wan_core.quantization.fp16_accumulation import allow_fp16_accumulation
-from wan_core.schema import Emit, OutOfMemory, ProgressEvent, Settings, Stage
+from wan_core.schema import Emit, GenerationRequest, OutOfMemory, ProgressEvent, Settings, Stage
 from wan_core.schema.lora import LoraUse
+from wan_core.schema.plan import MemoryPlan
+from wan_core.schema.settings import Profile
 
 _log = logging.getLogger(__name__)
 
@@ -83,56 +91,69 @@ loaded one."""
 
 @dataclass
 class _Component:
-    """A loaded part. ``host`` keeps its tensors in RAM while copies of them are on the device."""
+    """A loaded part; ``bytes`` are those in RAM, ``model`` is the id of the one that it was last lent for."""
 
     role: Role
     module: nn.Module
     bytes: int
+    residency: Residency | None
+    model: str = ""
     borrowers: int = 0
-    host: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def on_device(self) -> bool:
-        return bool(self.host)
+        return self.residency is not None and self.residency.on_device
 
-    def place(self, device: torch.device) -> None:
-        """Copy the tensors to the device; all of them or none."""
-        self.host = dict(self.module.state_dict())
-        try:
-            self.module.to(device)
-        except RuntimeError:  # out of memory, halfway
-            self.withdraw()
-            raise
+    @property
+    def device_bytes(self) -> int:
+        return self.residency.device_bytes if self.residency else 0
 
     def withdraw(self) -> None:
-        """Drop the device's copies. Nothing is copied back: weights do not change."""
-        self.module.load_state_dict(self.host, assign=True)
-        self.host = {}
+        """Give the device's memory back."""
+        if self.residency:
+            self.residency.withdraw()
 
 
 class ModelManager:
-    """Loads parts when they are first needed and keeps them while there is room.
+    """Loads parts when they are first needed, places them as planned, and keeps them while there is room.
 
-    On a GPU a part is swapped between RAM and the device; where RAM is short it is dropped, and read
-    again from disk when needed. The longest unused part goes first; a borrowed one never goes. A text
-    encoder that does not fit on the GPU runs on the CPU.
+    On a GPU a part goes where the plan of the job says (``plan``). Whatever the plan, idle parts leave the
+    device when a stage needs their room, the longest unused first; where RAM is short they are dropped, and
+    read again from disk when needed. A borrowed part never goes.
 
     Args:
-        settings: device, precision and folders.
+        settings: device, precision, memory and folders.
         store: where files come from.
-        budget: bytes that weights may take; None asks the machine each time.
+        budget: what there is; None asks the machine each time.
+        mover: copies to the device; None is the device's own.
+        keeping: of single parts, what goes before settings and plan.
+
+    Raises:
+        InvalidRequest: a part cannot be kept so.
     """
 
     def __init__(
-        self, settings: Settings, store: WeightStore | None = None, budget: Budget | None = None
+        self,
+        settings: Settings,
+        store: WeightStore | None = None,
+        budget: Budget | None = None,
+        mover: Mover | None = None,
+        keeping: Mapping[Role, Keeping] | None = None,
     ) -> None:
+        self._keeping = keeping or {}
+        for role, kept in self._keeping.items():
+            check(role, kept)
         self.device = choose_device(settings.device)
+        limit_memory(self.device, settings.vram_limit_gib)
+        self._mover = mover or (None if self.device.type == "cpu" else make_mover(self.device))
         self._settings = settings
-        self._dtypes = choose_dtypes(self.device, settings.precision)
-        self._schemes = choose_schemes(settings)
+        self._dtypes = choose_dtypes(device_facts(self.device), settings.precision)
+        self._dtypes |= told_dtypes(self._keeping)
+        self._schemes = choose_schemes(settings) | told_schemes(self._keeping)
         allow_fp16_accumulation(device_facts(self.device), settings.fp16_accumulation == "on")
         self._store = store or WeightStore(settings)
         self._fixed_budget = budget
+        self._plans: dict[str, MemoryPlan] = {}  # of the last job of each model
         self._components: OrderedDict[Key, _Component] = OrderedDict()  # the longest unused first
         self._lock = threading.RLock()
 
@@ -148,7 +169,8 @@ class ModelManager:
     ) -> Iterator[nn.Module]:
         """Lend a part for the length of a block: loaded, in evaluation mode, on its device.
 
-        Idle parts leave the device until the weights and the ``working`` bytes of the block itself fit;
+        It goes where the plan says. Idle parts leave the device if the plan does not keep them there, and
+        also if the weights and the ``working`` bytes of the block itself would not fit beside them;
         ``on_cpu`` lends the part itself off the device.
         With ``merge`` it is lent with LoRAs in its weights; without, or with others, it is read again.
 
@@ -156,24 +178,43 @@ class ModelManager:
             WeightsError: its files are missing, damaged or of another model.
             OutOfMemory: it does not fit on the device even alone.
         """
+        kept = self._keeping.get(role, DEFAULT)
         with self._lock:
             component = self._ready(spec, role, emit, merge)
-            if on_cpu and component.on_device:
+            component.model = spec.id
+            if on_cpu or kept.device == "cpu":
                 component.withdraw()
                 release_cached(self.device)
-            elif not on_cpu and self.device.type != "cpu":
+            elif self._mover is not None:
                 self._place(spec, component, working)
             component.borrowers += 1
         try:
             yield component.module
         finally:
             component.borrowers -= 1
+            if kept.offload == "disk":
+                self._forget(component)
+
+    def plan(self, spec: ModelSpec, request: GenerationRequest, profile: Profile | None = None) -> MemoryPlan:
+        """How a request runs with what memory there is now; parts of its model are placed so from here on.
+
+        ``profile`` is another one than that of the settings.
+        """
+        update = {} if profile is None else {"profile": profile}
+        settings, found = self._settings.model_copy(update=update), self._store.as_found(spec)
+        budget = self._budget()
+        budget = replace(budget, vram_free=max(budget.vram_free - lora_bytes(settings, request), 0))
+        made = plan_memory(found, request, budget, settings)
+        self._plans[spec.id] = made
+        _log.info("%s", made.reason)
+        return made
 
     def folder(self, spec: ModelSpec, part: Part, emit: Emit) -> Path:
         """The folder that a part's files are relative to, or the tokenizer's own folder.
 
         What is missing of the model is downloaded first.
         """
+        spec = self._store.as_found(spec)
         if self._store.locate(spec, part) is None:
             self._store.fetch(spec, emit)
         root = self._store.require(spec, part)
@@ -221,9 +262,11 @@ class ModelManager:
                 self._drop(key)
             gc.collect()
             release_cached(self.device)
+            release_host()
         return bool(idle)
 
     def _ready(self, spec: ModelSpec, role: Role, emit: Emit, merge: Merge | None) -> _Component:
+        spec = self._store.as_found(spec)
         files = spec.weights[role].files
         key = (role, self.folder(spec, role, emit), files, merge.key if merge else "")
         if key not in self._components:
@@ -246,41 +289,70 @@ class ModelManager:
         report(0, sum((folder / name).stat().st_size for name in expand(folder, files)))
         keeps_fp32 = _KEEPS_FP32.get(role, lambda name: False)
         used = _USED.get(role, dict)
-        scheme = {"scheme": self._schemes[role]} if role in self._schemes else {}
-        self._make_host_room(cast_bytes(folder, files, self._dtypes[role], keeps_fp32, used, **scheme))
-        module = _LOADERS[role](folder, files, self._dtypes[role], _SIZES[role](spec), report, **scheme)
-        component = _Component(
-            role, module, sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))
+        dtype, cast_later = self._dtypes[role], self._stays_in_file(spec, role)
+        scheme = {"scheme": self._schemes[role]} if role in self._schemes and not cast_later else {}
+        loaded_as = None if cast_later else dtype
+        self._make_host_room(
+            0 if cast_later else cast_bytes(folder, files, dtype, keeps_fp32, used, **scheme)
         )
-        _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, component.bytes / _GIB)
-        return component
+        module = _LOADERS[role](folder, files, loaded_as, _SIZES[role](spec), report, **scheme)
+        size = sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))
+        dtype_of = (lambda name: None if keeps_fp32(name) else dtype) if cast_later else None
+        residency = Residency(module, self._mover, dtype_of) if self._mover else None
+        _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, size / _GIB)
+        return _Component(role, module, size, residency)
+
+    def _plan_of(self, spec: ModelSpec) -> MemoryPlan:
+        """That of the last job, or of the model's defaults."""
+        if spec.id not in self._plans:
+            self.plan(spec, GenerationRequest(model=spec.id, task=spec.tasks[0]))
+        return self._plans[spec.id]
+
+    def _stays_in_file(self, spec: ModelSpec, role: Role) -> bool:
+        """Whether a part is cast on its way to the device, as RAM has no room for a copy."""
+        if self._mover is None or role is not Role.TRANSFORMER:
+            return False
+        return self._plan_of(spec).from_disk
 
     def _place(self, spec: ModelSpec, component: _Component, working: int) -> None:
-        """Put a part on the device if it is not there, and clear the room that its work needs."""
-        budget = self._budget()
-        added = 0 if component.on_device else component.bytes
-        lent = [other for other in self._components.values() if other.borrowers and other.on_device]
-        room = max(budget.largest - sum(other.bytes for other in lent), 0)
-        if added > room:
+        """Put a part where the plan says, and clear the room that it and its work need."""
+        plan = self._plan_of(spec)
+        placement = plan.placements[component.role]
+        if placement == "cpu":
+            component.withdraw()
+            return
+        how = _streaming(plan, component)
+        usable = usable_bytes(self._budget(), self._settings)
+        room = usable - sum(other.device_bytes for other in self._lent() if other is not component)
+        size = component.residency.bytes_for(*how)
+        if size > room:
             if component.role is Role.TEXT_ENCODER:
-                _log.info("The text encoder of %s runs on the CPU: it is larger than the device", spec.id)
+                _log.info("The text encoder of %s runs on the CPU: there is no room on the device", spec.id)
+                component.withdraw()
                 return
             raise OutOfMemory(
-                f"The {component.role} of {spec.title} needs {added / _GIB:.1f} GiB and the device "
-                f"has room for {room / _GIB:.1f} GiB; choose a smaller model or precision bf16."
+                f"The {component.role} of {spec.title} needs {size / _GIB:.1f} GiB and the device "
+                f"has room for {room / _GIB:.1f} GiB; choose a smaller model or precision fp8_scaled."
             )
-        for key in self._idle():
-            other = self._components[key]
-            if _fits(self._device_bytes() + added, working, budget):
-                break
-            if other.on_device and other is not component:
+        staying = [other for other in self._idle_on_device(component) if self._stays(spec, other)]
+        for other in self._idle_on_device(component):
+            if other not in staying:
                 other.withdraw()
-                release_cached(self.device)
-        if added:
-            component.place(self.device)
+        for other in staying:
+            if size + sum(o.device_bytes for o in self._placed() if o is not component) + working <= usable:
+                break
+            other.withdraw()
+        release_cached(self.device)
+        limit = 0 if plan.from_disk or component.role is not Role.TRANSFORMER else component.bytes * 2
+        component.residency.place(*how, limit)
+
+    def _stays(self, spec: ModelSpec, component: _Component) -> bool:
+        """Whether the plan keeps an idle part on the device; it knows the parts of its own model only."""
+        placements = self._plan_of(spec).placements
+        return component.model == spec.id and placements.get(component.role) == "resident"
 
     def _make_host_room(self, size: int) -> None:
-        limit = self._budget().host
+        limit = self._budget().ram_free
         for key in self._idle():
             if sum(component.bytes for component in self._components.values()) + size <= limit:
                 return
@@ -289,20 +361,38 @@ class ModelManager:
     def _idle(self) -> list[Key]:
         return [key for key, component in self._components.items() if not component.borrowers]
 
+    def _placed(self) -> list[_Component]:
+        return [component for component in self._components.values() if component.on_device]
+
+    def _lent(self) -> list[_Component]:
+        return [component for component in self._placed() if component.borrowers]
+
+    def _idle_on_device(self, besides: _Component) -> list[_Component]:
+        """The longest unused first."""
+        return [part for part in self._placed() if not part.borrowers and part is not besides]
+
+    def _forget(self, component: _Component) -> None:
+        """Drop a part as soon as nobody has borrowed it."""
+        with self._lock:
+            for key in self._idle():
+                if self._components[key] is component:
+                    self._drop(key)
+            release_cached(self.device)
+
     def _drop(self, key: Key) -> None:
         component = self._components.pop(key)
+        component.withdraw()
         _log.info("Dropped %s", component.role)
 
-    def _device_bytes(self) -> int:
-        return sum(component.bytes for component in self._components.values() if component.on_device)
-
     def _budget(self) -> Budget:
-        return self._fixed_budget or plan_budget(self.device)
+        return self._fixed_budget or measure_budget(self.device, self._settings.home)
 
 
-def _fits(weights: int, working: int, budget: Budget) -> bool:
-    """Whether so many bytes of weights and of work fit on the device together.
-
-    A stage that does not tell its ``working`` bytes has what ``budget.device`` leaves free.
-    """
-    return weights <= budget.device and weights + working <= budget.largest
+def _streaming(plan: MemoryPlan, component: _Component) -> tuple[tuple[int, ...], bool]:
+    """The blocks that come and go, and whether in pieces."""
+    if plan.placements[component.role] != "streamed":
+        return (), False
+    blocks = len(all_blocks(component.module))
+    if component.role is Role.TRANSFORMER:
+        return spread(min(plan.streamed_blocks, blocks), blocks), plan.in_pieces
+    return tuple(range(blocks)), False

@@ -20,8 +20,6 @@ _TEXT_BYTES = 256 * MIB
 _PICTURE_BYTES = 64 * MIB
 # Latents, embeddings and the schedule's history, and what cuBLAS takes
 _STEP_BYTES = 128 * MIB
-# A tile of the VAE reads this many pixels more along a side
-_TILE_MARGIN = 32
 _UNSTEERED = ("text", "motion")
 
 
@@ -88,10 +86,7 @@ def denoising_bytes(spec: ModelSpec, clip: Clip, scheme: str, plain: str) -> int
 def vae_bytes(spec: ModelSpec, clip: Clip, decoding: bool, tile: int | None) -> int:
     """Work of the VAE on the whole picture, or on a tile of it."""
     count = decoding_bytes if decoding else encoding_bytes
-    sides = (clip.width, clip.height)
-    if tile is not None:
-        sides = tuple(min(side, tile + _TILE_MARGIN) for side in sides)
-    return count(spec.vae, *sides)
+    return count(spec.vae, clip.width, clip.height, tile)
 
 
 def stages(spec: ModelSpec, clip: Clip, scheme: str, plain: str, tile: int | None) -> tuple[Stage, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wan_core.catalog import ModelSpec, Role
-from wan_core.manager.device_kinds import KINDS, part_precision
+from wan_core.manager.device_kinds import KINDS, PLAIN_BYTES, part_precision
 from wan_core.manager.plan_words import Sizes, say
 from wan_core.manager.plan_work import MIB, Clip, Stage, stages
 from wan_core.manager.weight_bytes import Numbers, PartNumbers, part_numbers
@@ -177,6 +177,10 @@ class _Planner:
             scheme = self.settings.precision
         elif role is Role.TEXT_ENCODER and self.settings.text_encoder == "int8":
             scheme = "int8"
+        kept = SCHEMES.get(self.spec.weights[role].scheme)
+        asked_plain = role is Role.TRANSFORMER and self.settings.precision in PLAIN_BYTES
+        if kept and not kept.plain and not asked_plain:
+            scheme = kept.id  # what the file holds quantised is never quantised again
         return _Part(role, part_numbers(self.spec, role), scheme, plain)
 
     def _stages(self, parts: Mapping[Role, _Part], tile: int | None) -> tuple[Stage, ...]:
@@ -215,8 +219,8 @@ class _Planner:
             return replace(part, placement="cpu")
         if part.bytes + working <= self.usable:
             return part
-        if self.kind.streams:
-            streamed = self._streamed(part, working)
+        if self.kind.streams:  # all blocks: it runs once for a prompt, so none is worth keeping
+            streamed = replace(part, placement="streamed", streamed=tuple(range(len(part.numbers.blocks))))
             if streamed.on_device + working <= self.usable:
                 return streamed
         return part if self.settings.text_encoder == "gpu" else replace(part, placement="cpu")

@@ -23,7 +23,7 @@ ALIGNMENT = 256
 """Bytes; every tensor in a slot begins at a multiple, as the allocator's own do."""
 
 DtypeOf = Callable[[str], torch.dtype | None]
-"""The name of a parameter or buffer -> the dtype that it has on the device; None is its own."""
+"""The name of a parameter -> the dtype that it has on the device; None is its own, as is that of a buffer."""
 
 
 @dataclass(eq=False)
@@ -166,6 +166,14 @@ class Residency:
         """RAM that is locked in its place."""
         return self._stream.pinned_bytes if self._stream else 0
 
+    def bytes_for(self, streamed: Sequence[int] = (), in_pieces: bool = False) -> int:
+        """What ``device_bytes`` would be with these blocks streamed."""
+        if self._placed == (tuple(streamed), in_pieces):
+            return self.device_bytes
+        units, spots = self._divide(streamed, in_pieces)
+        resident = {id(spot.home): spot.nbytes for spot in spots}
+        return sum(resident.values()) + SLOTS * max((unit.nbytes for unit in units), default=0)
+
     def place(self, streamed: Sequence[int] = (), in_pieces: bool = False, pin_limit: int = 0) -> None:
         """Copy the weights to the device, all or none; where they are as asked already, nothing happens.
 
@@ -209,17 +217,8 @@ class Residency:
                 spot.set(spot.dressed(tensor.detach().cpu()))
 
     def _place(self, streamed: Sequence[int], in_pieces: bool, pin_limit: int) -> None:
-        spots = self._spots()
-        blocks = all_blocks(self._module) if streamed else []
-        chosen = [blocks[number] for number in streamed]
-        if in_pieces:
-            chosen = [piece for block in chosen for piece in pieces(block)]
-        units = []
-        for module in chosen:
-            inside = [spots.pop(key) for key in _keys(module) if key in spots]
-            if inside:
-                units.append(_Unit(module, inside))
-        for spot in spots.values():
+        units, spots = self._divide(streamed, in_pieces)
+        for spot in spots:
             key = id(spot.home)  # one tensor may have two names
             if key not in self._resident:
                 self._resident[key] = ([], spot.dressed(self._mover.put(spot.home.detach(), spot.dtype)))
@@ -229,11 +228,23 @@ class Residency:
         if units:
             self._stream = _Stream(units, self._mover, pin_limit, self._packed)
 
+    def _divide(self, streamed: Sequence[int], in_pieces: bool) -> tuple[list[_Unit], list[_Spot]]:
+        """What comes and goes, and what stays."""
+        spots = self._spots()
+        blocks = all_blocks(self._module) if streamed else []
+        chosen = [blocks[number] for number in streamed]
+        if in_pieces:
+            chosen = [piece for block in chosen for piece in pieces(block)]
+        units = [_Unit(module, [spots.pop(key) for key in _keys(module)]) for module in chosen]
+        return units, list(spots.values())
+
     def _spots(self) -> dict[tuple[int, str], _Spot]:
         names = {id(module): name for name, module in self._module.named_modules()}
         found = {}
         for owner, name, tensor in _tensors(self._module):
-            dtype = self._dtype_of(f"{names[id(owner)]}.{name}".lstrip(".")) or tensor.dtype
+            wanted = self._dtype_of(f"{names[id(owner)]}.{name}".lstrip("."))
+            is_cast = wanted is not None and isinstance(tensor, nn.Parameter)  # packed weights are buffers
+            dtype = wanted if is_cast else tensor.dtype
             found[(id(owner), name)] = _Spot(owner, name, tensor, dtype)
         return found
 
