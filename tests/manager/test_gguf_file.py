@@ -121,6 +121,7 @@ HOSTILE = {
     "lists of lists": hostile(LISTS, 1),
     "a list of many numbers": hostile(text("a") + struct.pack("<IIQ", 9, 10, 2**61), 1),
     "a list of many texts": hostile(text("a") + struct.pack("<IIQ", 9, 8, 2**61), 1),
+    "many empty texts": hostile(text("a") + struct.pack("<IIQ", 9, 8, 2**21) + bytes(2**24), 1),
     "a value of no type": hostile(text("a") + struct.pack("<I", 77), 1),
     "alignment 0": hostile(text("general.alignment") + struct.pack("<II", 4, 0), 1, line("a", 4), 1),
     "alignment 3": hostile(text("general.alignment") + struct.pack("<II", 4, 3), 1, line("a", 4), 1),

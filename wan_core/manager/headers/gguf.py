@@ -30,6 +30,7 @@ _ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 _MAX_NAME = 1024
 _MAX_PAIRS = 10_000
 _MAX_HEADER_BYTES = 64 * 2**20  # a text encoder's file lists its whole vocabulary
+_MAX_TEXTS = 2**20  # in lists; four times umT5's vocabulary, and a second's work
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
@@ -59,6 +60,7 @@ class _Reader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._texts = 0
 
     def place(self) -> int:
         return self._file.tell()
@@ -90,8 +92,9 @@ class _Reader:
             raw = self.raw(count * struct.calcsize(_NUMBERS[inner]))
             short = count <= MAX_DIMENSIONS
             return [value for (value,) in struct.iter_unpack(_NUMBERS[inner], raw)] if short else None
-        if inner != _STRING or count > _MAX_HEADER_BYTES // 8:
-            raise ValueError("a list of lists, or longer than the header may be")
+        self._texts += count
+        if inner != _STRING or self._texts > _MAX_TEXTS:
+            raise ValueError("it has a list of lists, or more texts than any Wan model")
         for _ in range(count):
             self.raw(self.number("<Q"))
         return None
