@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "app.py": 9,
     "ui/": 8,
+    "wan_core/api.py": 8,
     "wan_core/cli.py": 8,
     "wan_core/cli_request.py": 8,
     "wan_core/__main__.py": 8,

@@ -108,8 +108,8 @@ def describe(name: str, files: Sequence[Path]) -> FoundFile:
     """What a checkpoint is; what cannot be read has a ``problem``."""
     found = FoundFile(name, tuple(files), 0)
     try:
-        size = sum(path.stat().st_size for path in all_paths(files))
         entries = read_entries(files[0].parent, [str(path) for path in files])
+        size = sum(path.stat().st_size for path in all_paths(files))
     except (WeightsError, OSError) as error:
         return FoundFile(name, tuple(files), 0, problem=str(error))
     shapes = {key: entry.shape for key, entry in entries.items() if not key.endswith(SCALE)}

@@ -5,7 +5,7 @@ Imports no torch, so that the web process can say what is installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -41,12 +41,18 @@ class WeightStore:
         settings: ``models_dir``, ``model_folders`` and ``offline`` are read.
         endpoint: address of the hub; ``None`` is ``$HF_ENDPOINT``, else huggingface.co.
         hub_cache: the hub cache; ``None`` is ``$HF_HUB_CACHE``, else the library's default.
+        chosen: files, by their full paths, that are used for parts of every model.
     """
 
     def __init__(
-        self, settings: Settings, endpoint: str | None = None, hub_cache: Path | None = None
+        self,
+        settings: Settings,
+        endpoint: str | None = None,
+        hub_cache: Path | None = None,
+        chosen: Mapping[Part, WeightFiles] | None = None,
     ) -> None:
         self._settings = settings
+        self._chosen = chosen or {}
         self.endpoint = endpoint
         self._hub_cache = Path(hub_cache or constants.HF_HUB_CACHE)
         self.library = Library(settings, self._hub_cache)
@@ -75,11 +81,12 @@ class WeightStore:
         Raises:
             WeightsError: an index of shards is damaged.
         """
-        weights = dict(spec.weights)
-        for role in spec.weights:
+        weights = {role: self._chosen.get(role, files) for role, files in spec.weights.items()}
+        spec = replace(spec, weights=weights, tokenizer=self._chosen.get("tokenizer", spec.tokenizer))
+        for role in weights:
             if self.locate(spec, role) is None:
                 weights[role] = self._own_files(spec, role) or weights[role]
-        return replace(spec, weights=weights)
+        return spec
 
     def local_models(self) -> tuple[ModelSpec, ...]:
         """Rows for the transformers on this machine that are not the official files themselves."""

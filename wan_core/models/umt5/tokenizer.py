@@ -94,3 +94,6 @@ _FORMATS: tuple[tuple[str, Callable[[Path], Splitter]], ...] = (
     ("tokenizer.json", _open_tokenizer_json),
     ("spiece.model", _open_sentencepiece),
 )
+
+TOKENIZER_FILES = tuple(name for name, _ in _FORMATS)
+"""What a folder holds one of, the preferred first."""
