@@ -23,6 +23,7 @@ from wan_core.media.inputs import InputStore
 from wan_core.schema import (
     GenerationResult,
     InvalidRequest,
+    OutOfMemory,
     ProgressEvent,
     Settings,
     Stage,
@@ -141,9 +142,13 @@ def _run(options: argparse.Namespace, work: Callable[..., GenerationResult]) -> 
     output = options.output
     from wan_core.engine import Engine
 
-    progress = TerminalProgress()
+    engine, job_id, progress = Engine(_settings(options)), secrets.token_hex(6), TerminalProgress()
     try:
-        result = work(Engine(_settings(options)), progress, secrets.token_hex(6), output)
+        result = work(engine, progress, job_id, output)
+    except (WanStudioError, KeyboardInterrupt) as error:
+        progress.close()
+        _tell_how_to_go_on(error, engine.latents_path(job_id))
+        raise
     finally:
         progress.close()
     for warning in result.warnings:
@@ -155,6 +160,14 @@ def _run(options: argparse.Namespace, work: Callable[..., GenerationResult]) -> 
     sys.stderr.write(f"seed {result.request.seed}; {stages}; peak {result.peak_bytes / 2**30:.2f} GiB\n")
     sys.stdout.write(f"{result.video}\n")
     return 0
+
+
+def _tell_how_to_go_on(error: BaseException, latents: Path) -> None:
+    """What a click does in the studio: decode finished latents, or try with less memory."""
+    if latents.is_file():
+        sys.stderr.write(f"The finished latents are kept: python -m wan_core decode {latents}\n")
+    elif isinstance(error, OutOfMemory) and error.lower:
+        sys.stderr.write(f"For less memory: --profile {error.lower}\n")
 
 
 def _models(options: argparse.Namespace) -> int:
