@@ -26,26 +26,29 @@ class PlanText:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.words]
+        return [self.model, self.words]
 
-    def show(self, context: Context, model: str) -> list[Any]:
-        """Values of ``outputs``."""
-        machine = context.store.worker_status().machine
-        return [plan_html(context, model, machine) if machine else ""]
+    def show(self, context: Context, model: str | None) -> list[Any]:
+        """Values of ``outputs``; where no model is chosen, the largest that is here is."""
+        machine, model = context.store.worker_status().machine, model or _largest(context)
+        return [model, plan_html(context, model, machine) if machine else ""]
 
 
 def build(context: Context) -> PlanText:
-    """Lay it out; the model is at first the largest that is here."""
-    here = [spec for spec in MODELS.values() if context.has(spec)]
-    first = context.model or max(here, key=lambda spec: spec.dit.dim * spec.dit.num_layers).id
+    """Lay it out."""
     model = gr.Dropdown(
         [(spec.title, spec.id) for spec in MODELS.values()],
-        value=first,
+        value=None,
         label=context.texts.settings.plan_model,
         elem_id="settings-plan-model",
         elem_classes="field",
     )
     return PlanText(model, gr.HTML(elem_id="settings-plan", apply_default_css=False))
+
+
+def _largest(context: Context) -> str:
+    here = [spec for spec in MODELS.values() if context.has(spec)]
+    return max(here, key=lambda spec: spec.dit.dim * spec.dit.num_layers, default=find_model("demo")).id
 
 
 def plan_html(context: Context, model: str, machine: Machine) -> str:

@@ -137,6 +137,15 @@ def test_the_plan_follows_the_settings(context: Context) -> None:
     assert "on the CPU" in plan_html(context, "demo", CPU)
 
 
+def test_the_plan_is_at_first_that_of_the_largest_model_here(
+    context: Context, tab: settings.SettingsTab
+) -> None:
+    found(context, CPU)
+    assert tab.show(None)[-2] == "demo"
+    assert tab.show(MODEL)[-2] == MODEL
+    assert "Demo" in tab.show(None)[-1]
+
+
 def test_a_broken_settings_file_is_said_on_the_tab(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("{")
     context = make_context(tmp_path)

@@ -51,7 +51,7 @@ class SettingsTab:
         own = [self.notice, *self.controls.values(), self.device, self.refused]
         return [*own, self.folders.list, self.folders.text, *self.plan.outputs]
 
-    def show(self, model: str, notice: str | None = None, text: str = "") -> list[Any]:
+    def show(self, model: str | None, notice: str | None = None, text: str = "") -> list[Any]:
         """Everything as it is kept: values of ``outputs``. Without a notice, what was wrong with the file."""
         context = self.context
         settings, machine = context.settings, context.store.worker_status().machine
