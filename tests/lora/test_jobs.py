@@ -15,6 +15,7 @@ from tests.lora.making import RANK, Tensors, noise
 from wan_core.catalog import ModelSpec, Role
 from wan_core.engine import Engine
 from wan_core.lora.shelf import find_lora, list_loras
+from wan_core.manager.lora_cards import lora_bytes
 from wan_core.manager.lora_files import open_lora
 from wan_core.media.metadata import read_request
 from wan_core.media.write import write_video
@@ -244,3 +245,10 @@ def test_pefts_own_folder_says_its_alpha(settings: Settings, loras: Path) -> Non
     scaling = open_lora(settings, LoraUse(file="mine/adapter_model.safetensors")).scaling
     assert scaling.of("base_model.model.blocks.0.ffn.0", RANK) == 4.0
     assert scaling.of("base_model.model.blocks.0.self_attn.q", RANK) == 0.5
+
+
+def test_the_memory_that_loras_take_is_planned_with(engine: Engine, loras: Path) -> None:
+    size = (loras / "style.safetensors").stat().st_size
+    merged, gone = {"file": "style.safetensors", "merge": True}, {"file": "gone.safetensors"}
+    request = GenerationRequest(loras=[{"file": "style.safetensors"}, merged, gone])
+    assert lora_bytes(engine.settings, request) == size

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from wan_core.lora.card import LoraCard, Scaling, read_card, read_scaling
 from wan_core.lora.shelf import find_lora
 from wan_core.manager.headers import Header, read_header
-from wan_core.schema import Settings, WeightsError
+from wan_core.schema import GenerationRequest, InvalidRequest, Settings, WeightsError
 
 _CONFIG, _CONFIG_BYTES = "adapter_config.json", 2**20
 _OF_PEFT = "adapter_model.safetensors"
@@ -28,6 +30,15 @@ def lora_scaling(settings: Settings, name: str) -> Scaling:
     config = path.with_name(_CONFIG)
     has_config = path.name == _OF_PEFT and config.is_file() and config.stat().st_size <= _CONFIG_BYTES
     return read_scaling(lora_header(settings, name).metadata, config.read_bytes() if has_config else "")
+
+
+def lora_bytes(settings: Settings, request: GenerationRequest) -> int:
+    """What the LoRAs of a request take on the device beside the weights; what is not there takes nothing."""
+    total = 0
+    for use in request.loras:
+        with suppress(InvalidRequest, OSError):
+            total += 0 if use.merge else find_lora(settings, use.file).stat().st_size
+    return total
 
 
 def lora_header(settings: Settings, name: str) -> Header:
