@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from wan_core.pipelines.components import VaeWay
-from wan_core.rescue import cheaper_ways, lower_level, rescue_note, rescued, too_much
+from wan_core.rescue import cheaper_ways, level_of, lower_level, rescue_note, rescued, too_much
 from wan_core.schema import OutOfMemory, Stage
+from wan_core.schema.plan import MemoryPlan
 
 
 def give_up(told: str) -> OutOfMemory:
@@ -43,6 +44,23 @@ def test_profiles_go_down_one_level_at_a_time() -> None:
     while lower := lower_level(levels[-1]):
         levels.append(lower)
     assert levels == ["full", "model", "blocks", "sequential"]
+
+
+@pytest.mark.parametrize(
+    ("transformer", "vae", "in_pieces", "level"),
+    [
+        ("resident", "resident", False, "full"),
+        ("on_demand", "resident", False, "full"),
+        ("resident", "on_demand", False, "model"),  # alone, it takes no more room than on demand
+        ("on_demand", "on_demand", False, "model"),
+        ("streamed", "resident", False, "blocks"),
+        ("streamed", "cpu", True, "sequential"),
+    ],
+)
+def test_the_level_is_read_from_the_plan(transformer: str, vae: str, in_pieces: bool, level: str) -> None:
+    placements = {"transformer": transformer, "vae": vae}
+    plan = MemoryPlan(placements=placements, precision={}, in_pieces=in_pieces)
+    assert level_of(plan) == level
 
 
 def test_rungs_that_change_nothing_cost_no_attempt() -> None:

@@ -39,6 +39,7 @@ from wan_core.pipelines.settling import repeated_frames, settle
 from wan_core.rescue import (
     Rung,
     cheaper_ways,
+    level_of,
     lower_level,
     no_room,
     rescue_note,
@@ -78,7 +79,7 @@ class _Job:
     target: Path
     clock: StageClock
     peak: PeakMemory
-    profile: Profile
+    level: Profile
     way: VaeWay
     latents: Tensor | None = None
     poster: np.ndarray | None = None
@@ -164,6 +165,10 @@ class Engine:
         """Drop all models."""
         self.manager.unload()
 
+    @property
+    def _has_device(self) -> bool:
+        return self.manager.device.type != "cpu"
+
     def _start(
         self,
         request: GenerationRequest,
@@ -175,15 +180,16 @@ class Engine:
         suffix = f".{request.image_format}" if request.task == "t2i" else ".mp4"
         target = output or new_video_path(self.settings.outputs_dir, job_id, suffix)
         require_writable(target.parent)
-        peak = PeakMemory(self.manager.device)
+        spec, peak = find_model(request.model), PeakMemory(self.manager.device)
+        plan = self.manager.plan(spec, request, profile)
         job = _Job(
-            spec=find_model(request.model),
+            spec=spec,
             request=request,
             target=target,
             clock=StageClock(emit, peak),
             peak=peak,
-            profile=profile or self.settings.profile,
-            way=VaeWay(self.settings.vae_tile if self.settings.vae_tiling == "on" else None),
+            level=level_of(plan),
+            way=VaeWay(plan.vae_tile, self._has_device and plan.vae_device == "cpu"),
         )
         if output is None:
             job.thumbnail = target.with_name(f"{target.stem}{POSTER_SUFFIX}")
@@ -294,8 +300,7 @@ class Engine:
 
     def _cheaper_ways(self, job: _Job) -> Iterator[VaeWay]:
         longer_side = max(job.request.width, job.request.height)
-        has_device = self.manager.device.type != "cpu"
-        return cheaper_ways(job.way, longer_side, self.settings.vae_tile, has_device)
+        return cheaper_ways(job.way, longer_side, self.settings.vae_tile, self._has_device)
 
     def _take_way(self, job: _Job, way: VaeWay) -> bool:
         self.manager.withdraw()
@@ -304,12 +309,12 @@ class Engine:
 
     def _cannot_make(self, job: _Job, told: str) -> OutOfMemory:
         self.unload()
-        request, device = job.request, self.manager.device.type
-        lower = lower_level(job.profile) if device != "cpu" else None
+        request = job.request
+        lower = lower_level(job.level) if self._has_device else None
         if told:
             return OutOfMemory(told, lower)
         clip = f"{request.num_frames} frames of {request.width}x{request.height}"
-        return too_much(job.clock.stage, clip, device, lower)
+        return too_much(job.clock.stage, clip, self.manager.device.type, lower)
 
     def _cannot_decode(self) -> OutOfMemory:
         self.unload()

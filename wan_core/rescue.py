@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from wan_core.catalog import Role
 from wan_core.models.vae.tiling import SMALLEST_TILE
 from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.pipelines.components import VaeWay
 from wan_core.schema import OutOfMemory, Stage
+from wan_core.schema.plan import MemoryPlan
 from wan_core.schema.settings import Profile
 
 _log = logging.getLogger(__name__)
@@ -28,7 +30,6 @@ Rung = Callable[[], bool]
 _LOWER: dict[Profile, Profile] = {
     "full": "model",
     "model": "blocks",
-    "auto": "blocks",
     "blocks": "sequential",
 }
 """The profile that takes the next less memory."""
@@ -79,6 +80,14 @@ def cheaper_ways(way: VaeWay, longer_side: int, tile: int, has_device: bool) -> 
         last = VaeWay(frugal[0] if frugal else None, on_cpu=True)
         if last != way:
             yield last
+
+
+def level_of(plan: MemoryPlan) -> Profile:
+    """The profile that a plan amounts to, whether it was asked for or chosen."""
+    others = {role: place for role, place in plan.placements.items() if role != Role.TRANSFORMER}
+    if plan.placements[Role.TRANSFORMER] == "streamed":
+        return "sequential" if plan.in_pieces else "blocks"
+    return "full" if "resident" in others.values() else "model"
 
 
 def lower_level(profile: Profile) -> Profile | None:
