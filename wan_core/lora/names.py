@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from wan_core.models.dit.dialects import DIFFUSERS_ENDS, DIFFUSERS_INSIDE
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -20,44 +22,9 @@ class Dialect:
     spell: Callable[[str], str]
 
 
-_IN_BLOCK = {
-    **{
-        f"{ours}.{name}": f"{theirs}.{spelled}"
-        for ours, theirs in (("self_attn", "attn1"), ("cross_attn", "attn2"))
-        for name, spelled in (
-            ("q", "to_q"),
-            ("k", "to_k"),
-            ("v", "to_v"),
-            ("o", "to_out.0"),
-            ("k_img", "add_k_proj"),
-            ("v_img", "add_v_proj"),
-            ("norm_q", "norm_q"),
-            ("norm_k", "norm_k"),
-            ("norm_k_img", "norm_added_k"),
-        )
-    },
-    "ffn.0": "ffn.net.0.proj",
-    "ffn.2": "ffn.net.2",
-    "norm3": "norm2",
-    "modulation": "scale_shift_table",
-    "before_proj": "proj_in",
-    "after_proj": "proj_out",
-}
-
-_OUTSIDE = {
-    "text_embedding.0": "condition_embedder.text_embedder.linear_1",
-    "text_embedding.2": "condition_embedder.text_embedder.linear_2",
-    "time_embedding.0": "condition_embedder.time_embedder.linear_1",
-    "time_embedding.2": "condition_embedder.time_embedder.linear_2",
-    "time_projection.1": "condition_embedder.time_proj",
-    "img_emb.proj.0": "condition_embedder.image_embedder.norm1",
-    "img_emb.proj.1": "condition_embedder.image_embedder.ff.net.0.proj",
-    "img_emb.proj.3": "condition_embedder.image_embedder.ff.net.2",
-    "img_emb.proj.4": "condition_embedder.image_embedder.norm2",
-    "img_emb.emb_pos": "condition_embedder.image_embedder.pos_embed",
-    "head.head": "proj_out",
-    "head.modulation": "scale_shift_table",
-}
+# official -> diffusers, inside a block and outside
+_IN_BLOCK = {official: theirs for theirs, official in DIFFUSERS_INSIDE.items() if official}
+_OUTSIDE = {official: theirs for theirs, official in DIFFUSERS_ENDS.items() if official}
 
 _BLOCK = re.compile(r"((?:vace_)?blocks\.\d+\.)(.+)")
 

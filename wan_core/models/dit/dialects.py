@@ -14,7 +14,7 @@ _BLOCK = re.compile(r"((?:vace_)?blocks\.\d{1,4})\.(.+)")
 _EMBEDDER = "condition_embedder."
 
 # diffusers -> official, outside the blocks
-_ENDS: dict[str, str | None] = {
+DIFFUSERS_ENDS: dict[str, str | None] = {
     f"{_EMBEDDER}text_embedder.linear_1": "text_embedding.0",
     f"{_EMBEDDER}text_embedder.linear_2": "text_embedding.2",
     f"{_EMBEDDER}time_embedder.linear_1": "time_embedding.0",
@@ -29,7 +29,7 @@ _ENDS: dict[str, str | None] = {
     "proj_out": "head.head",
 }
 # diffusers -> official, inside a block; the second and third norm stand in the order in which they run
-_INSIDE: dict[str, str | None] = {
+DIFFUSERS_INSIDE: dict[str, str | None] = {
     "norm2": "norm3",
     "norm3": "norm2",
     **{
@@ -60,8 +60,8 @@ def _from_diffusers(names: Collection[str]) -> Renamer:
     def rename(name: str) -> str | None:
         block = _BLOCK.fullmatch(name)
         if block is None:
-            return rename_by(_ENDS, name)
-        inside = rename_by(_INSIDE, block[2])
+            return rename_by(DIFFUSERS_ENDS, name)
+        inside = rename_by(DIFFUSERS_INSIDE, block[2])
         return inside and f"{block[1]}.{inside}"
 
     return rename
