@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 PALETTE = {
     "red": (222, 44, 48),
@@ -20,11 +21,25 @@ PALETTE = {
 BACKGROUNDS = {"night": (8, 10, 26), "grey": (116, 116, 120), "sky": (132, 181, 221), "earth": (104, 73, 49)}
 _CONTRAST = 55.0  # RGB distance from the background that makes a pixel part of the thing
 _LEAST_AREA = 20  # pixels; below it nothing was seen
-_STAR_SOLIDITY = 0.76  # area against that of the convex hull; every other shape fills its hull
-_TRIANGLE_EXTENT, _CIRCLE_EXTENT = 0.66, 0.89  # area against that of the bounding box
+_FINE = 4  # parts of a pixel's side in which ideal shapes are drawn
 _GROWTH = 2.2  # area at the end against the beginning
 _LEAST_WAY = 8.0  # pixels; below it nothing has moved
 _LONGEST_LEAP = 11.0  # pixels from frame to frame; the fastest hop takes 9
+
+
+def _ring(corners: int, *radii: float) -> np.ndarray:
+    """Corners (N, 2), x and y, evenly around a centre from its top on, at these distances in turn."""
+    angle = np.arange(corners) * 2 * np.pi / corners
+    return np.resize(radii, corners)[:, None] * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
+
+
+# What the four words mean, upright: a regular pentagram, and a triangle as high as it is wide
+_IDEALS = {
+    "circle": _ring(60, 1.0),
+    "square": np.array([(0, 0), (1, 0), (1, 1), (0, 1)], dtype=float),
+    "triangle": np.array([(0.5, 0), (1, 1), (0, 1)], dtype=float),
+    "star": _ring(10, 1.0, 0.382),
+}
 
 
 @dataclass(frozen=True)
@@ -120,42 +135,27 @@ def _eroded(mask: np.ndarray) -> np.ndarray:
 
 
 def _shape(masks: list[np.ndarray]) -> str:
-    solidity = float(np.median([mask.sum() / _hull_area(mask) for mask in masks]))
-    extent = float(np.median([_extent(mask) for mask in masks]))
-    if solidity < _STAR_SOLIDITY:
-        return "star"
-    if extent < _TRIANGLE_EXTENT:
-        return "triangle"
-    return "circle" if extent < _CIRCLE_EXTENT else "square"
+    """The shape whose ideal, of the same area at the same place, covers the outlines best."""
+    fits = {name: np.median([_fit(mask, corners) for mask in masks]) for name, corners in _IDEALS.items()}
+    return max(fits, key=lambda name: fits[name])
 
 
-def _extent(mask: np.ndarray) -> float:
+def _fit(mask: np.ndarray, corners: np.ndarray) -> float:
+    """Intersection over union of a mask (H, W) and a polygon with its area and its centre of gravity."""
     y, x = np.nonzero(mask)
-    return len(y) / ((np.ptp(y) + 1) * (np.ptp(x) + 1))
+    area, centre = _area_and_centre(corners)
+    placed = (corners - centre) * np.sqrt(len(y) / area) + (x.mean() + 0.5, y.mean() + 0.5)
+    canvas = Image.new("L", tuple(side * _FINE for side in mask.shape[::-1]))
+    ImageDraw.Draw(canvas).polygon([tuple(point) for point in placed * _FINE - 0.5], fill=1)
+    ideal = np.asarray(canvas).reshape(mask.shape[0], _FINE, mask.shape[1], _FINE).mean(axis=(1, 3))
+    return float(np.minimum(ideal, mask).sum() / np.maximum(ideal, mask).sum())
 
 
-def _hull_area(mask: np.ndarray) -> float:
-    """Area of the convex hull of the pixels' corners (monotone chain)."""
-    y, x = np.nonzero(mask)
-    points = sorted(
-        {(int(a) + i, int(b) + j) for a, b in zip(x, y, strict=True) for i in (0, 1) for j in (0, 1)}
-    )
-
-    def chain(ordered: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        kept: list[tuple[int, int]] = []
-        for p in ordered:
-            while len(kept) > 1 and _turn(kept[-2], kept[-1], p) <= 0:
-                kept.pop()
-            kept.append(p)
-        return kept[:-1]
-
-    hull = np.array(chain(points) + chain(points[::-1]), dtype=float)
-    ahead = np.roll(hull, -1, axis=0)
-    return abs(float((hull[:, 0] * ahead[:, 1] - ahead[:, 0] * hull[:, 1]).sum())) / 2
-
-
-def _turn(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> int:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+def _area_and_centre(corners: np.ndarray) -> tuple[float, np.ndarray]:
+    """Of a polygon (N, 2) whose corners come in order (the shoelace formula)."""
+    ahead = np.roll(corners, -1, axis=0)
+    cross = corners[:, 0] * ahead[:, 1] - ahead[:, 0] * corners[:, 1]
+    return abs(cross.sum()) / 2, ((corners + ahead) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
 
 
 def _motion(masks: np.ndarray) -> str:

@@ -2,8 +2,10 @@
 
 import random
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from benchmarks import detector
 from wan_core.training.captions import caption
@@ -42,6 +44,35 @@ def test_every_drawing_is_recognised(shape, motion):
         thing = Thing(colour, shape, motion, rng.uniform(11, 14), rng.random(), rng.random())
         seen = detector.detect(pixels(Scene((thing,), background)))
         assert seen == detector.Sighting(colour, shape, motion, background)
+
+
+@pytest.mark.parametrize(
+    ("shape", "corners"),
+    [
+        ("square", [(20, 20), (32, 22), (44, 20), (42, 32), (44, 44), (32, 42), (20, 44), (22, 32)]),
+        ("triangle", [(32, 18), (36, 32), (46, 44), (32, 42), (18, 44), (28, 32)]),
+        ("circle", [(32, 19), (42, 22), (45, 32), (42, 42), (32, 45), (22, 42), (19, 32), (22, 22)]),
+        (
+            "star",
+            [
+                (32, 17),
+                (36, 29),
+                (47, 28),
+                (39, 35),
+                (42, 46),
+                (32, 41),
+                (22, 46),
+                (25, 35),
+                (17, 28),
+                (28, 29),
+            ],
+        ),
+    ],
+)
+def test_a_bent_outline_is_told_by_what_it_resembles_most(shape, corners):
+    picture = Image.new("RGB", (64, 64), detector.BACKGROUNDS["grey"])
+    ImageDraw.Draw(picture).polygon(corners, fill=detector.PALETTE["green"])
+    assert detector.detect(np.stack([np.asarray(picture)] * 5)).shape == shape
 
 
 def test_an_empty_clip_shows_nothing():
