@@ -61,6 +61,13 @@ class Context:
         except WeightsError:  # a damaged index of shards
             return False
 
+    def own_models(self) -> tuple[ModelSpec, ...]:
+        """Rows for the transformers that a person has on this machine."""
+        try:
+            return self.weights.local_models()
+        except WeightsError:  # a damaged index of shards
+            return ()
+
     @property
     def store(self) -> JobStore:
         return self.executor.store

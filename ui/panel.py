@@ -15,7 +15,7 @@ from ui import units
 from ui.context import Context
 from ui.links import link
 from ui.strings import Texts
-from wan_core.catalog import MODELS, resolve
+from wan_core.catalog import find_model, is_known, resolve
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import GenerationRequest, Stage
 
@@ -131,7 +131,7 @@ def _send_update(key: str, result: Path | None, texts: Texts) -> Any:
 def _size(request: GenerationRequest) -> tuple[int, int]:
     if request.width and request.height:
         return request.width, request.height
-    request = resolve(request) if request.model in MODELS else request
+    request = resolve(request) if is_known(request.model) else request
     return request.width or 16, request.height or 9
 
 
@@ -243,8 +243,8 @@ _BODIES = {
 def _facts(job: Job, texts: Texts) -> str:
     """Model, size, length and the seed that was really used, as HTML."""
     request = job.result.request if job.result else job.request
-    model = MODELS.get(request.model)
-    parts = [escape(model.title if model else request.model)]
+    title = find_model(request.model).title if is_known(request.model) else request.model
+    parts = [escape(title)]
     if request.width and request.height:
         parts.append(f"{request.width}×{request.height}")
     if request.num_frames and request.fps and request.task != "t2i":

@@ -148,6 +148,8 @@ def build(context: Context) -> gr.Blocks:
         page = Page(context, head, strip, tabs, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, selected])
         saved = memory.connect(blocks, tabs, context)
+        boxes = [tab.controls["model"] for tab in tabs]
+        blocks.load(lambda: [tab.offered_models() for tab in tabs], None, boxes, **QUIET)
         for tab in tabs:
             making_jobs.connect(page, tab, saved)
         _connect_panel(page)
@@ -162,7 +164,7 @@ def _build_tabs(context: Context, blocks: gr.Blocks) -> tuple[gr.Tabs, list[Maki
 
     What concerns the machine is connected here, as nothing else of the page has to do with it.
     """
-    tabs, plans = [], offered_tabs()
+    tabs, plans = [], offered_tabs(context.own_models)
     wanted = next(
         (plan.key for plan in plans if context.model in [spec.id for spec in plan.models]), plans[0].key
     )

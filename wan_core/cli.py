@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from wan_core.catalog import MODELS, ModelSpec, find_model, validate
+from wan_core.catalog import MODELS, ModelSpec, Role, find_model, validate
 from wan_core.cli_request import add_request_options, read_request, require_suffix
 from wan_core.manager.kept_settings import KeptSettings, changed
-from wan_core.manager.weights import WeightStore, model_parts
+from wan_core.manager.weights import Part, WeightStore, model_parts
 from wan_core.media.inputs import InputStore
 from wan_core.schema import (
     GenerationResult,
@@ -182,7 +182,7 @@ def _models(options: argparse.Namespace) -> int:
             progress.close()
         sys.stdout.write(f"{folder}\n")
         return 0
-    for spec in MODELS.values():
+    for spec in (*MODELS.values(), *store.local_models()):
         try:
             line = _model_line(store, spec)
         except WanStudioError as error:  # the others are of use all the same
@@ -194,14 +194,23 @@ def _models(options: argparse.Namespace) -> int:
 def _model_line(store: WeightStore, spec: ModelSpec) -> str:
     """One row of the list: id, title, size, what is missing, and where the rest is."""
     missing = store.missing(spec)
-    found = {store.locate(spec, part) for part in model_parts(spec)} - {None}
+    here = store.as_found(spec)
+    found = {_place(store, here, part) for part in model_parts(here)} - {None}
     places = ", ".join(sorted(str(path) for path in found)) or "not on this machine"
-    if spec.folder:
+    if spec.weights[Role.TRANSFORMER].is_local:
+        size, state = "own file", f"{sum(missing.values()) / 1e9:.1f} GB to download" if missing else "ready"
+    elif spec.folder:
         size, state = "built in", "incomplete" if missing else "ready"
     else:
         size = f"{spec.download_bytes / 1e9:.1f} GB"
         state = f"{sum(missing.values()) / 1e9:.1f} GB to download" if missing else "ready"
     return f"{spec.id:<18} {spec.title:<18} {size:>9}  {state:<22} {places}"
+
+
+def _place(store: WeightStore, spec: ModelSpec, part: Part) -> Path | None:
+    """The folder of a part, or where a person's own file for it is."""
+    files = model_parts(spec)[part]
+    return Path(files.files[0]).parent if files.are_own else store.locate(spec, part)
 
 
 def _worker(options: argparse.Namespace) -> int:

@@ -346,3 +346,19 @@ def test_a_video_is_made_with_a_file_that_a_person_has(tiny, settings, tmp_path,
     result = Engine(settings).generate(request, lambda event: None)
     assert result.video.stat().st_size > 0
     assert result.request.model == row.id
+
+
+def test_the_command_line_lists_and_the_page_offers_what_a_person_has(tiny, settings, tmp_path, capsys):
+    from ui.tabs.plans import offered_tabs
+    from wan_core.cli import main
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    save_file(WanDiT(DIT).state_dict(), folder / "my_tiny.safetensors")
+    store = WeightStore(settings.model_copy(update={"model_folders": (folder,)}), hub_cache=tmp_path / "hub")
+    offered = [spec.title for spec in offered_tabs(store.local_models)[0].models]
+    assert offered[-1] == "Tiny (my_tiny.safetensors)"
+    assert main(["models", "--home", str(settings.home), "--model-folders", str(folder)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "my_tiny" in line]
+    assert line.split()[:2] == ["tiny@mine/my_tiny.safetensors", "Tiny"]
+    assert "own file" in line and "ready" in line and str(folder) in line

@@ -77,6 +77,10 @@ class MakingTab:
         made_for_it = [spec for spec in models if spec.tasks[0] in self.plan.tasks]
         return next(iter([*wanted, *(spec for spec in models if context.has(spec)), *made_for_it, *models]))
 
+    def offered_models(self) -> Any:
+        """An update of the list of models, with the files that a person has by now."""
+        return gr.update(choices=[(spec.title, spec.id) for spec in self.plan.models])
+
     def values(self, arguments: Iterable[Any]) -> dict[str, Any]:
         return dict(zip(self.controls, arguments, strict=True))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from wan_core.catalog import MODELS, ModelSpec
 from wan_core.schema.request import Task
@@ -12,22 +13,24 @@ from wan_core.schema.request import Task
 class TabPlan:
     """A tab: ``first`` are the inputs that meet the eye, the others lie in ``FOLDS``.
 
-    Inputs are request fields of the groups ``media`` and ``steering``.
+    Inputs are request fields of the groups ``media`` and ``steering``. ``own`` tells the rows for files that
+    a person has, as they are at the moment.
     """
 
     key: str
     tasks: tuple[Task, ...]
     first: tuple[str, ...] = ()
+    own: Callable[[], Sequence[ModelSpec]] = tuple
 
     @property
     def models(self) -> list[ModelSpec]:
-        """The models that do what the tab is for, in the catalog's order."""
-        return [spec for spec in MODELS.values() if set(self.tasks) & set(spec.tasks)]
+        """The models that do what the tab is for, in the catalog's order, and a person's own after them."""
+        return [spec for spec in (*MODELS.values(), *self.own()) if set(self.tasks) & set(spec.tasks)]
 
     @property
     def inputs(self) -> set[str]:
-        """Everything that any of the models takes."""
-        return {name for spec in self.models for name in self.taken(spec)}
+        """Everything that any of the models takes; a person's own take what those of the catalog do."""
+        return {name for spec in MODELS.values() for name in self.taken(spec)}
 
     def taken(self, spec: ModelSpec) -> set[str]:
         """The inputs that a model takes in this tab."""
@@ -96,9 +99,9 @@ def folded(plan: TabPlan, fold: str) -> list[str]:
     return [name for name in (*FOLDS[fold], *others) if name in plan.inputs and name not in plan.first]
 
 
-def offered_tabs() -> list[TabPlan]:
-    """The tabs for which there is any model, installed or not."""
-    return [plan for plan in TABS if plan.models]
+def offered_tabs(own: Callable[[], Sequence[ModelSpec]] = tuple) -> list[TabPlan]:
+    """The tabs for which there is any model, installed or not; ``own`` are rows for a person's own files."""
+    return [replace(plan, own=own) for plan in TABS if plan.models]
 
 
 def plan_of(task: Task) -> TabPlan:

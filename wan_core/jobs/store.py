@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wan_core.catalog import MODELS, resolve, validate
+from wan_core.catalog import is_known, resolve, validate
 from wan_core.jobs.database import Database
 from wan_core.jobs.job import UNFINISHED, Job, JobStatus, WorkerState, WorkerStatus
 from wan_core.jobs.rows import MACHINE, JobFiles, job_from_row, worker_from_row
@@ -176,7 +176,7 @@ class JobStore:
             *(request.model, _RECENT_JOBS),
         )
         known = [tuple(row) for row in rows]
-        if not known or request.model not in MODELS:
+        if not known or not is_known(request.model):
             return None
         work = _work(resolve(request))
         similar = sorted(known, key=lambda pair: max(pair[0] / work, work / pair[0]))[:_SIMILAR_JOBS]
