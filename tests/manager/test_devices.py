@@ -35,7 +35,7 @@ class FakeCuda:
         self.capability = (8, 0)
         self.free, self.reserved = 20 * GIB, 3 * GIB
         self.allocated = self.peak = 0
-        self.shares: list[float] = []
+        self.shares: list[tuple[int, float]] = []
 
     def reset(self, device: torch.device) -> None:
         self.peak = self.allocated
@@ -56,7 +56,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
         "max_memory_allocated": lambda device: fake.peak,
         "reset_peak_memory_stats": fake.reset,
         "get_device_name": lambda device: "RTX 4090",
-        "set_per_process_memory_fraction": lambda share, device: fake.shares.append(share),
+        "current_device": lambda: 1,
+        "set_per_process_memory_fraction": lambda share, index: fake.shares.append((index, share)),
     }.items():
         monkeypatch.setattr(torch.cuda, name, function)
     backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
@@ -157,7 +158,8 @@ def test_a_limit_is_the_allocators_too(cuda: FakeCuda) -> None:
     limit_memory(CUDA, None)
     limit_memory(CUDA, 100)
     limit_memory(CPU, 6)
-    assert cuda.shares == [0.25, 1.0, 1.0]
+    limit_memory(torch.device("cuda:0"), 12)
+    assert cuda.shares == [(1, 0.25), (1, 1.0), (1, 1.0), (0, 0.5)]
 
 
 def test_peak_memory_of_a_card_forgets_no_peak(cuda: FakeCuda) -> None:

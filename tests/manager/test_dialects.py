@@ -318,7 +318,10 @@ def test_the_scaled_text_encoder_of_comfyui_is_read(tmp_path):
     ids = torch.tensor([[3, 8, 1, 0]])
     expected, found = model(ids).last_hidden_state, loaded(ids).last_hidden_state
     assert (found - expected).norm() / expected.norm() < 0.15
-    assert loaded.shared.weight.dtype == torch.float32
+    table = loaded.shared
+    assert (table.scheme, table.packed.dtype, table.dtype) == ("fp8_e4m3", torch.uint8, torch.float32)
+    assert torch.equal(table.packed, file["shared.weight"].view(torch.uint8))  # kept as it is in the file
+    assert loaded.encoder.embed_tokens is table
 
 
 # --- the image encoder and the VAE ------------------------------------------------------------------------

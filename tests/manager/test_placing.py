@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -166,6 +167,19 @@ def test_withdrawn_parts_stay_in_ram(make: Make, tiny_spec: ModelSpec) -> None:
     assert mover.allocated == 0
     assert set(manager.loaded()) == {VAE, TRANSFORMER}
     assert manager.unload() and not manager.unload()
+
+
+def test_unloading_leaves_no_tensor_in_ram(make: Make, tiny_spec: ModelSpec) -> None:
+    manager, _ = make(profile="sequential")
+    use(manager, tiny_spec, *tiny_spec.weights)
+    parts = list(manager._components.values())
+    held = [weakref.ref(tensor) for part in parts for tensor in part.module.parameters()]
+    streamed = next(part for part in parts if part.role is TRANSFORMER)
+    held += [weakref.ref(unit) for unit in streamed.residency._packed.values()]
+    assert len(held) > 100 and all(tensor() is not None for tensor in held)
+    del parts, streamed
+    manager.unload()
+    assert [tensor() for tensor in held if tensor() is not None] == []
 
 
 def test_a_part_can_be_lent_off_the_device(make: Make, tiny_spec: ModelSpec) -> None:

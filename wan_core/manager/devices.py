@@ -133,7 +133,8 @@ def limit_memory(device: torch.device, limit_gib: float | None) -> None:
     """Have the allocator refuse what goes beyond a limit, process-wide; None is all there is."""
     if device.type == "cuda":
         share = 1.0 if limit_gib is None else limit_gib * 2**30 / total_memory(device)
-        torch.cuda.set_per_process_memory_fraction(min(share, 1.0), device)
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.set_per_process_memory_fraction(min(share, 1.0), index)
 
 
 def release_cached(device: torch.device) -> None:

@@ -158,7 +158,8 @@ class _Planner:
         parts = {role: self._part(role) for role in _ORDER if role in self.spec.weights}
         if self.budget.facts.kind == "cpu":
             parts = {role: replace(part, placement="cpu") for role, part in parts.items()}
-            return self._result(parts, self._stages(parts, None), None, "cpu")
+            tile = self._tile_in_ram(parts)
+            return self._result(parts, self._stages(parts, tile), tile, "cpu")
         tile, vae_device = self._vae(parts)
         if vae_device == "cpu":
             parts[Role.VAE] = replace(parts[Role.VAE], placement="cpu")
@@ -189,13 +190,23 @@ class _Planner:
 
     def _vae(self, parts: Mapping[Role, _Part]) -> tuple[int | None, str]:
         """Side of the tiles and device of the VAE: whole pictures if they fit, else tiles, else the CPU."""
-        kind, switch, tile = self.budget.facts.kind, self.settings.vae_tiling, self.settings.vae_tile
-        tiled = [tile >> halvings for halvings in range(8) if tile >> halvings >= SMALLEST_TILE]
-        tried = {"auto": [None, *tiled], "on": tiled, "off": [None]}[switch]
-        for side in tried:
+        kind = self.budget.facts.kind
+        for side in self._tiles():
             if parts[Role.VAE].bytes + _work(self._stages(parts, side), Role.VAE) <= self.usable:
                 return side, kind
-        return (None, kind) if switch == "off" else (None, "cpu")
+        return (None, kind) if self.settings.vae_tiling == "off" else (self._tile_in_ram(parts), "cpu")
+
+    def _tiles(self) -> list[int | None]:
+        """Sides of tiles in the order in which they are tried; None is the whole picture."""
+        tile = self.settings.vae_tile
+        tiled = [tile >> halvings for halvings in range(8) if tile >> halvings >= SMALLEST_TILE]
+        return {"auto": [None, *tiled], "on": tiled, "off": [None]}[self.settings.vae_tiling]
+
+    def _tile_in_ram(self, parts: Mapping[Role, _Part]) -> int | None:
+        """The same for a VAE that runs on the CPU: a system without RAM left ends the worker."""
+        room, tiles = self.budget.ram_free - PROGRAM_BYTES - parts[Role.VAE].bytes, self._tiles()
+        fitting = (side for side in tiles if _work(self._stages(parts, side), Role.VAE) <= room)
+        return next(fitting, tiles[-1])
 
     def _transformer(self, part: _Part, working: int) -> _Part:
         """Whole if the profile says so or if it fits, else as few blocks streamed as will do."""

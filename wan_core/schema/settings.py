@@ -80,7 +80,7 @@ class Settings(BaseModel):
     )
     vae_tiling: Switch = knob_field(
         "auto",
-        SettingKnob("Tiled decoding", "Decode in tiles: less memory, a little slower, faint differences."),
+        SettingKnob("Tiled decoding", "Decode in tiles: less memory, a little slower, the same picture."),
     )
     vae_tile: int = knob_field(
         256, SettingKnob("Tile size", "Side of a tile in pixels.", low=64, high=1024, step=32)

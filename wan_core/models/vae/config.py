@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 # Spec 3, "Scaling": mean and standard deviation of the official latents, per channel.
@@ -63,11 +62,14 @@ def tile_count(side: int, tile: int) -> int:
 
 
 def _worked_on(width: int, height: int, tile: int | None, margin: int) -> int:
-    """Pixels that are worked on at a time: those of a tile, and a margin on both sides."""
+    """Pixels that are worked on at a time: those of a tile, and a margin where another tile is beside it."""
     if tile is None:
         return width * height
-    sides = (-(-side // tile_count(side, tile)) + 2 * margin for side in (width, height))
-    return math.prod(min(worked, side) for worked, side in zip(sides, (width, height), strict=True))
+    worked = 1
+    for side in (width, height):
+        count = tile_count(side, tile)
+        worked *= min(-(-side // count) + min(count - 1, 2) * margin, side)
+    return worked
 
 
 def latent_frames(num_frames: int) -> int:
