@@ -22,6 +22,8 @@ from wan_core.engine import Engine
 from wan_core.media.read import read_video
 from wan_core.models.umt5.checkpoint import to_transformers_keys
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD
+from wan_core.pipelines.components import VaeWay
+from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.generation import decode_latents
 from wan_core.pipelines.latents import load_latents
 from wan_core.schema import GenerationRequest, Settings
@@ -105,7 +107,8 @@ def test_the_whole_pipeline_equals_the_independent_one(tiny_spec: ModelSpec, set
 
     exact = _decode(tiny_spec.folder, expected)
     assert exact.std() > 5
-    decoded = np.concatenate(list(decode_latents(engine.manager, tiny_spec, latents, lambda event: None)))
+    job = ConditioningJob(engine.manager, tiny_spec, result.request, engine.inputs, lambda event: None)
+    decoded = np.concatenate(list(decode_latents(job, latents, VaeWay())))
     assert np.abs(decoded - exact).max() < 1.02  # truncated, not rounded
     assert (decoded == exact.astype(np.uint8)).mean() > 0.99
 

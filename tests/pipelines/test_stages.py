@@ -17,6 +17,7 @@ from wan_core.catalog import ModelSpec, Role, find_model, resolve
 from wan_core.manager.model_manager import ModelManager
 from wan_core.media.inputs import InputStore
 from wan_core.models.vae.config import decoding_bytes
+from wan_core.pipelines.components import VaeWay
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.decoding import to_uint8
 from wan_core.pipelines.generation import decode_latents, generate_latents
@@ -71,14 +72,17 @@ def test_each_stage_tells_how_much_room_it_needs(tiny: ModelSpec, manager: Model
     told: dict[Role, int] = {}
     use = manager.use
 
-    def noting(spec: ModelSpec, role: Role, emit: Emit, working: int = 0) -> AbstractContextManager:
+    def noting(
+        spec: ModelSpec, role: Role, emit: Emit, working: int = 0, on_cpu: bool = False
+    ) -> AbstractContextManager:
         told[role] = working
-        return use(spec, role, emit, working)
+        return use(spec, role, emit, working, on_cpu=on_cpu)
 
     manager.use = noting
     asked = request(width=48, num_frames=9)
-    latents = generate_latents(making(manager, tiny, asked, lambda event: None), PromptCache())
-    assert len(list(decode_latents(manager, tiny, latents, lambda event: None))) == 3
+    job = making(manager, tiny, asked, lambda event: None)
+    latents = generate_latents(job, PromptCache())
+    assert len(list(decode_latents(job, latents, VaeWay()))) == 3
     tokens, dim = 3 * 2 * 3, 48
     assert told == {
         Role.TEXT_ENCODER: 0,
