@@ -41,7 +41,7 @@ from wan_core.pipelines.conditioning.vace import (
     vace_conditioner,
     vace_context,
 )
-from wan_core.pipelines.encoding_media import fit_picture, load_frames, to_pixels
+from wan_core.pipelines.encoding_media import load_clip, to_pixels
 from wan_core.schema import GenerationRequest, InvalidRequest
 
 HEIGHT, WIDTH, FRAMES, FPS = 32, 48, 9, 8
@@ -104,7 +104,7 @@ def test_the_context_equals_that_of_diffusers(vae: WanVAE, oracle: SimpleNamespa
     references = [
         vae.encode(letterbox(to_pixels(each[None])[:, :, 0], HEIGHT, WIDTH)[:, :, None]) for each in pictures
     ]
-    context = vace_context(vae.encode(inactive), vae.encode(reactive), mask, references)
+    context = vace_context(vae.encode(inactive), vae.encode(reactive), mask_channels(mask), references)
     expected = their_context(oracle, frames, mask.expand(-1, 3, -1, -1, -1), pictures)
     assert context.shape == (1, 96, count + LATENT[0], *LATENT[1:])
     assert expected.std() > 0.2
@@ -187,16 +187,16 @@ def make_job(vae: WanVAE, inputs: InputStore, tiny_spec: ModelSpec):
     return make
 
 
-def new_parts(clip: MaskedClip) -> torch.Tensor:
-    """(T, H, W): which pixels are made anew; all values of the mask are 0 or 1."""
-    assert set(clip.mask.unique().tolist()) <= {0.0, 1.0}
-    return clip.mask[0, 0] == 1
+def new_parts(clip: MaskedClip) -> np.ndarray:
+    """(T, H, W): which pixels are made anew; all values of the mask are 0 or 255."""
+    assert set(np.unique(clip.mask)) <= {0, 255}
+    return clip.mask == 255
 
 
 def test_a_video_alone_is_the_control(make_job, clip: str, vae: WanVAE) -> None:
     job = make_job(video=clip, control_scale=0.8)
     made = vace_conditioner(job)
-    frames = load_frames(job, clip, FRAMES)
+    frames = to_pixels(load_clip(job, clip, FRAMES))
     context = made.dit.vace_latents
     torch.testing.assert_close(context[:, :16], vae.encode(torch.zeros_like(frames)), atol=1e-5, rtol=0)
     torch.testing.assert_close(context[:, 16:32], vae.encode(frames), atol=1e-5, rtol=0)
@@ -227,8 +227,15 @@ def test_references_go_before_the_clip_and_share_its_grey(make_job, inputs, tmp_
 
 def test_nothing_given_is_grey_made_anew(make_job) -> None:
     clip = build_clip(make_job(task="t2v"))
-    assert not clip.frames.any()
+    assert not clip.steers
     assert new_parts(clip).all()
+
+
+def test_a_clip_is_held_in_bytes_and_its_mask_once_for_all_frames(make_job, clip: str) -> None:
+    built = build_clip(make_job(video=clip, mask_builder="region", region=(0.25, 0.5, 0.75, 1.0)))
+    assert (built.frames.dtype, built.frames.shape) == (np.uint8, (FRAMES, HEIGHT, WIDTH, 3))
+    assert (built.mask.dtype, built.mask.strides[0]) == (np.uint8, 0)
+    assert [part.shape[2] for part, _ in built.chunks()] == [4, 4, 1]
 
 
 def test_first_and_last_frame_stay(make_job, inputs, tmp_path) -> None:
@@ -239,57 +246,64 @@ def test_first_and_last_frame_stay(make_job, inputs, tmp_path) -> None:
     }
     clip = build_clip(make_job(task="flf2v", **names))
     assert new_parts(clip)[:, 0, 0].tolist() == [False] + [True] * (FRAMES - 2) + [False]
-    torch.testing.assert_close(clip.frames[:, :, -1:], to_pixels(last[None]))
-    cropped = fit_picture(to_pixels(first[None])[:, :, 0], WIDTH, HEIGHT, "crop")
-    assert torch.equal(clip.frames[:, :, 0], cropped)
-    assert not clip.frames[:, :, 1:-1].any()
+    assert np.array_equal(clip.frames[-1], last)
+    assert np.array_equal(clip.frames[0], fit_frames([first], WIDTH, HEIGHT, "crop")[0])
+    assert not clip.steers
     alone = build_clip(make_job(task="i2v", image=names["image"]))
     assert new_parts(alone)[:, 0, 0].tolist() == [False] + [True] * (FRAMES - 1)
 
 
-def test_a_region_is_greyed_and_the_rest_stays(make_job, clip: str) -> None:
+def test_what_is_made_anew_is_grey_to_the_model_and_the_rest_stays(make_job, clip: str, vae: WanVAE) -> None:
     job = make_job(video=clip, mask_builder="region", region=(0.25, 0.5, 0.75, 1.0))
     built = build_clip(job)
-    expected = torch.zeros(FRAMES, HEIGHT, WIDTH, dtype=torch.bool)
+    expected = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
     expected[:, 16:, 12:36] = True
-    assert torch.equal(new_parts(built), expected)
-    source = load_frames(job, clip, FRAMES)
-    assert torch.equal(built.frames, source.masked_fill(expected, 0))
+    assert np.array_equal(new_parts(built), expected)
+    source = to_pixels(load_clip(job, clip, FRAMES))
     assert source[..., 16:, 12:36].abs().min() > 0
+    context = vace_conditioner(job).dit.vace_latents
+    stays = vae.encode(source.masked_fill(torch.from_numpy(expected), 0))
+    torch.testing.assert_close(context[:, :16], stays, atol=1e-5, rtol=0)
+    torch.testing.assert_close(context[:, 16:32], vae.encode(torch.zeros_like(source)), atol=1e-5, rtol=0)
 
 
 def test_a_control_can_be_drawn_into_a_region(make_job, clip: str) -> None:
     job = make_job(video=clip, mask_builder="region", region=(0, 0, 0.5, 1), preprocess="grey")
     built = build_clip(job)
     pixels = fit_frames(read_video(job.inputs.path(clip)).frames[:FRAMES], WIDTH, HEIGHT, "crop")
-    torch.testing.assert_close(built.frames[..., :24], to_pixels(grey(pixels))[..., :24])
-    torch.testing.assert_close(built.frames[..., 24:], to_pixels(pixels)[..., 24:])
+    assert built.steers
+    assert np.array_equal(built.frames[:, :, :24], grey(pixels)[:, :, :24])
+    assert np.array_equal(built.frames[:, :, 24:], pixels[:, :, 24:])
 
 
-def test_what_is_a_control_already_stays_under_the_mask(make_job, clip: str) -> None:
+def test_what_is_a_control_already_stays_under_the_mask(make_job, clip: str, vae: WanVAE) -> None:
     job = make_job(video=clip, mask_builder="region", region=(0, 0, 0.5, 1), preprocess="as-is")
-    assert torch.equal(build_clip(job).frames, load_frames(job, clip, FRAMES))
+    built, source = build_clip(job), load_clip(job, clip, FRAMES)
+    assert np.array_equal(built.frames, source)
+    new = torch.from_numpy(new_parts(built))
+    context = vace_conditioner(job).dit.vace_latents
+    steering = vae.encode(to_pixels(source).masked_fill(~new, 0))
+    torch.testing.assert_close(context[:, 16:32], steering, atol=1e-5, rtol=0)
 
 
 def test_a_video_is_placed_on_a_larger_canvas(make_job, clip: str) -> None:
     job = make_job(video=clip, mask_builder="outpaint", outpaint=(0.5, 0, 0.5, 1.0))
     built = build_clip(job)
-    expected = torch.ones(FRAMES, HEIGHT, WIDTH, dtype=torch.bool)
+    expected = np.ones((FRAMES, HEIGHT, WIDTH), bool)
     expected[:, :16, 12:36] = False
-    assert torch.equal(new_parts(built), expected)
+    assert np.array_equal(new_parts(built), expected)
     smaller = dataclasses.replace(job, request=job.request.model_copy(update={"width": 24, "height": 16}))
-    assert torch.equal(built.frames[..., :16, 12:36], load_frames(smaller, clip, FRAMES))
-    assert not built.frames.masked_fill(~expected, 0).any()
+    assert np.array_equal(built.frames[:, :16, 12:36], load_clip(smaller, clip, FRAMES))
+    assert not built.steers
 
 
 def test_chosen_frames_stay(make_job, clip: str) -> None:
     job = make_job(video=clip, mask_builder="frames", kept_frames=(0, 3, -1))
     built = build_clip(job)
     kept = [0, 3, FRAMES - 1]
-    assert (~new_parts(built)).all(dim=(1, 2)).nonzero()[:, 0].tolist() == kept
-    source = load_frames(job, clip, FRAMES)
-    assert torch.equal(built.frames[:, :, kept], source[:, :, kept])
-    assert not built.frames[:, :, 1:3].any()
+    assert (~new_parts(built)).all(axis=(1, 2)).nonzero()[0].tolist() == kept
+    assert np.array_equal(built.frames[kept], load_clip(job, clip, FRAMES)[kept])
+    assert not built.steers
 
 
 @pytest.mark.parametrize(
@@ -297,11 +311,11 @@ def test_chosen_frames_stay(make_job, clip: str) -> None:
 )
 def test_a_clip_is_extended(make_job, clip: str, builder: str, taken: slice, at: int) -> None:
     built = build_clip(make_job(video=clip, mask_builder=builder, kept_frames=(5,)))
-    source = to_pixels(read_video(make_job().inputs.path(clip)).frames)
-    assert torch.equal(built.frames[:, :, at : at + 5], source[:, :, taken])
+    source = read_video(make_job().inputs.path(clip)).frames
+    assert np.array_equal(built.frames[at : at + 5], source[taken])
     kept = ~new_parts(built)[:, 0, 0]
-    assert kept.nonzero()[:, 0].tolist() == list(range(at, at + 5))
-    assert built.frames.abs().amax(dim=(0, 1, 3, 4)).count_nonzero() == 5
+    assert kept.nonzero()[0].tolist() == list(range(at, at + 5))
+    assert not built.steers
 
 
 def test_a_drawn_mask_keeps_its_soft_edge(make_job, inputs, tmp_path, clip: str) -> None:
@@ -309,9 +323,9 @@ def test_a_drawn_mask_keeps_its_soft_edge(make_job, inputs, tmp_path, clip: str)
     drawn[:, 16:], drawn[:, 24:] = 102, 255
     job = make_job(video=clip, mask=keep_picture(inputs, tmp_path, drawn))
     built = build_clip(job)
-    assert built.mask[0, 0, :, 0, [0, 16, 24]].unique(dim=0).tolist() == [pytest.approx([0, 0.4, 1])]
-    assert not built.frames[..., 24:].any()
-    assert torch.equal(built.frames[..., :24], load_frames(job, clip, FRAMES)[..., :24])
+    assert np.unique(built.mask[:, 0, [0, 16, 24]], axis=0).tolist() == [[0, 102, 255]]
+    channels = vace_conditioner(job).dit.vace_latents[0, 32:]
+    assert channels[:, 0, 0, [0, 2, 3]].unique(dim=0).tolist() == [pytest.approx([0, 0.4, 1])]
 
 
 def test_numbers_become_boxes_and_counts() -> None:

@@ -49,8 +49,9 @@ def fit_frames(
     """Frames (H, W, 3) or masks (H, W), uint8, of any one size -> (T, height, width[, 3]).
 
     ``crop`` covers the target and cuts the edges evenly, ``fit`` is wholly inside it with a ``border`` of
-    that grey value, ``stretch`` fills it and changes the aspect. Resampled with Lanczos, antialiased; a
-    frame of the right size stays as it is. ``frames`` may be a stream: only the results are held.
+    that grey value, ``stretch`` fills it and changes the aspect. Resampled bicubic and antialiased, as the
+    official code does with videos (spec 8); a frame of the right size stays as it is. ``frames`` may be a
+    stream: only the results are held.
     """
     return np.stack([_fit(frame, width, height, fit, border) for frame in frames])
 
@@ -64,13 +65,19 @@ def fit_length(frames: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 def shown_box(shape: tuple[int, int], width: int, height: int, fit: Fit) -> Box:
-    """The part (left, top, right, bottom) of a picture of ``shape`` (height, width) that a model sees."""
+    """The part (left, top, right, bottom) of a picture of ``shape`` (height, width) that a model sees.
+
+    A picture is cut as if it were resized to whole pixels that cover the target, and whole pixels were cut
+    from these (spec 8).
+    """
     down, across = shape
     if fit != "crop":
         return (0.0, 0.0, float(across), float(down))
     scale = max(width / across, height / down)
-    left, top = (across - width / scale) / 2, (down - height / scale) / 2
-    return (max(left, 0.0), max(top, 0.0), min(across - left, across), min(down - top, down))
+    columns, rows = max(round(across * scale), width), max(round(down * scale), height)
+    left, top = (columns - width) // 2, (rows - height) // 2
+    to_across, to_down = across / columns, down / rows
+    return (left * to_across, top * to_down, (left + width) * to_across, (top + height) * to_down)
 
 
 def _fit(frame: np.ndarray, width: int, height: int, fit: Fit, border: int) -> np.ndarray:
@@ -79,10 +86,10 @@ def _fit(frame: np.ndarray, width: int, height: int, fit: Fit, border: int) -> n
     picture = Image.fromarray(frame)
     if fit != "fit":
         box = shown_box(frame.shape[:2], width, height, fit)
-        return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=box))
+        return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC, box=box))
     scale = min(width / picture.width, height / picture.height)
     inside = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     canvas = np.full((height, width, *frame.shape[2:]), border, np.uint8)
     left, top = (width - inside[0]) // 2, (height - inside[1]) // 2
-    canvas[top : top + inside[1], left : left + inside[0]] = picture.resize(inside, Image.Resampling.LANCZOS)
+    canvas[top : top + inside[1], left : left + inside[0]] = picture.resize(inside, Image.Resampling.BICUBIC)
     return canvas

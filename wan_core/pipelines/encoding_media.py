@@ -28,28 +28,28 @@ _BORDER = -1.0  # black, as of videos
 _MAX_DISTORTION = 1.1  # of the aspect, where a size follows from a picture
 
 
-def load_frames(job: ConditioningJob, name: InputName, num_frames: int) -> Tensor:
-    """The chosen part of a kept video, (1, 3, T, H, W) in [-1, 1]; it holds its last frame if it is short.
-
-    Raises:
-        MediaError: it is gone, damaged, or has nothing in that part.
-    """
-    return to_pixels(load_clip(job, name, num_frames))
-
-
-def load_mask(job: ConditioningJob, name: InputName, num_frames: int) -> Tensor:
-    """A kept mask, (1, 1, T, H, W) in [0, 1], 1 where something is made anew; a picture is for all frames.
+def load_mask(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndarray:
+    """A kept mask, (T, H, W), uint8, 255 where something is made anew; a picture is for all frames.
 
     Of a video's frames the first channel counts (spec 8).
     """
     request = job.request
     if job.inputs.kind(name) == "image":
         mask = read_mask_image(job.inputs.path(name))
-        frames = fit_frames([mask], request.width, request.height, request.fit)
-        frames = np.repeat(frames, num_frames, axis=0)
-    else:
-        frames = load_clip(job, name, num_frames)[..., 0]
-    return torch.from_numpy(frames.copy())[None, None].float() / 255
+        frame = fit_frames([mask], request.width, request.height, request.fit)
+        return np.broadcast_to(frame, (num_frames, *frame.shape[1:]))
+    return np.ascontiguousarray(load_clip(job, name, num_frames)[..., 0])
+
+
+def load_frame(job: ConditioningJob, name: InputName) -> np.ndarray:
+    """A kept picture as a frame of a video, (H, W, 3), uint8: cut and resampled as ``load_clip`` does.
+
+    Raises:
+        MediaError: it is gone or damaged.
+    """
+    request = job.request
+    picture = read_image(job.inputs.path(name))
+    return fit_frames([picture], request.width, request.height, request.fit)[0]
 
 
 def read_picture(job: ConditioningJob, name: InputName) -> Tensor:
@@ -188,8 +188,10 @@ def pixel_chunks(frames: np.ndarray) -> Iterator[Tensor]:
 def load_clip(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndarray:
     """The chosen part of a kept video, (T, H, W, 3), uint8, at the request's rate, size and fit.
 
+    A part that is too short holds its last frame.
+
     Raises:
-        MediaError: as ``load_frames``.
+        MediaError: it is gone, damaged, or has nothing in that part.
     """
     request = job.request
     stream = stream_clip(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.models.vae.model import WanVAE
-from wan_core.pipelines.conditioning.vace import split_frames, vace_context
+from wan_core.pipelines.conditioning.vace import mask_channels, split_frames, vace_context
 from wan_core.training.captions import motion_caption
 from wan_core.training.dit_training import BATCH, FlowMatching, Sample, draw_sample
 from wan_core.training.kept_clips import KeptClips
@@ -58,7 +58,7 @@ class VaceClips:
     def _context(self, example: VaceExample, references: list[Tensor]) -> Tensor:
         halves = split_frames(example.frames[None], example.mask[None])
         inactive, reactive = (self._encode(half[0]) if half.any() else self._blank(half) for half in halves)
-        return vace_context(inactive, reactive, example.mask[None].half(), references)
+        return vace_context(inactive, reactive, mask_channels(example.mask[None].half()), references)
 
     def _blank(self, clip: Tensor) -> Tensor:
         if clip.shape not in self._grey:

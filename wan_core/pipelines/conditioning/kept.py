@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from wan_core.pipelines.conditioning.masks import is_new
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.conditioning.vace import build_clip
 from wan_core.pipelines.encoding_media import load_clip, load_mask
 
 _EDGE_SHARE = 60  # of the shorter side is the width of the soft edge
-_BINARY = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,13 @@ def kept_pixels(job: ConditioningJob) -> KeptPixels | None:
         return None
     if job.spec.inputs[request.task].conditioner == "vace":
         undrawn = request.model_copy(update={"preprocess": "none"})  # a control is drawn where all is new
-        clip = build_clip(ConditioningJob(job.source, job.spec, undrawn, job.inputs, job.emit))
-        new = clip.mask[0, 0] > _BINARY
-        if new.all():
-            return None
-        pixels = ((clip.frames[0].permute(1, 2, 3, 0) + 1) * 127.5).round()
-        return KeptPixels(pixels.byte().numpy(), new.numpy())
+        clip = build_clip(dataclasses.replace(job, request=undrawn))
+        new = is_new(clip.mask)
+        return None if new.all() else KeptPixels(clip.frames, new)
     if request.mask is None:
         return None
-    mask = load_mask(job, request.mask, request.num_frames)[0, 0]
-    return KeptPixels(load_clip(job, request.video, request.num_frames), (mask > _BINARY).numpy())
+    mask = load_mask(job, request.mask, request.num_frames)
+    return KeptPixels(load_clip(job, request.video, request.num_frames), is_new(mask))
 
 
 def paste(chunks: Iterable[np.ndarray], kept: KeptPixels) -> Iterator[np.ndarray]:

@@ -1,6 +1,6 @@
 """Where the parts of a clip lie that a request keeps or has made anew. Imports no torch.
 
-Shape legend: T frames, H W pixels. A mask is float32, 1 = made anew, 0 = kept, and of a shape that
+Shape legend: T frames, H W pixels. A mask is uint8, 255 = made anew, 0 = kept, and of a shape that
 broadcasts to (T, H, W).
 """
 
@@ -13,6 +13,11 @@ import numpy as np
 
 DEFAULT_OVERLAP = 17
 """Frames of a clip that are taken over when it is extended and nothing is said: a second at 16 fps."""
+
+ANEW = 255
+"""The value of a mask where something is made anew."""
+
+_HALF = 127
 
 _TEMPORAL_STRIDE = 4
 
@@ -45,6 +50,11 @@ class PixelBox:
         return slice(self.left, self.right)
 
 
+def is_new(mask: np.ndarray) -> np.ndarray:
+    """A mask as yes or no: where something is made anew."""
+    return mask > _HALF
+
+
 def region_box(region: Sides, width: int, height: int) -> PixelBox:
     """The box (left, top, right, bottom), as parts of the sides, in pixels; at least one pixel large."""
     left, right = _span(region[0], region[2], width)
@@ -71,19 +81,19 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
 
 def inside_mask(box: PixelBox, width: int, height: int) -> np.ndarray:
     """(1, H, W): the box is made anew, all around it is kept."""
-    mask = np.zeros((1, height, width), np.float32)
-    mask[:, box.rows, box.columns] = 1
+    mask = np.zeros((1, height, width), np.uint8)
+    mask[:, box.rows, box.columns] = ANEW
     return mask
 
 
 def outside_mask(box: PixelBox, width: int, height: int) -> np.ndarray:
     """(1, H, W): the box is kept, all around it is made anew."""
-    return 1 - inside_mask(box, width, height)
+    return ANEW - inside_mask(box, width, height)
 
 
 def frames_mask(kept: tuple[int, ...], num_frames: int) -> np.ndarray:
     """(T, 1, 1): the frames of these numbers are kept; -1 is the last."""
-    mask = np.ones((num_frames, 1, 1), np.float32)
+    mask = np.full((num_frames, 1, 1), ANEW, np.uint8)
     mask[list(kept)] = 0
     return mask
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +28,9 @@ from wan_core.pipelines.control_video import UNDRAWN, draw_control
 from wan_core.pipelines.encoding_media import (
     encode_chunks,
     encode_frames,
-    load_frames,
+    load_clip,
+    load_frame,
     load_mask,
-    load_picture,
     read_picture,
     to_pixels,
 )
@@ -50,32 +50,31 @@ def split_frames(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mask_channels(mask: Tensor) -> Tensor:
-    """Mask (B, 1, T, H, W) in [0, 1], not binarised -> (B, 64, F, h, w).
+    """Mask (B, 1, T, H, W), not binarised -> (B, 64, F, h, w) of its numbers.
 
     The 8x8 pixels of a latent cell become channels, row by row; of four frames one is taken, the nearest
     to their middle.
     """
-    batch, _, frames, height, width = mask.shape
-    side = SPATIAL_STRIDE
-    cells = mask.reshape(batch, frames, height // side, side, width // side, side)
-    channels = cells.permute(0, 3, 5, 1, 2, 4).reshape(
-        batch, side * side, frames, height // side, width // side
-    )
-    size = (latent_frames(frames), *channels.shape[3:])
-    return F.interpolate(channels, size=size, mode="nearest-exact")
+    frames, count, side = mask.shape[2], latent_frames(mask.shape[2]), SPATIAL_STRIDE
+    picked = mask[:, 0, [(2 * index + 1) * frames // (2 * count) for index in range(count)]]
+    batch, _, height, width = picked.shape
+    cells = picked.reshape(batch, count, height // side, side, width // side, side)
+    return cells.permute(0, 3, 5, 1, 2, 4).reshape(batch, side**2, count, height // side, width // side)
 
 
-def vace_context(inactive: Tensor, reactive: Tensor, mask: Tensor, references: Sequence[Tensor]) -> Tensor:
+def vace_context(
+    inactive: Tensor, reactive: Tensor, channels: Tensor, references: Sequence[Tensor]
+) -> Tensor:
     """The context that a VACE model reads, (B, 96, R + F, h, w).
 
     Args:
         inactive: (B, 16, F, h, w), latents of what stays.
         reactive: (B, 16, F, h, w), latents of what is in place of the rest: a control, or grey.
-        mask: (B, 1, T, H, W) in [0, 1], 1 = made anew.
+        channels: (B, 64, F, h, w), ``mask_channels`` of a mask in [0, 1], 1 = made anew.
         references: each (B, 16, 1, h, w), latents of one picture. They go first in time, in their
             order, with zeros for the reactive latents and the mask.
     """
-    clip = torch.cat([inactive, reactive, mask_channels(mask)], dim=1)
+    clip = torch.cat([inactive, reactive, channels], dim=1)
     before = [
         torch.cat([latent, torch.zeros_like(clip[:, latent.shape[1] :, :1])], dim=1) for latent in references
     ]
@@ -105,25 +104,40 @@ class MaskedClip:
     """What a context is made from.
 
     Attributes:
-        frames: (1, 3, T, H, W) in [-1, 1].
-        mask: (1, 1, T, H, W) in [0, 1], 1 = made anew.
-        is_control: where the mask is 1, ``frames`` steer what is made; else they are what is replaced.
+        frames: (T, H, W, 3), uint8.
+        mask: (T, H, W), uint8, 255 = made anew; often the same bytes for all frames.
+        steers: where the mask is high, ``frames`` steer what is made; else they say nothing there.
     """
 
-    frames: Tensor
-    mask: Tensor
-    is_control: bool = False
+    frames: np.ndarray
+    mask: np.ndarray
+    steers: bool = False
+
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(1, 3, n, H, W) in [-1, 1] and its mask (1, 1, n, H, W) in [0, 1], some frames at a time."""
+        for start in range(0, len(self.frames), TEMPORAL_STRIDE):
+            part = slice(start, start + TEMPORAL_STRIDE)
+            yield (
+                to_pixels(self.frames[part]),
+                torch.from_numpy(self.mask[part] / np.float32(255))[None, None],
+            )
 
 
 def vace_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's video, mask, fixed pictures and references; with none of them, the prompt alone."""
     check_masking(job.request)
     clip = build_clip(job)
-    kept = _encode_half(job, clip, 0)
-    new = _encode_half(job, clip, 1) if clip.frames.any() else kept  # without a video both are grey
+    kept = _encode(job, clip, lambda frames, mask: split_frames(frames, mask)[0])
+    if clip.steers:
+        new = _encode(job, clip, lambda frames, mask: split_frames(frames, mask)[1])
+    elif masks.is_new(clip.mask).all():
+        new = kept  # both are grey
+    else:
+        new = _encode(job, clip, lambda frames, mask: torch.zeros_like(frames))
+    channels = mask_channels(torch.from_numpy(np.array(clip.mask))[None, None]) / 255
     references = [_encode_reference(job, name) for name in job.request.references]
     dit = DiTConditioning(
-        vace_latents=vace_context(kept, new, clip.mask, references), vace_scale=job.request.control_scale
+        vace_latents=vace_context(kept, new, channels, references), vace_scale=job.request.control_scale
     )
     idle = dataclasses.replace(dit, vace_scale=0.0)
     return Conditioning(dit=dit, idle=idle, front_frames=len(references))
@@ -132,69 +146,74 @@ def vace_conditioner(job: ConditioningJob) -> Conditioning:
 def build_clip(job: ConditioningJob) -> MaskedClip:
     """The frames and the mask that a request stands for, before the VAE.
 
+    A picture that stays is a frame of the video, and cut and resampled like one.
+
     Raises:
         MediaError: a file is gone or damaged.
     """
     request = job.request
     clip = _BUILDERS[request.mask_builder](job) if request.video else _blank(job)
-    frames, new = clip.frames, clip.mask > _BINARY
+    frames, mask, steers = clip.frames, clip.mask, clip.steers or request.preprocess != "none"
     if request.preprocess not in UNDRAWN:
-        frames = torch.where(new, _drawn(job, frames), frames)
-    elif request.preprocess == "none" and not clip.is_control:
-        frames = frames.masked_fill(new, 0)
-    mask = clip.mask.clone()
-    for index, name in ((0, request.image), (-1, request.last_image)):
-        if name:
-            frames[:, :, index] = load_picture(job, name)
-            mask[:, :, index] = 0
-    return MaskedClip(frames, mask, clip.is_control)
+        drawn = draw_control(frames, request.preprocess, job.source, job.emit)
+        frames = np.where(masks.is_new(mask)[..., None], drawn, frames)
+    pictures = [(at, name) for at, name in ((0, request.image), (-1, request.last_image)) if name]
+    if pictures:
+        mask = mask.copy()
+    for at, name in pictures:
+        frames[at] = load_frame(job, name)
+        mask[at] = 0
+    return MaskedClip(frames, mask, steers)
 
 
 def _blank(job: ConditioningJob) -> MaskedClip:
-    """Nothing is known: grey, all of it made anew."""
+    """Nothing is known, all of it is made anew."""
     request = job.request
     shape = (request.num_frames, request.height, request.width)
-    return MaskedClip(torch.zeros(1, 3, *shape), torch.ones(1, 1, *shape))
+    return MaskedClip(np.zeros((*shape, 3), np.uint8), np.full(shape, masks.ANEW, np.uint8))
 
 
 def _uploaded(job: ConditioningJob) -> MaskedClip:
     request = job.request
-    frames = load_frames(job, request.video, request.num_frames)
+    frames = load_clip(job, request.video, request.num_frames)
     if request.mask is None:
-        return MaskedClip(frames, torch.ones_like(frames[:, :1]), is_control=True)
+        return MaskedClip(frames, np.full(frames.shape[:3], masks.ANEW, np.uint8), steers=True)
     return MaskedClip(frames, load_mask(job, request.mask, request.num_frames))
 
 
 def _region(job: ConditioningJob) -> MaskedClip:
     request = job.request
     box = masks.region_box(request.region, request.width, request.height)
-    frames = load_frames(job, request.video, request.num_frames)
-    return MaskedClip(frames, _expanded(masks.inside_mask(box, request.width, request.height), frames))
+    return _masked(job, masks.inside_mask(box, request.width, request.height))
+
+
+def _kept_frames(job: ConditioningJob) -> MaskedClip:
+    return _masked(job, masks.frames_mask(job.request.kept_frames, job.request.num_frames))
+
+
+def _masked(job: ConditioningJob, mask: np.ndarray) -> MaskedClip:
+    """The request's video with a mask that broadcasts to (T, H, W)."""
+    frames = load_clip(job, job.request.video, job.request.num_frames)
+    return MaskedClip(frames, np.broadcast_to(mask, frames.shape[:3]))
 
 
 def _outpaint(job: ConditioningJob) -> MaskedClip:
     request = job.request
     box = masks.outpaint_box(request.outpaint, request.width, request.height)
     smaller = request.model_copy(update={"width": box.width, "height": box.height})
-    frames = _blank(job).frames
-    frames[..., box.rows, box.columns] = load_frames(
-        dataclasses.replace(job, request=smaller), request.video, request.num_frames
-    )
-    return MaskedClip(frames, _expanded(masks.outside_mask(box, request.width, request.height), frames))
-
-
-def _kept_frames(job: ConditioningJob) -> MaskedClip:
-    request = job.request
-    frames = load_frames(job, request.video, request.num_frames)
-    return MaskedClip(frames, _expanded(masks.frames_mask(request.kept_frames, request.num_frames), frames))
+    frames = np.zeros((request.num_frames, request.height, request.width, 3), np.uint8)
+    inside = load_clip(dataclasses.replace(job, request=smaller), request.video, request.num_frames)
+    frames[:, box.rows, box.columns] = inside
+    mask = masks.outside_mask(box, request.width, request.height)
+    return MaskedClip(frames, np.broadcast_to(mask, frames.shape[:3]))
 
 
 def _extension(job: ConditioningJob) -> MaskedClip:
     request, clip = job.request, _blank(job)
     taken = _edge_frames(job)
-    part = masks.overlap_slice(request.mask_builder, taken.shape[2], request.num_frames)
-    clip.frames[:, :, part] = taken
-    clip.mask[:, :, part] = 0
+    part = masks.overlap_slice(request.mask_builder, len(taken), request.num_frames)
+    clip.frames[part] = taken
+    clip.mask[part] = 0
     return clip
 
 
@@ -208,8 +227,8 @@ _BUILDERS: dict[str, Callable[[ConditioningJob], MaskedClip]] = {
 }
 
 
-def _edge_frames(job: ConditioningJob) -> Tensor:
-    """(1, 3, n, H, W): the end of the chosen part of the video that is extended."""
+def _edge_frames(job: ConditioningJob) -> np.ndarray:
+    """(n, H, W, 3), uint8: the end of the chosen part of the video that is extended."""
     request = job.request
     stream = stream_clip(job.inputs.path(request.video), request.video_start, request.video_end, request.fps)
     count = masks.overlap(request.kept_frames, request.num_frames, stream.expected)
@@ -217,27 +236,15 @@ def _edge_frames(job: ConditioningJob) -> Tensor:
         taken = list(deque(stream.frames, maxlen=count))
     else:
         taken = [frame for frame, _ in zip(stream.frames, range(count), strict=False)]
-    return to_pixels(fit_frames(taken, request.width, request.height, request.fit))
+    return fit_frames(taken, request.width, request.height, request.fit)
 
 
-def _drawn(job: ConditioningJob, frames: Tensor) -> Tensor:
-    """The control that ``preprocess`` asks for, drawn from frames (1, 3, T, H, W); the same shape."""
-    pixels = ((frames[0].permute(1, 2, 3, 0) + 1) * 127.5).round().to(torch.uint8).numpy()
-    return to_pixels(draw_control(pixels, job.request.preprocess, job.source, job.emit))
-
-
-def _encode_half(job: ConditioningJob, clip: MaskedClip, half: int) -> Tensor:
-    """The latents (1, 16, F, h, w) of what stays (0) or of what is in its place (1)."""
-    parts = zip(*(each.split(TEMPORAL_STRIDE, dim=2) for each in (clip.frames, clip.mask)), strict=True)
-    return encode_chunks(job, (split_frames(*part)[half] for part in parts), clip.frames.shape[2])
+def _encode(job: ConditioningJob, clip: MaskedClip, choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The latents (1, 16, F, h, w) of what ``choose`` makes of frames and mask; a few are float at a time."""
+    return encode_chunks(job, (choose(*chunk) for chunk in clip.chunks()), len(clip.frames))
 
 
 def _encode_reference(job: ConditioningJob, name: InputName) -> Tensor:
     """(1, 16, 1, h, w)."""
     boxed = letterbox(read_picture(job, name), job.request.height, job.request.width)
     return encode_frames(job, boxed[:, :, None])
-
-
-def _expanded(mask: np.ndarray, frames: Tensor) -> Tensor:
-    """A mask that broadcasts to (T, H, W) -> (1, 1, T, H, W)."""
-    return torch.from_numpy(mask)[None, None].expand(-1, -1, *frames.shape[2:])

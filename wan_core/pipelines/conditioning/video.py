@@ -4,31 +4,33 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from wan_core.pipelines.conditioning.masks import is_new
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.encoding_media import encode_chunks, load_clip, load_mask, pixel_chunks
 
 
-def latent_mask(mask: Tensor) -> Tensor:
+def latent_mask(mask: np.ndarray) -> Tensor:
     """What is made anew, on the latent grid: wherever any of a latent's pixels is.
 
     The first latent frame stands for one frame, every other for four.
 
     Args:
-        mask: (1, 1, T, H, W), 1 = made anew; T is 4n+1 or 1 (the same for all frames).
+        mask: (T, H, W), uint8, 255 = made anew; T is 4n+1.
 
     Returns:
-        (1, 1, F, h, w) of zeros and ones.
+        (1, 1, F, h, w), float32, of zeros and ones.
     """
-    cells = F.max_pool3d((mask > 0.5).float(), (1, SPATIAL_STRIDE, SPATIAL_STRIDE))
-    first, rest = cells[:, :, :1], cells[:, :, 1:]
-    if not rest.shape[2]:
-        return first
-    return torch.cat([first, F.max_pool3d(rest, (TEMPORAL_STRIDE, 1, 1))], dim=2)
+    frames, height, width = mask.shape
+    rows, columns = height // SPATIAL_STRIDE, width // SPATIAL_STRIDE
+    parts = is_new(mask).reshape(frames, rows, SPATIAL_STRIDE, columns, SPATIAL_STRIDE)
+    cells = parts.any(axis=(2, 4))
+    later = cells[1:].reshape(-1, TEMPORAL_STRIDE, rows, columns).any(axis=1)
+    return torch.from_numpy(np.concatenate([cells[:1], later]))[None, None].float()
 
 
 def video_conditioner(job: ConditioningJob) -> Conditioning:
