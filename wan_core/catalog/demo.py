@@ -80,4 +80,4 @@ DEMO_VACE = dataclasses.replace(
 )
 """Masks, kept frames, edges and references, beside the transformer of ``DEMO``, which is left as it is."""
 
-ROWS = (DEMO,)
+ROWS = (DEMO, DEMO_IMAGE, DEMO_VACE)
