@@ -8,7 +8,7 @@ come into sight.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from typing import Any
 import gradio as gr
 
 from ui.context import Context
+from ui.strings.loras import LoraTexts
 from wan_core.catalog import ModelSpec
 from wan_core.lora.card import LoraCard
 from wan_core.lora.presets import PRESETS, preset_for
 from wan_core.lora.shelf import find_lora, list_loras
-from wan_core.manager.lora_cards import lora_card
+from wan_core.lora.sorting import PartsCount
+from wan_core.manager.lora_cards import lora_card, lora_count
+from wan_core.models.dit.config import DiTConfig
 from wan_core.schema import GenerationRequest, InvalidRequest, Settings, WeightsError
 from wan_core.schema.lora import MAX_LORAS, LoraUse
 
@@ -115,12 +118,13 @@ def to_rows(uses: Iterable[LoraUse]) -> list[Row]:
     return rows
 
 
-def check(request: GenerationRequest, spec: ModelSpec, settings: Settings) -> None:
-    """Refuse a LoRA that is not there or that was plainly made for another model, by its file's header.
+def check(request: GenerationRequest, spec: ModelSpec, settings: Settings) -> list[PartsCount]:
+    """How much of each LoRA fits; one that is not there, or is for another model, is refused by its header.
 
     Raises:
         InvalidRequest: naming the file.
     """
+    counts = []
     for use in request.loras:
         try:
             card = _card(settings, use.file)
@@ -135,6 +139,20 @@ def check(request: GenerationRequest, spec: ModelSpec, settings: Settings) -> No
                 f"{spec.dit.dim}",
                 "Choose a LoRA for this model, or the model that it was made for.",
             )
+        count = _count(settings, use.file, spec.dit)
+        if not count.fitting:
+            raise InvalidRequest("loras", f"{use.file} fits no part of {spec.title}", "Choose another.")
+        counts.append(count)
+    return counts
+
+
+def facts(counts: Sequence[PartsCount], texts: LoraTexts) -> list[str]:
+    """How many LoRAs there are and how much of each fits, as one fact of the line above Generate."""
+    if not counts:
+        return []
+    number = texts.count_one if len(counts) == 1 else texts.count_many.format(count=len(counts))
+    fitting = ", ".join(texts.of_parts.format(**count._asdict()) for count in counts)
+    return [texts.parts_fit.format(loras=number, counts=fitting)]
 
 
 def _not_for_wan(name: str, family: str) -> str:
@@ -143,8 +161,22 @@ def _not_for_wan(name: str, family: str) -> str:
 
 def _card(settings: Settings, name: str) -> LoraCard:
     """A LoRA's card, read once for each state of its file."""
+    return _read_card(settings, name, _state(settings, name))
+
+
+def _count(settings: Settings, name: str, dit: DiTConfig) -> PartsCount:
+    """How much of a LoRA fits a transformer, counted once for each state of its file."""
+    return _read_count(settings, name, _state(settings, name), dit)
+
+
+def _state(settings: Settings, name: str) -> tuple[int, int]:
     facts = find_lora(settings, name).stat()
-    return _read_card(settings, name, (facts.st_size, facts.st_mtime_ns))
+    return facts.st_size, facts.st_mtime_ns
+
+
+@lru_cache(256)
+def _read_count(settings: Settings, name: str, state: tuple[int, int], dit: DiTConfig) -> PartsCount:
+    return lora_count(settings, name, dit)
 
 
 @lru_cache(256)

@@ -18,8 +18,9 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     try:
         request = foreseen(plan, values, context)
         spec = validate(form.awaiting(plan, request))
-        loras.check(request, spec, context.settings)
-        facts = " · ".join(escape(fact) for fact in facts_of(request, int(values["videos"]), context))
+        worn = loras.facts(loras.check(request, spec, context.settings), context.texts.loras)
+        told = [*facts_of(request, int(values["videos"]), context), *worn]
+        facts = " · ".join(escape(fact) for fact in told)
     except InvalidRequest as error:
         return error_html(form.sentence(error))
     except (MediaError, StoreError, WeightsError) as error:  # a file, the disk, a damaged index of shards
@@ -56,9 +57,6 @@ def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[
         facts.append(texts.clip.format(seconds=units.in_seconds(request.num_frames / request.fps)))
     if videos > 1:
         facts.append(texts.videos_count.format(count=videos))
-    if request.loras:
-        count = len(request.loras)
-        facts.append(texts.loras.count_one if count == 1 else texts.loras.count_many.format(count=count))
     facts.append(_expected(request, videos, context))
     download = sum(context.weights.missing(spec).values())
     if download:

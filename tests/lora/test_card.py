@@ -60,6 +60,11 @@ WAN = [
         "transformer.condition_embedder.time_proj.lora_A.weight",
     ],
     ["vace_blocks.0.self_attn.q.lora_A.weight"],
+    ["blocks.0.ffn.2.lora_A.weight", "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight"],
+    [
+        "transformer.blocks.0.attn2.to_out.0.lora_A.weight",
+        "text_encoder_2.text_model.encoder.x.lora_A.weight",
+    ],
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import gguf
 import pytest
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ from wan_core.lora.merging import Merge, rounded
 from wan_core.lora.wearing import wearing
 from wan_core.models.dit.model import WanDiT
 from wan_core.quantization.linear import QuantLinear
-from wan_core.quantization.stored import store
+from wan_core.quantization.stored import StoredTensor, store
 from wan_core.schema import WeightsError
 
 WORDS = ("lora_down.weight", "lora_up.weight", "alpha")
@@ -170,13 +171,23 @@ def packed(model: WanDiT, path: str, scheme: str) -> WanDiT:
     """The model with one layer packed."""
     linear = model.get_submodule(path)
     parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, QuantLinear(store(linear.weight, scheme), linear.bias))
+    setattr(model.get_submodule(parent), name, QuantLinear(stored(linear.weight, scheme), linear.bias))
     return model
 
 
-@pytest.mark.parametrize("scheme", ["int8", "fp8_e4m3", "fp8_scaled"])
+def stored(weight: Tensor, scheme: str) -> StoredTensor:
+    """A matrix brought to a scheme; to GGUF blocks by the library of that name."""
+    if not scheme.startswith("gguf_"):
+        return store(weight, scheme)
+    kind = gguf.GGMLQuantizationType[scheme.removeprefix("gguf_").upper()]
+    return StoredTensor(
+        scheme, torch.from_numpy(gguf.quantize(weight.numpy(), kind)), None, tuple(weight.shape)
+    )
+
+
+@pytest.mark.parametrize("scheme", ["int8", "fp8_e4m3", "fp8_scaled", "gguf_q8_0", "gguf_q4_0"])
 def test_packed_weights_are_left_alone_and_the_change_is_exact(scheme: str) -> None:
-    path = "blocks.1.ffn.0"
+    path = "blocks.1.ffn.2"
     for make in (lambda: file_for((path,))[0], dora_file):
         tensors, model = make(), packed(tiny_dit(), path, scheme)
         kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -191,8 +202,8 @@ def test_packed_weights_are_left_alone_and_the_change_is_exact(scheme: str) -> N
 
 
 def dora_file() -> Tensors:
-    tensors = file_for(("blocks.1.ffn.0",))[0]
-    return {**tensors, "diffusion_model.blocks.1.ffn.0.dora_scale": 1 + noise(96, 1).abs()}
+    tensors = file_for(("blocks.1.ffn.2",))[0]
+    return {**tensors, "diffusion_model.blocks.1.ffn.2.dora_scale": 1 + noise(48, 1).abs()}
 
 
 def test_a_control_lora_widens_the_patch_embedding() -> None:
@@ -279,6 +290,16 @@ def test_a_lora_of_another_width_is_refused_with_both_widths() -> None:
     tensors, _ = low_rank(wide, ("head.head", "blocks.0.self_attn.q"), lambda path: path, WORDS)
     with pytest.raises(WeightsError, match="for a Wan transformer of width 64, and this model's is 48"):
         fit(Lora(use(), tensors), tiny_dit())
+
+
+def test_a_lora_of_another_family_is_refused_though_a_part_is_called_alike_and_fits() -> None:
+    """Flux in diffusers' format has a ``proj_out``, too, which Wan calls its head."""
+    single = "transformer.single_transformer_blocks.0.proj_mlp.lora_A.weight"
+    for width in (48, 3072):
+        last = {"lora_A.weight": noise(4, width), "lora_B.weight": noise(64, 4)}
+        tensors = {single: noise(4, width), **{f"transformer.proj_out.{k}": t for k, t in last.items()}}
+        with pytest.raises(WeightsError, match="looks like a LoRA for Flux, not for Wan"):
+            fit(Lora(use(), tensors), tiny_dit())
 
 
 def test_the_alpha_of_peft_is_read_from_what_the_file_says() -> None:

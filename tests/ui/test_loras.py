@@ -29,7 +29,11 @@ WIDTH = find_model("demo").dit.dim
 def write_loras(folder: Path, width: int = WIDTH) -> None:
     """One with words and a picture, one of few steps, one of Flux, and one with hostile texts."""
     (folder / "sub").mkdir(parents=True)
-    tensors = {"diffusion_model.blocks.0.self_attn.q.lora_down.weight": torch.zeros(4, width)}
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    tensors = {
+        f"{layer}.lora_down.weight": torch.zeros(4, width),
+        f"{layer}.lora_up.weight": torch.zeros(width, 4),
+    }
     told = {"trigger_words": "papercut, folded", "modelspec.title": "Paper", "modelspec.thumbnail": picture()}
     save_file(tensors, folder / "paper.safetensors", told)
     save_file(tensors, folder / "sub" / "lightx2v_4steps.safetensors")
@@ -66,7 +70,9 @@ def test_a_request_with_loras_survives_the_form() -> None:
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        ("paper.safetensors", "· 1 LoRA ·"),
+        ("paper.safetensors", "· 1 LoRA: 1 of 1 parts fit</p>"),
+        ("partly.safetensors", "· 1 LoRA: 1 of 3 parts fit</p>"),
+        ("vace.safetensors", "vace.safetensors fits no part of Demo"),
         (
             "flux.safetensors",
             "LoRA: flux.safetensors looks like a LoRA for Flux, not for Wan. Choose",
@@ -80,6 +86,10 @@ def test_the_line_above_generate_says_what_will_not_do(context: Context, file: s
     (context.settings.loras_dir / "wide.safetensors").write_bytes(b"")
     wide = {"blocks.0.self_attn.q.lora_A.weight": torch.zeros(4, 5120)}
     save_file(wide, context.settings.loras_dir / "wide.safetensors")
+    none = {"vace_blocks.0.after_proj.diff_b": torch.zeros(WIDTH)}
+    save_file(none, context.settings.loras_dir / "vace.safetensors")
+    partly = {**none, "blocks.0.norm3.diff": torch.zeros(WIDTH), "blocks.1.norm3.diff": torch.zeros(3)}
+    save_file(partly, context.settings.loras_dir / "partly.safetensors")
     values = {
         **form.values_of(GenerationRequest()),
         "prompt": "x",
@@ -124,7 +134,7 @@ def test_a_lora_is_chosen_weighted_used_and_found_again(studio: Studio, open_pag
     page = open_page(studio.address)
     open_rows(page)
     add(page, "paper.safetensors")
-    expect(page.locator("#t2v-preflight")).to_contain_text("1 LoRA")
+    expect(page.locator("#t2v-preflight")).to_contain_text("1 LoRA: 1 of 1 parts fit")
     expect(page.locator("#t2v-loras .lora-about .note")).to_have_text("Paper · rank 4")
     page.wait_for_function("document.querySelector('#t2v-loras img.lora-preview').naturalWidth === 8")
     page.locator("#t2v-prompt textarea").fill("a boat,")

@@ -22,4 +22,6 @@ LORA_TEXTS = LoraTexts(
     none_yet="Put .safetensors files into {folder}, or add a folder in the settings.",
     count_one="1 LoRA",
     count_many="{count} LoRAs",
+    of_parts="{fitting} of {total}",
+    parts_fit="{loras}: {counts} parts fit",
 )

@@ -28,3 +28,5 @@ class LoraTexts:
     none_yet: str
     count_one: str
     count_many: str
+    of_parts: str
+    parts_fit: str

@@ -23,10 +23,19 @@ _FAMILIES = (
     (r"prior_blocks|llm_adapter|text_model\.encoder|lora_te_", "", "a text encoder alone"),
 )
 
+# A layer that only Wan has under this name: files may hold others' parts besides, such as a text encoder's
+_WAN = re.compile(
+    r"(?:^|\.|(?<!transformer)_|(?<=^lora_transformer)_)(?:vace_)?blocks[._]\d+[._]"
+    r"(?:(?:self|cross)_attn[._](?:[qkvo]|[kv]_img|norm_[qk])|ffn[._](?:0|2|net)|attn[12][._]to_(?:[qkv]|out))[._]",
+    re.MULTILINE,
+)
+
 
 def foreign_family(names: Iterable[str]) -> str | None:
-    """The family of models that tensors with these names belong to; None when it is not known."""
+    """The family of models that tensors with these names belong to; None: Wan, or not known."""
     text = "\n".join(names)
+    if _WAN.search(text):
+        return None
     parted = re.sub(r"(?<=\d)_|_(?=\d)", ".", text)  # kohya parts numbers by underscores
     for mark, beside, family in _FAMILIES:
         if _occurs(mark, text, parted) and (not beside or _occurs(beside, text, parted)):

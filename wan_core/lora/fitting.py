@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -13,15 +12,9 @@ from wan_core.lora.adapters import Adapter, Shift
 from wan_core.lora.card import UNSCALED, Scaling
 from wan_core.lora.decode import Kinds, Misfit, ScaleOf, decode
 from wan_core.lora.families import foreign_family
-from wan_core.lora.names import read_key, spellings
+from wan_core.lora.sorting import LONE, WIDENED, SortedParts, widened_shape
 from wan_core.schema import WeightsError
 from wan_core.schema.lora import BlockFilter, LoraUse
-
-WIDENED = "patch_embedding"
-"""The part that a Control-LoRA gives more input channels."""
-
-_LONE = ("modulation", "emb_pos")  # parameters that are no layer's weight or bias
-_PLAIN = {"diff_m": "diff"}
 
 
 @dataclass(frozen=True)
@@ -89,36 +82,6 @@ class Fit:
     in_dim: int | None = None
 
 
-class _Parts:
-    """The tensors of a file, sorted by the part of the model that they belong to.
-
-    Attributes:
-        known: official name -> the name in the file, and the tensors by what they are.
-        titles: how often each format's names occur.
-        unmatched: name in the file -> why it is not used.
-    """
-
-    def __init__(self, tensors: Mapping[str, Tensor], paths: Iterable[str]) -> None:
-        self.known: dict[str, tuple[str, dict[str, Tensor]]] = {}
-        self.titles: Counter[str] = Counter()
-        self.unmatched: dict[str, str] = {}
-        paths = list(paths)
-        owners = [path.rpartition(".")[0] for path in paths if path.endswith(f".{_LONE[0]}")]
-        table = spellings([*paths, *owners])
-        for name, tensor in tensors.items():
-            key = read_key(name)
-            title, path = table.get(key[0], ("", "")) if key else ("", "")
-            if path in owners and key[1] == "diff_m":
-                path = f"{path}.{_LONE[0]}"
-            if key is None or path not in paths:
-                problem = "the model has no such part" if key else "it is no change of weights"
-                self.unmatched[key[0] if key else name] = problem
-                continue
-            if path not in self.known:
-                self.titles[title] += 1
-            self.known.setdefault(path, (key[0], {}))[1][_PLAIN.get(key[1], key[1])] = tensor
-
-
 def targets(model: nn.Module) -> dict[str, tuple[int, ...]]:
     """Official name -> shape of every part that a LoRA may change: layers with a weight, lone parameters."""
     shapes: dict[str, tuple[int, ...]] = {}
@@ -128,7 +91,7 @@ def targets(model: nn.Module) -> dict[str, tuple[int, ...]]:
             shapes[path] = (module.out_features, module.in_features)
         elif isinstance(weight, Tensor):
             shapes[path] = tuple(weight.shape)
-        for name in _LONE:
+        for name in LONE:
             if isinstance(parameter := getattr(module, name, None), Tensor):
                 shapes[f"{path}.{name}"] = tuple(parameter.shape)
     return shapes
@@ -142,10 +105,10 @@ def fit(lora: Lora, model: nn.Module) -> Fit:
         model: a Wan DiT, whose parts may be on ``meta``.
 
     Raises:
-        WeightsError: nothing fits; says what the file looks like.
+        WeightsError: nothing fits, or the file is for other models; says what it looks like.
     """
     shapes = targets(model)
-    parts = _Parts(lora.tensors, shapes)
+    parts = SortedParts(lora.tensors, shapes)
     allowed = BlockFilter.parse(lora.use.blocks)
     adapters: dict[str, list[Adapter]] = {}
     in_dim, matched = None, 0
@@ -161,7 +124,7 @@ def fit(lora: Lora, model: nn.Module) -> Fit:
         if allowed.allows(path):
             adapters[path] = found
             in_dim = wider or in_dim
-    if not matched:
+    if not matched or foreign_family(lora.tensors):
         raise WeightsError(_refusal(lora, parts, shapes))
     title = parts.titles.most_common(1)[0][0]
     report = LoraReport(lora.use.file, title, matched, parts.unmatched, len(adapters))
@@ -176,13 +139,12 @@ def _widened(
     tensor = kinds.get("down", kinds.get("diff"))
     if path != WIDENED or config is None or tensor is None or tensor.ndim < 2:
         return shape, None
-    wider = 2 * config.out_dim
-    columns = wider * math.prod(shape[2:])
-    if config.in_dim != config.out_dim or math.prod(tensor.shape[1:]) != columns:
+    wide = widened_shape(path, math.prod(tensor.shape[1:]), shape, config)
+    if wide is None:
         return shape, None
     if "magnitude" in kinds:
         raise Misfit("new channels have no length that a DoRA could keep")
-    return (shape[0], wider, *shape[2:]), wider
+    return wide, wide[1]
 
 
 def _scale_of(lora: Lora, spelled: str) -> ScaleOf:
@@ -191,7 +153,7 @@ def _scale_of(lora: Lora, spelled: str) -> ScaleOf:
 
 def _check_biases(adapters: list[Adapter], path: str, model: nn.Module) -> None:
     shifts = [adapter for adapter in adapters if isinstance(adapter, Shift)]
-    bias = None if path.rpartition(".")[2] in _LONE else getattr(model.get_submodule(path), "bias", None)
+    bias = None if path.rpartition(".")[2] in LONE else getattr(model.get_submodule(path), "bias", None)
     for shift in shifts:
         if bias is None:
             raise Misfit("the model has no bias there")
@@ -199,13 +161,12 @@ def _check_biases(adapters: list[Adapter], path: str, model: nn.Module) -> None:
             raise Misfit(f"its bias has {shift.change.numel()} numbers, not {bias.numel()}")
 
 
-def _refusal(lora: Lora, parts: _Parts, shapes: Mapping[str, tuple[int, ...]]) -> str:
+def _refusal(lora: Lora, parts: SortedParts[Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What a file looks like of which nothing fits."""
-    file = lora.use.file
+    file, family = lora.use.file, foreign_family(lora.tensors)
+    if family:
+        return f"{file} looks like a LoRA for {family}, not for Wan; choose one made for Wan2.1."
     if not parts.known:
-        family = foreign_family(lora.tensors)
-        if family:
-            return f"{file} looks like a LoRA for {family}, not for Wan; choose one made for Wan2.1."
         first = next(iter(lora.tensors), "none")[:80]
         return f"{file} holds no LoRA for Wan: its first tensor is {first}; choose one made for Wan2.1."
     path, (spelled, kinds) = next(

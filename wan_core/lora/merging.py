@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.lora.adapters import Adapter
-from wan_core.lora.fitting import WIDENED, Fit
+from wan_core.lora.fitting import Fit
+from wan_core.lora.sorting import WIDENED
 from wan_core.lora.wearing import summed
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,9 @@ from contextlib import suppress
 
 from wan_core.lora.card import LoraCard, Scaling, read_card, read_scaling
 from wan_core.lora.shelf import find_lora
+from wan_core.lora.sorting import PartsCount, count_parts
 from wan_core.manager.headers import Header, read_header
+from wan_core.models.dit.config import DiTConfig
 from wan_core.schema import GenerationRequest, InvalidRequest, Settings, WeightsError
 
 _CONFIG, _CONFIG_BYTES = "adapter_config.json", 2**20
@@ -22,6 +24,12 @@ def lora_card(settings: Settings, name: str) -> LoraCard:
     """
     header = lora_header(settings, name)
     return read_card({key: entry.shape for key, entry in header.tensors.items()}, header.metadata)
+
+
+def lora_count(settings: Settings, name: str, dit: DiTConfig) -> PartsCount:
+    """How many parts of a LoRA fit a transformer of these sizes; errors as ``lora_card``."""
+    header = lora_header(settings, name)
+    return count_parts({key: entry.shape for key, entry in header.tensors.items()}, dit)
 
 
 def lora_scaling(settings: Settings, name: str) -> Scaling:
