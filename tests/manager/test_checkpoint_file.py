@@ -66,7 +66,11 @@ def entry(shape: list, offsets: list, dtype: str = "F32") -> dict:
         ({"a": entry([1], [4, 8])}, b"12345678", "a does not follow on"),
         ({"a": entry([1], [0, 4]), "b": entry([1], [0, 4])}, b"1234", "b does not follow on"),
         ({"a": entry([1] * 9, [0, 4])}, b"1234", "impossible shape"),
-        ({"a": entry([4], [0, 4], "F4")}, b"1234", "is of type F4, which the studio does not read"),
+        (
+            {"a": entry([4], [0, 4], "F4")},
+            b"1234",
+            r"m\.safetensors keeps a as F4, which the studio does not read; use a file",
+        ),
         ({"a": {"shape": [1]}}, b"1234", "damaged header"),
         ({"a": 1}, b"", "damaged header"),
         (b'{"a": ' + b"[" * 100_000, b"", "damaged header"),
@@ -81,6 +85,30 @@ def test_a_lying_safetensors_header_is_refused(tmp_path, header, data, sentence)
         read_header(path)
     with pytest.raises(WeightsError, match=sentence):
         open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("mark", "kept"),
+    [
+        ('{"format": "float8_e4m3fn", "full_precision_matrix_mult": true}', None),
+        ('{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 256}', "rotated int8"),
+        ('{"format": "mxfp8"}', "mxfp8"),
+        ('{"format": ["float8_e4m3fn"]}', r"\['float8_e4m3fn'\]"),
+        ("{", "an unknown format"),
+        ("[" * 5000, "an unknown format"),
+    ],
+)
+def test_comfyuis_marks_tell_what_dtypes_do_not(tmp_path, mark, kept):
+    path, layer = tmp_path / "m.safetensors", "blocks.0.ffn.0"
+    tensors = {f"{layer}.weight": torch.zeros(4, 4, dtype=torch.int8)}
+    save_file(tensors | {f"{layer}.comfy_quant": torch.tensor([*mark.encode()], dtype=torch.uint8)}, path)
+    if kept is None:
+        assert f"{layer}.weight" in open_checkpoint(path)
+        return
+    sentence = rf"keeps {layer} as {kept}, which the studio does not read; use a file in fp8"
+    for read in (read_header, open_checkpoint):
+        with pytest.raises(WeightsError, match=sentence):
+            read(path)
 
 
 def test_a_giant_header_is_refused_unread(tmp_path):

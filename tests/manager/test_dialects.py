@@ -133,6 +133,9 @@ def kijai_fp8(state: State) -> State:
     return {n: t.to(torch.float8_e4m3fn) if is_matrix(n, t) else t for n, t in state.items()}
 
 
+MARK = bytearray(b'{"format": "float8_e4m3fn"}')
+
+
 def scaled(scale: str, prefix: str = "", marker: bool = True) -> Callable[[State], State]:
     """fp8 with a scale for each matrix, the scale's name in the style of one maker."""
 
@@ -145,7 +148,9 @@ def scaled(scale: str, prefix: str = "", marker: bool = True) -> Callable[[State
                 made[prefix + name] = (tensor / factor).to(torch.float8_e4m3fn)
                 made[f"{layer}.{scale}"] = factor
                 if not marker:
-                    made[f"{layer}.comfy_quant"] = torch.zeros(12, dtype=torch.uint8)
+                    made[f"{layer}.comfy_quant"] = torch.tensor(
+                        [*b'{"format": "float8_e4m3fn"}'], dtype=torch.uint8
+                    )
             else:
                 made[prefix + name] = tensor
         return made
@@ -238,6 +243,14 @@ def test_nvfp4_is_refused_by_name(tmp_path):
     _, state = weights(T2V)
     write(tmp_path, FILE, state | {"blocks.0.ffn.0.weight_scale_2": torch.ones(())})
     with pytest.raises(WeightsError, match=r"weights in nvfp4, which the studio does not read; use"):
+        load_transformer(tmp_path, [FILE])
+
+
+def test_integers_of_unknown_meaning_are_no_weights(tmp_path):
+    _, state = weights(T2V)
+    packed = {"blocks.0.ffn.0.weight": torch.zeros(80, 48, dtype=torch.uint8)}
+    write(tmp_path, FILE, state | packed)
+    with pytest.raises(WeightsError, match=r"blocks\.0\.ffn\.0\.weight is kept as uint8, which is no format"):
         load_transformer(tmp_path, [FILE])
 
 

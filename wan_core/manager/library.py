@@ -34,7 +34,7 @@ _MAX_DEPTH = 6
 _MAX_FOLDERS = 5_000
 _MAX_FILES = 5_000
 _SECONDS_FRESH = 10.0
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 _MAX_CACHE_BYTES = 32 * 2**20
 _HUB_WORDS = ("wan", "umt5", "vace")
 """Of the hub cache, repositories with one of these in their names are searched."""

@@ -81,10 +81,16 @@ def pair_scales(tensors: Mapping[str, Loadable]) -> dict[str, Loadable]:
     """The tensors of a file, those of fp8 or int8 joined with their scales; scales no longer stand alone.
 
     Raises:
-        WeightsError: a scale has no tensor, or not one number, or one for each of its rows.
+        WeightsError: a scale has no tensor, or not one number, or one for each of its rows; or a tensor
+            holds integers whose meaning nothing tells.
     """
     paired: dict[str, Loadable] = {}
     for name, tensor in tensors.items():
+        if isinstance(tensor, Tensor) and not tensor.is_floating_point() and tensor.dtype != torch.int8:
+            raise WeightsError(
+                f"{name[:80]} is kept as {str(tensor.dtype).removeprefix('torch.')}, which is no format of "
+                "weights that the studio reads; use a checkpoint in fp8, bf16 or GGUF."
+            )
         if isinstance(tensor, Tensor) and tensor.dtype in _STORED_DTYPES:
             paired[name] = _join(name, tensor, tensors.get(name + SCALE_SUFFIX))
         elif not name.endswith(f".weight{SCALE_SUFFIX}"):
