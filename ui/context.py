@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from ui.strings import ENGLISH, Texts
@@ -30,6 +31,7 @@ class Context:
     model: str | None = None
     owned: bool = True
     texts: Texts = ENGLISH
+    _changing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def weights(self) -> WeightStore:
@@ -46,9 +48,10 @@ class Context:
             InvalidRequest: naming the first setting that is refused; nothing is changed.
             OSError: they cannot be kept; nothing is changed.
         """
-        settings = self.kept.change(values)
-        self.weights.use(settings)
-        self.executor.change(settings)
+        with self._changing:  # or the later of two changes could reach the worker before the earlier
+            settings = self.kept.change(values)
+            self.weights.use(settings)
+            self.executor.change(settings)
 
     @property
     def first_model(self) -> str:

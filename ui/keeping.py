@@ -7,22 +7,23 @@ from typing import Any
 from ui.context import Context
 from ui.listening import error_html, note_html
 from wan_core.jobs.job import Machine
+from wan_core.manager.kept_settings import changed
 from wan_core.schema import InvalidRequest
 from wan_core.schema.schemes import SCHEMES, fp16_accumulation_unsupported
 from wan_core.schema.settings import setting_knobs
 
 
 def keep(context: Context, name: str, value: Any) -> str:
-    """Keep a setting and say so, or why not."""
+    """Keep a setting and say so, or why not; nothing is said of one that is so already."""
     knob, texts = setting_knobs()[name], context.texts
-    value = None if value == "" else value
-    if value == getattr(context.settings, name):
-        return ""
+    values = {name: None if value == "" else value}
     machine = context.store.worker_status().machine
-    if refusal := unsupported(name, value, machine):
-        return error_html(f"{knob.label}: {refusal}")
     try:
-        context.change({name: value})
+        if changed(context.settings, values) == context.settings:
+            return ""
+        if refusal := unsupported(name, value, machine):
+            return error_html(f"{knob.label}: {refusal}")
+        context.change(values)
     except InvalidRequest as error:
         return error_html(f"{knob.label}: {error.problem}. {error.remedy}")
     return note_html(texts.settings.saved[knob.effect])

@@ -177,11 +177,10 @@ def _question(context: Context, spec: ModelSpec) -> str:
 def stays(deletion: Deletion, texts: Texts) -> list[str]:
     """Sentences on what a deletion leaves, and why."""
     sentences = []
-    by_users: dict[tuple[ModelSpec, ...], list[str]] = {}
+    by_users: dict[str, list[str]] = {}
     for part, users in deletion.kept.items():
-        by_users.setdefault(users, []).append(texts.models.parts[part])
-    for users, parts in by_users.items():
-        models = _models(users, texts)
+        by_users.setdefault(_models(users, texts), []).append(texts.models.parts[part])
+    for models, parts in by_users.items():
         sentences.append(texts.models.stays_for.format(parts=", ".join(parts), models=models))
     by_folder: dict[Path, list[str]] = {}
     for part, folder in deletion.elsewhere.items():

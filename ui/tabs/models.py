@@ -15,6 +15,7 @@ from ui.folders import FolderList
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.stock_html import errands_html, stays, stock_html
 from wan_core.catalog import find_model
+from wan_core.manager.errands import Errand
 from wan_core.manager.stock import delete, plan_deletion
 from wan_core.manager.verify import Verdict
 
@@ -51,26 +52,31 @@ class ModelsTab:
     def show(self, notice: str = "", asked: str = "", text: str = "") -> list[Any]:
         """Everything, as it is now: values of ``outputs``."""
         context = self.context
-        errands = context.errands.all()
+        errands = context.errands.all()  # once and first: what ends meanwhile is seen at the next look
         return [
             notice,
             errands_html(errands, context.texts),
             stock_html(context, asked),
             asked,
-            self._sign(),
-            gr.Timer(active=context.errands.are_active),
+            _sign(errands),
+            gr.Timer(active=any(not errand.state.is_final for errand in errands)),
             *([folders.folders_html(context.settings, context.texts), text] if self.folders else []),
         ]
 
     def look(self, asked: str, seen: str) -> list[Any]:
         """What has moved; the list is drawn anew only when a download or check has begun or ended."""
-        if self._sign() != seen:
-            return [gr.skip(), *self.show(asked=asked)[1:]]
-        moving = errands_html(self.context.errands.all(), self.context.texts)
-        return [moving if output is self.errands else gr.skip() for output in self.outputs]
+        errands = self.context.errands.all()
+        if _sign(errands) == seen:
+            moving = errands_html(errands, self.context.texts)
+            return [moving if output is self.errands else gr.skip() for output in self.outputs]
+        typed = (self.notice, self.folders and self.folders.text)
+        shown = zip(self.outputs, self.show(asked=asked), strict=True)
+        return [gr.skip() if output in typed else value for output, value in shown]
 
-    def _sign(self) -> str:
-        return " ".join(f"{errand.model}:{errand.state}" for errand in self.context.errands.all())
+
+def _sign(errands: list[Errand]) -> str:
+    """Differs when an errand has begun or ended."""
+    return " ".join(f"{errand.model}:{errand.kind}:{errand.state}" for errand in errands)
 
 
 def build(context: Context) -> ModelsTab:

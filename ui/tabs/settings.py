@@ -65,6 +65,13 @@ class SettingsTab:
             *self.plan.show(context, model),
         ]
 
+    def show_changed(self, name: str, model: str | None, notice: str) -> list[Any]:
+        """After one setting was changed. The other controls stay: somebody may be typing in one by now."""
+        shown = zip(self.outputs, self.show(model, notice), strict=True)
+        others = [control for other, control in self.controls.items() if other != name]
+        typed = [*others, self.folders.text, *([] if notice else [self.notice])]
+        return [gr.skip() if output in typed else value for output, value in shown]
+
 
 def build(context: Context) -> SettingsTab:
     """Lay the tab out."""
@@ -99,7 +106,8 @@ def connect(tab: SettingsTab, selected: Any) -> None:
 
     def change(name: str) -> Any:
         def kept(value: Any, model: str) -> list[Any]:
-            return tab.show(model, keep(context, name, value))
+            notice = keep(context, name, value)
+            return tab.show_changed(name, model, notice)
 
         return kept
 
