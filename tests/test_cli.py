@@ -152,7 +152,7 @@ def test_a_pictures_name_asks_for_a_picture(machine, tmp_path, ending: str) -> N
     ("options", "code", "sentence"),
     [
         (["--task", "t2i", "--output", "a.mp4"], 2, "'a.mp4' is no name for this picture. End it with .png."),
-        (["--video", "text.mp4"], 1, "text.mp4 is no picture, video or list of camera poses"),
+        (["--video", "text.mp4"], 1, "text.mp4 is no picture or video"),
         (["--video", "gone.mp4"], 1, "gone.mp4 cannot be opened"),
         (["--task", "v2v"], 2, "video: Tiny needs it and it is missing."),
         (["--strength", "0.5"], 2, "strength: Tiny does not take it for this task."),

@@ -36,15 +36,21 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
 
 
 def forward_flops(request: GenerationRequest, spec: ModelSpec) -> float:
-    """Floating-point operations of one pass through the DiT: its linear layers and both attentions."""
+    """Floating-point operations of one pass through the DiT: its linear layers and both attentions.
+
+    A VACE model has a block more, and a layer from it to the main ones, for each that it steers. References
+    are frames of their own, and so is the video that is rendered again.
+    """
     dit = spec.dit
     of_time, of_height, of_width = dit.patch_size
     latent_frames = (request.num_frames - 1) // 4 + 1
-    cells = latent_frames * (request.height // 8) * (request.width // 8)
+    frames = latent_frames * (2 if dit.camera_path_dim else 1) + len(request.references)
+    cells = frames * (request.height // 8) * (request.width // 8)
     tokens = cells / (of_time * of_height * of_width)
     linear = tokens * (6 * dit.dim**2 + 2 * dit.dim * dit.ffn_dim) + dit.text_len * 2 * dit.dim**2
     attention = 2 * tokens * (tokens + dit.text_len) * dit.dim
-    return 2 * dit.num_layers * (linear + attention)
+    side = len(dit.vace_layers)
+    return 2 * ((dit.num_layers + side) * (linear + attention) + side * tokens * dit.dim**2)
 
 
 def decode_flops(request: GenerationRequest, spec: ModelSpec) -> float:

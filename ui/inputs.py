@@ -46,7 +46,7 @@ _BUILDERS_USE = {
 _FILE_TYPES = {
     "references": ["image"],
     "mask": ["image", "video"],
-    "camera_poses": [".txt", ".json"],
+    "camera_poses": [".txt"],
 }
 _HEIGHT, _FILE_HEIGHT = 190, 150
 

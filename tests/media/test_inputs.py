@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import resource
 import time
@@ -18,6 +17,8 @@ from tests.media.making import make_video
 from wan_core.media import inputs as inputs_module
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest, MediaError
+
+POSE = "0.5 0.9 0.5 0.5 0 0 1 0 0 0 0 1 0 0 0 0 1 0"
 
 
 @pytest.fixture
@@ -74,31 +75,34 @@ def test_a_still_gif_is_a_picture(store: InputStore, tmp_path: Path) -> None:
     assert store.kind(store.keep(save_picture(tmp_path / "a.gif"))) == "image"
 
 
-@pytest.mark.parametrize(
-    ("text", "extension"),
-    [
-        ("1 2.5 -3e-2\n4 5 6\n", "txt"),
-        ("https://example.org/video\n0 1 0 0 1\n1 1 0 0 1", "txt"),
-        ('\ufeff{"frame0": [[1, 0], [0, 1]]}', "json"),
-        (" [1, 2]", "json"),
-    ],
-)
-def test_camera_poses(store: InputStore, tmp_path: Path, text: str, extension: str) -> None:
+@pytest.mark.parametrize("title", ["", "\ufeff", "https://example.org/video\n"])
+def test_camera_poses(store: InputStore, tmp_path: Path, title: str) -> None:
+    text = title + f"{POSE}\n1 {POSE}\n"
     (tmp_path / "poses").write_text(text, encoding="utf-8")
     name = store.keep(tmp_path / "poses")
-    assert name.endswith(f".{extension}")
+    assert name.endswith(".txt")
     assert store.kind(name) == "text"
-    if extension == "json":
-        assert json.loads(store.path(name).read_text(encoding="utf-8-sig"))
+    assert store.path(name).read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["this is no video\nat all\n", "title\n1 2 nan", "title\n1 2 inf", "{]", "[" * 50_000, "title only"],
+    ("text", "problem"),
+    [
+        ("this is no video\nat all\n", "Line 2 of the camera poses holds more than numbers; write time fx"),
+        ("title\n1 2 3", "Line 2 of the camera poses has 3 numbers, not 19"),
+        (f"{POSE}\n{POSE[:-1]}nan", "Line 2 of the camera poses has a number that is not finite"),
+        ('{"frame0": {"cam01": "[1 0 0 0]"}}', "The file holds no camera poses; write time fx"),
+        ("[" * 50_000, "The file holds no camera poses"),
+        ("title only", "The file holds no camera poses"),
+    ],
 )
-def test_a_text_under_a_video_name_is_refused(store: InputStore, tmp_path: Path, text: str) -> None:
+def test_a_text_that_cannot_be_used_is_refused_when_it_is_given(
+    store: InputStore, tmp_path: Path, text: str, problem: str
+) -> None:
     (tmp_path / "clip.mp4").write_text(text)
-    with pytest.raises(MediaError, match=r"clip\.mp4 is no picture, video or list of camera poses; use MP4"):
+    with pytest.raises(
+        MediaError, match=rf"clip\.mp4 is no picture or video \(MP4.*cannot be used: {problem}"
+    ):
         store.keep(tmp_path / "clip.mp4")
     assert kept(store) == []
 

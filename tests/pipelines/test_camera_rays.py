@@ -9,14 +9,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from wan_core.pipelines.camera_rays import (
-    LENS,
-    CameraTrack,
-    camera_channels,
-    move_camera,
-    plucker_rays,
-    read_track,
-)
+from wan_core.media.camera_poses import LENS, CameraTrack, read_track
+from wan_core.pipelines.camera_rays import camera_channels, move_camera, plucker_rays
 from wan_core.schema import InvalidRequest, MediaError
 from wan_core.schema.inputs import CameraMotion
 

@@ -172,9 +172,13 @@ def test_the_size_is_the_models_and_bad_poses_are_refused_first(
     asked = request(video=clip, camera_path="zoom-in", width=48)
     settled, _ = settle(asked, recam, inputs)
     assert (settled.width, settled.height) == (48, 32)  # the video is square
-    (tmp_path / "poses.txt").write_text("a title\n0.5 0.9 0.5 0.5 0 0 1 0 0 0 0 1 0 0 0 0 1\n")
-    name = inputs.keep(tmp_path / "poses.txt")
+    pose = "0.5 0.9 0.5 0.5 0 0 1 0 0 0 0 1 0 0 0 0 1"
+    (tmp_path / "poses.txt").write_text(f"a title\n{pose}\n")
     with pytest.raises(MediaError, match="Line 2 of the camera poses has 17 numbers"):
+        inputs.keep(tmp_path / "poses.txt")
+    (tmp_path / "poses.txt").write_text(f"a title\n{pose} 0\n")
+    name = inputs.keep(tmp_path / "poses.txt")
+    with pytest.raises(InvalidRequest, match="the file has 1 poses"):
         settle(asked.model_copy(update={"camera_poses": name}), recam, inputs)
 
 

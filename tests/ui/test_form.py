@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import pytest
+import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
+from tests import tiny
 from tests.ui.fake import draw
 from ui import choices, form, guess, inputs, masking, preflight, units
 from ui.context import Context
@@ -18,6 +22,8 @@ from ui.tabs.plans import TABS, plan_of
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, resolve, validate
 from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.media.inputs import InputStore
+from wan_core.models.dit.conditioning import DiTConditioning
+from wan_core.models.dit.model import WanDiT
 from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest, StoreError, knobs
 
 WAN_14B = find_model("wan2.1-t2v-14b")
@@ -278,6 +284,36 @@ def test_a_pass_costs_what_was_counted(model: ModelSpec, teraflops: float) -> No
     request = resolve(GenerationRequest(model=model.id, prompt="x"))
     assert guess.forward_flops(request, model) / 1e12 == pytest.approx(teraflops, rel=0.005)
     assert guess.decode_flops(request, model) / 1e12 == pytest.approx(275, rel=0.005)
+
+
+def test_a_pass_of_vace_counts_the_blocks_beside() -> None:
+    """A block beside is what torch counts: products of matrices, to which attention is added by hand."""
+    dit = replace(tiny.DIT, vace_in_dim=96)
+    grid, tokens = (3, 4, 6), 18
+    counted, guessed = [], []
+    for layers in ((0,), (0, 1)):
+        spec = replace(WAN_SMALL, dit=replace(dit, vace_layers=layers))
+        seen = DiTConditioning(vace_latents=torch.zeros(1, 96, *grid))
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            WanDiT(spec.dit)(
+                torch.zeros(1, 16, *grid),
+                torch.tensor([500]),
+                torch.zeros(1, dit.text_len, dit.text_dim),
+                seen,
+            )
+        counted.append(counter.get_flop_counts()["Global"][torch.ops.aten.addmm])
+        request = GenerationRequest(width=48, height=32, num_frames=9)
+        guessed.append(guess.forward_flops(request, spec))
+    attention = 4 * tokens * (tokens + dit.text_len) * dit.dim
+    assert guessed[1] - guessed[0] == counted[1] - counted[0] + attention
+
+
+def test_references_lengthen_a_pass() -> None:
+    request = GenerationRequest(width=48, height=32, num_frames=9)
+    longer = request.model_copy(update={"num_frames": 13})
+    name = "0" * 32 + ".png"
+    referring = request.model_copy(update={"references": (name,)})
+    assert guess.forward_flops(referring, WAN_SMALL) == guess.forward_flops(longer, WAN_SMALL)
 
 
 def test_a_guess_follows_the_device_and_the_request() -> None:

@@ -6,9 +6,7 @@ A kept file never changes, so a request means the same tomorrow; the same conten
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import math
 import re
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from wan_core.media.atomic import partial_file, settle
+from wan_core.media.camera_poses import read_track
 from wan_core.media.read import probe, read_image
 from wan_core.media.sniff import FORMATS, GIF, KNOWN_FORMATS, TEXT, Kind, sniff
 from wan_core.schema import MediaError
@@ -51,7 +50,7 @@ class InputStore:
         try:
             with partial_file(self.folder) as partial:
                 digest = _copy(path, partial)
-                name = f"{digest[:32]}.{_extension(partial)}"
+                name = f"{digest[:32]}.{sniff(partial).extension}"
                 settle(partial, self.folder / name)
         except OSError as error:
             raise MediaError(
@@ -139,27 +138,21 @@ def check_input(path: Path) -> Kind:
     if size > most:
         raise MediaError(f"{path.name} has {size / 2**20:.0f} MiB; the most is {most / 2**20:.0f}.")
     if kind == "text":
-        if not _are_poses(path.read_bytes()):
-            raise MediaError(
-                f"{path.name} is no picture, video or list of camera poses; use {KNOWN_FORMATS}, or a text "
-                "with a line of numbers per pose."
-            )
+        _check_poses(path)
     elif kind == "image" or (kind := probe(path).kind) == "image":
         read_image(path)
     return kind
 
 
-def _are_poses(data: bytes) -> bool:
-    """A JSON object or array, or lines of numbers, of which the first may be a title."""
+def _check_poses(path: Path) -> None:
+    """The only texts that are of use."""
     try:
-        text = data.decode("utf-8-sig").strip()
-        if text[:1] in ("{", "["):
-            return isinstance(json.loads(text), dict | list)
-        rows = [line.split() for line in text.splitlines() if line.strip()]
-        numbers = [[float(word) for word in row] for row in (rows if len(rows) == 1 else rows[1:])]
-    except (ValueError, RecursionError):
-        return False
-    return bool(numbers) and all(math.isfinite(number) for row in numbers for number in row)
+        read_track(path)
+    except MediaError as error:
+        raise MediaError(
+            f"{path.name} is no picture or video ({KNOWN_FORMATS}), and as a text of camera poses it cannot "
+            f"be used: {error}"
+        ) from error
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -171,11 +164,3 @@ def _copy(source: Path, target: Path) -> str:
             writing.write(chunk)
             room -= len(chunk)
     return digest.hexdigest()
-
-
-def _extension(path: Path) -> str:
-    """By content; ``json`` is told from ``txt``."""
-    found = sniff(path)
-    if found is TEXT and path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        return "json"
-    return found.extension

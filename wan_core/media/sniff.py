@@ -40,9 +40,7 @@ BMP = FileFormat("image", "bmp", "BMP")
 AVIF = FileFormat("image", "avif", "AVIF")
 TEXT = FileFormat("text", "txt")
 
-FORMATS = {each.extension: each for each in (MP4, MATROSKA, AVI, GIF, PNG, JPEG, WEBP, BMP, AVIF, TEXT)} | {
-    "json": TEXT
-}
+FORMATS = {each.extension: each for each in (MP4, MATROSKA, AVI, GIF, PNG, JPEG, WEBP, BMP, AVIF, TEXT)}
 """Format of each extension that a kept file can have."""
 
 _BEGINNINGS = (

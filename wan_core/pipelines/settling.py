@@ -5,9 +5,9 @@ from __future__ import annotations
 from wan_core.catalog import ModelSpec
 from wan_core.catalog.masking import check_masking
 from wan_core.catalog.sizing import SHAPED_BY, matching_size
+from wan_core.media.camera_poses import read_track
 from wan_core.media.inputs import InputStore
 from wan_core.media.read import MediaFacts, probe
-from wan_core.pipelines.camera_rays import read_track
 from wan_core.pipelines.conditioning.masks import overlap
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 

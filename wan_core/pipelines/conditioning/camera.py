@@ -9,8 +9,9 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from wan_core.media.camera_poses import CameraTrack, read_track
 from wan_core.models.dit.conditioning import DiTConditioning
-from wan_core.pipelines.camera_rays import CameraTrack, camera_channels, move_camera, read_track
+from wan_core.pipelines.camera_rays import camera_channels, move_camera
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.encoding_media import embed_pictures, encode_frames, load_picture, read_picture
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wan_core.media.camera_poses import read_track
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.vae.config import TEMPORAL_STRIDE
-from wan_core.pipelines.camera_rays import read_track
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.encoding_media import encode_chunks, load_clip, pixel_chunks
 from wan_core.schema.inputs import CameraPath
