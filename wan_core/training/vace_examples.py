@@ -77,8 +77,8 @@ def journey_box(thing: Thing, background: str, frames: int) -> PixelBox:
 
 def cut_out(clip: Tensor, mask: np.ndarray) -> Given:
     """A clip (3, T, H, W) without what is made anew; the mask broadcasts to (T, H, W)."""
-    new = torch.from_numpy(mask).expand(1, *clip.shape[1:]).contiguous()
-    return clip.masked_fill(new > 0.5, 0), new
+    new = torch.from_numpy(mask > 0).expand(1, *clip.shape[1:])
+    return clip.masked_fill(new, 0), new.float()
 
 
 def draw_control(clip: Tensor, rng: random.Random) -> Tensor:
