@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from wan_core.catalog import Role
-from wan_core.models.vae.tiling import SMALLEST_TILE
+from wan_core.models.vae.config import halved_tiles
 from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.pipelines.components import VaeWay
 from wan_core.schema import OutOfMemory, Stage
@@ -71,7 +71,7 @@ def cheaper_ways(way: VaeWay, longer_side: int, tile: int, has_device: bool) -> 
         tile: the largest tile to take, in pixels.
         has_device: whether there is a device that the CPU can relieve.
     """
-    sides = [tile >> halvings for halvings in range(8) if tile >> halvings >= SMALLEST_TILE]
+    sides = halved_tiles(tile)
     smaller = [side for side in sides if side < min(way.tile or longer_side, longer_side)]
     if not way.on_cpu:
         yield from (replace(way, tile=side) for side in smaller)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from wan_core.catalog import ModelSpec, Role
-from wan_core.manager import model_manager
 from wan_core.manager.model_manager import ModelManager
+from wan_core.manager.part_kinds import PART_KINDS
 from wan_core.manager.planner import Budget
 from wan_core.quantization.linear import QuantLinear
 from wan_core.schema import Cancelled, ProgressEvent, Settings, WeightsError
@@ -37,8 +37,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Counter[Role]:
 
         return loader
 
-    for role, load in list(model_manager._LOADERS.items()):
-        monkeypatch.setitem(model_manager._LOADERS, role, counting(role, load))
+    for role, kind in list(PART_KINDS.items()):
+        monkeypatch.setitem(PART_KINDS, role, replace(kind, load=counting(role, kind.load)))
     return counts
 
 

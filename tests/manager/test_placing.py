@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from tests.manager.fake_mover import FakeMover
 from wan_core.catalog import MODELS, ModelSpec, Role
 from wan_core.engine import Engine
-from wan_core.manager import model_manager
+from wan_core.manager import planner
 from wan_core.manager.model_manager import ModelManager
+from wan_core.manager.part_kinds import PART_KINDS
 from wan_core.manager.planner import PROGRAM_BYTES, SLOTS, Budget
 from wan_core.manager.residency import ALIGNMENT
 from wan_core.models.dit.model import WanDiT
@@ -221,6 +222,23 @@ def test_without_room_for_a_copy_weights_stay_in_their_file(make: Make, tiny_spe
     assert {tensor.dtype for tensor in part.module.parameters()} == {torch.float32}  # as in the file
 
 
+def test_pinned_memory_is_bounded_by_what_is_free(
+    make: Make, tiny_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the weights are a copy in RAM: what may not be pinned is staged from there."""
+    free, _ = make(precision="bf16", profile="sequential")
+    with free.use(tiny_spec, TRANSFORMER, ignore) as dit:
+        expected = run(dit)
+        part = next(iter(free._components.values()))
+        everything, staging = part.residency.pinned_bytes, 2 * part.residency._stream._slots[0].nbytes
+    ram = PROGRAM_BYTES + part.bytes  # for the copy and no more
+    monkeypatch.setattr(planner, "_PINNED_SHARE", 0.25)
+    manager, mover = make(ram=ram, precision="bf16", profile="sequential")
+    with manager.use(tiny_spec, TRANSFORMER, ignore) as dit:
+        assert torch.equal(run(dit), expected)
+        assert staging < mover.pinned <= part.bytes // 4 + staging < everything
+
+
 @pytest.mark.parametrize("scheme", ["fp8_scaled", "int8", "fp8_e4m3"])
 def test_quantised_weights_stream_too(make: Make, tiny_spec: ModelSpec, scheme: str) -> None:
     resident, _ = make(precision=scheme)
@@ -252,4 +270,4 @@ def test_plans_know_the_catalog(make: Make) -> None:
 
 
 def test_names_that_stay_in_float32_are_the_transformers_own() -> None:
-    assert model_manager._KEEPS_FP32[TRANSFORMER] is WanDiT.keep_in_fp32
+    assert PART_KINDS[TRANSFORMER].keeps_fp32 is WanDiT.keep_in_fp32

@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from wan_core.catalog import MODELS, ModelSpec
-from wan_core.manager.planner import SLOTS, Budget, plan_memory, spread, usable_bytes
+from wan_core.catalog import MODELS, ModelSpec, Role
+from wan_core.manager.planner import SLOTS, Budget, pinnable_bytes, plan_memory, spread, usable_bytes
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.plan import MemoryPlan
 from wan_core.schema.schemes import SCHEMES, DeviceFacts
@@ -18,7 +18,6 @@ CARDS = (6, 8, 10, 12, 16, 24, 32, 48, 80, 141)
 SIZES = {"480p": (832, 480), "720p": (1280, 720)}
 ADA = DeviceFacts("cuda", (8, 9), "RTX 4090")
 SMALL, LARGE = "wan2.1-t2v-1.3b", "wan2.1-t2v-14b"
-OFFICIAL = [model for model in MODELS if not model.startswith("demo")]
 
 
 def budget(gib: float, facts: DeviceFacts = ADA, ram: float = 64, disk: int = 50 * GIB) -> Budget:
@@ -40,7 +39,7 @@ def denoising(made: MemoryPlan) -> int:
     return next(stage.working for stage in made.stages if stage.name == "denoise")
 
 
-@pytest.mark.parametrize("model", OFFICIAL)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_card_gets_a_plan_within_it_or_an_honest_no(model: str) -> None:
     for gib, size in itertools.product(CARDS, SIZES):
         there = budget(gib)
@@ -57,7 +56,7 @@ def test_every_card_gets_a_plan_within_it_or_an_honest_no(model: str) -> None:
         assert set(made.precision.values()) <= {"bf16", "fp16", "fp32"}  # auto rounds nothing
 
 
-@pytest.mark.parametrize("model", OFFICIAL)
+@pytest.mark.parametrize("model", MODELS)
 def test_more_memory_never_moves_more(model: str) -> None:
     for size in SIZES:
         plans = [plan(model, size, budget(gib)) for gib in CARDS]
@@ -180,6 +179,32 @@ def test_short_of_ram_weights_stay_in_their_file() -> None:
     assert cast.from_disk and cast.fits
     packed = plan(LARGE, "480p", budget(12, ram=8), precision="fp8_scaled")
     assert not packed.fits and "GiB of RAM" in packed.reason
+
+
+def test_what_a_file_holds_packed_stays_in_it() -> None:
+    spec = MODELS[LARGE]
+    packed = dataclasses.replace(spec.weights[Role.TRANSFORMER], scheme="gguf_q8_0")
+    found = dataclasses.replace(spec, weights={**spec.weights, Role.TRANSFORMER: packed})
+    for ram, from_disk in ((64, False), (8, True)):
+        made = plan_memory(found, request(found, "480p"), budget(12, ram=ram), Settings())
+        assert made.precision["transformer"] == "gguf_q8_0"
+        assert made.fits and made.streamed_blocks > 0 and made.from_disk == from_disk
+
+
+def test_no_more_than_half_of_the_free_ram_is_pinned() -> None:
+    assert pinnable_bytes(budget(12, ram=33)) == 16 * GIB
+    assert pinnable_bytes(budget(12, ram=0.5)) == 0
+
+
+def test_what_runs_on_the_cpu_works_in_ram() -> None:
+    on_card, tiny_card = (plan(SMALL, "480p", budget(gib)) for gib in (8, 1.5))
+    assert tiny_card.vae_device == "cpu" and tiny_card.vae_tile is None
+    decoding = next(stage.working for stage in on_card.stages if stage.name == "decode")
+    assert decoding > 5 * GIB and tiny_card.peak_ram - on_card.peak_ram >= decoding - GIB
+    cpu = DeviceFacts("cpu", name="the CPU")
+    for ram, tile in ((40, None), (8, 256), (2, 64)):  # 12 GiB for a whole picture; never no plan
+        made = plan(SMALL, "720p", Budget(cpu, 0, 0, ram * GIB, 50 * GIB))
+        assert made.vae_tile == tile, ram
 
 
 def test_a_full_disk_is_said() -> None:

@@ -6,7 +6,7 @@ import gc
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -29,60 +29,23 @@ from wan_core.manager.devices import (
     release_host,
 )
 from wan_core.manager.keeping import DEFAULT, Keeping, check, told_dtypes, told_schemes
-from wan_core.manager.loading import (
-    cast_bytes,
-    load_image_encoder,
-    load_motion_controller,
-    load_text_encoder,
-    load_transformer,
-    load_vae,
-)
+from wan_core.manager.loading import cast_bytes
 from wan_core.manager.lora_cards import lora_bytes
 from wan_core.manager.lora_files import open_lora
 from wan_core.manager.movers import Mover, make_mover
-from wan_core.manager.planner import Budget, plan_memory, spread, usable_bytes
-from wan_core.manager.recognise import Shapes
+from wan_core.manager.part_kinds import PART_KINDS
+from wan_core.manager.planner import Budget, pinnable_bytes, plan_memory, spread, usable_bytes
 from wan_core.manager.residency import Residency, all_blocks
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore
-from wan_core.models.clip.checkpoint import select_used
-from wan_core.models.dit.config import MotionConfig
-from wan_core.models.dit.model import WanDiT
-from wan_core.models.dit.motion import MotionController
 from wan_core.quantization.fp16_accumulation import allow_fp16_accumulation
 from wan_core.schema import Emit, GenerationRequest, OutOfMemory, ProgressEvent, Settings, Stage
 from wan_core.schema.lora import LoraUse
-from wan_core.schema.plan import MemoryPlan
+from wan_core.schema.plan import GIB, MemoryPlan
+from wan_core.schema.schemes import SCHEMES
 from wan_core.schema.settings import Profile
 
 _log = logging.getLogger(__name__)
-
-_LOADERS: dict[Role, Callable[..., nn.Module]] = {
-    Role.TRANSFORMER: load_transformer,
-    Role.TEXT_ENCODER: load_text_encoder,
-    Role.VAE: load_vae,
-    Role.IMAGE_ENCODER: load_image_encoder,
-    Role.MOTION_CONTROLLER: load_motion_controller,
-}
-
-_SIZES: dict[Role, Callable[[ModelSpec], object]] = {
-    Role.TRANSFORMER: lambda spec: spec.dit,
-    Role.TEXT_ENCODER: lambda spec: spec.text_encoder,
-    Role.VAE: lambda spec: spec.vae,
-    Role.IMAGE_ENCODER: lambda spec: spec.image_encoder,
-    Role.MOTION_CONTROLLER: lambda spec: MotionConfig(spec.dit.dim),
-}
-
-_GIB = 2**30
-
-# Which tensors stay in float32, whatever the precision, by their names; of other parts none does
-_KEEPS_FP32: dict[Role, Callable[[str], bool]] = {
-    Role.TRANSFORMER: WanDiT.keep_in_fp32,
-    Role.MOTION_CONTROLLER: MotionController.keep_in_fp32,
-}
-
-# Which tensors of the files are loaded; of other parts all are
-_USED: dict[Role, Callable[[Shapes], Shapes]] = {Role.IMAGE_ENCODER: select_used}
 
 Key = tuple[Role, Path, tuple[str, ...], str]
 """The files, and what was merged into them, are the identity: models that share a text encoder share the
@@ -287,19 +250,19 @@ class ModelManager:
             emit(ProgressEvent(stage=Stage.LOAD, step=done, total=total, message=message, part=role))
 
         report(0, sum((folder / name).stat().st_size for name in expand(folder, files)))
-        keeps_fp32 = _KEEPS_FP32.get(role, lambda name: False)
-        used = _USED.get(role, dict)
-        dtype, cast_later = self._dtypes[role], self._stays_in_file(spec, role)
-        scheme = {"scheme": self._schemes[role]} if role in self._schemes and not cast_later else {}
-        loaded_as = None if cast_later else dtype
+        kind, dtype, cast_later = PART_KINDS[role], self._dtypes[role], self._stays_in_file(spec, role)
+        chosen = self._schemes.get(role)
+        packs = chosen is not None and not (cast_later and SCHEMES[chosen].plain)
+        scheme = {"scheme": chosen} if packs else {}
         self._make_host_room(
-            0 if cast_later else cast_bytes(folder, files, dtype, keeps_fp32, used, **scheme)
+            0 if cast_later else cast_bytes(folder, files, dtype, kind.keeps_fp32, kind.used, **scheme)
         )
-        module = _LOADERS[role](folder, files, loaded_as, _SIZES[role](spec), report, **scheme)
+        loaded_as = None if cast_later else dtype
+        module = kind.load(folder, files, loaded_as, kind.sizes(spec), report, **scheme)
         size = sum(tensor.nbytes for tensor in chain(module.parameters(), module.buffers()))
-        dtype_of = (lambda name: None if keeps_fp32(name) else dtype) if cast_later else None
+        dtype_of = (lambda name: None if kind.keeps_fp32(name) else dtype) if cast_later else None
         residency = Residency(module, self._mover, dtype_of) if self._mover else None
-        _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, size / _GIB)
+        _log.info("Loaded %s of %s, %.2f GiB", role, spec.id, size / GIB)
         return _Component(role, module, size, residency)
 
     def _plan_of(self, spec: ModelSpec) -> MemoryPlan:
@@ -322,7 +285,8 @@ class ModelManager:
             component.withdraw()
             return
         how = _streaming(plan, component)
-        usable = usable_bytes(self._budget(), self._settings)
+        budget = self._budget()
+        usable = usable_bytes(budget, self._settings)
         room = usable - sum(other.device_bytes for other in self._lent() if other is not component)
         size = component.residency.bytes_for(*how)
         if size > room:
@@ -331,8 +295,8 @@ class ModelManager:
                 component.withdraw()
                 return
             raise OutOfMemory(
-                f"The {component.role} of {spec.title} needs {size / _GIB:.1f} GiB and the device "
-                f"has room for {room / _GIB:.1f} GiB; choose a smaller model or precision fp8_scaled."
+                f"The {component.role} of {spec.title} needs {size / GIB:.1f} GiB and the device "
+                f"has room for {room / GIB:.1f} GiB; choose a smaller model or precision fp8_scaled."
             )
         staying = [other for other in self._idle_on_device(component) if self._stays(spec, other)]
         for other in self._idle_on_device(component):
@@ -343,7 +307,7 @@ class ModelManager:
                 break
             other.withdraw()
         release_cached(self.device)
-        limit = 0 if plan.from_disk or component.role is not Role.TRANSFORMER else component.bytes * 2
+        limit = 0 if plan.from_disk or component.role is not Role.TRANSFORMER else pinnable_bytes(budget)
         component.residency.place(*how, limit)
 
     def _stays(self, spec: ModelSpec, component: _Component) -> bool:

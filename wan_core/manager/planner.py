@@ -16,6 +16,7 @@ from wan_core.manager.device_kinds import KINDS, PLAIN_BYTES, part_precision
 from wan_core.manager.plan_words import Sizes, say
 from wan_core.manager.plan_work import MIB, Clip, Stage, stages
 from wan_core.manager.weight_bytes import Numbers, PartNumbers, part_numbers
+from wan_core.models.vae.config import halved_tiles
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.plan import GIB, MemoryPlan, Placement, StagePeak
 from wan_core.schema.schemes import SCHEMES, DeviceFacts
@@ -23,13 +24,10 @@ from wan_core.schema.schemes import SCHEMES, DeviceFacts
 SLOTS = 2
 """Blocks that streaming holds on the device: the one that runs and the next."""
 
-SMALLEST_TILE = 64
-PINNED_SHARE = 0.5
-"""Of the free RAM, what may be pinned for streaming."""
-
 PROGRAM_BYTES = GIB
 """RAM of the worker without any weights: 0.9 GiB, measured (docs/performance.md)."""
 
+_PINNED_SHARE = 0.5  # of the free RAM; the system cannot move or swap what is pinned
 _DISK_RATE = 2e9  # bytes in a second that a mapped file is read with
 _ORDER = (
     Role.TEXT_ENCODER,
@@ -133,6 +131,11 @@ def usable_bytes(budget: Budget, settings: Settings) -> int:
     return max(free - free // 32 - 128 * MIB, 0)
 
 
+def pinnable_bytes(budget: Budget) -> int:
+    """How much RAM may be pinned for the blocks that come and go."""
+    return int(max(budget.ram_free - PROGRAM_BYTES, 0) * _PINNED_SHARE)
+
+
 def plan_memory(
     spec: ModelSpec, request: GenerationRequest, budget: Budget, settings: Settings
 ) -> MemoryPlan:
@@ -198,8 +201,7 @@ class _Planner:
 
     def _tiles(self) -> list[int | None]:
         """Sides of tiles in the order in which they are tried; None is the whole picture."""
-        tile = self.settings.vae_tile
-        tiled = [tile >> halvings for halvings in range(8) if tile >> halvings >= SMALLEST_TILE]
+        tiled = halved_tiles(self.settings.vae_tile)
         return {"auto": [None, *tiled], "on": tiled, "off": [None]}[self.settings.vae_tiling]
 
     def _tile_in_ram(self, parts: Mapping[Role, _Part]) -> int | None:
@@ -283,8 +285,8 @@ class _Planner:
         """The machine's memory that the job takes, and whether the transformer stays in its mapped file.
 
         What is kept as it is in the file is mapped, and the system may drop it; what is cast or quantised
-        is a copy, and what is streamed is pinned. Where copies do not fit side by side, the manager drops
-        idle parts, so the largest counts.
+        is a copy, and what is streamed is pinned as far as it may be. Where copies do not fit side by side,
+        the manager drops idle parts, so the largest counts. What runs on the CPU works in RAM.
         """
         free = max(self.budget.ram_free - PROGRAM_BYTES, 0)
         if not self.kind.own_memory:
@@ -296,15 +298,20 @@ class _Planner:
         mapped = copies[Role.TRANSFORMER] == 0
         if mapped and transformer.streamed:
             copies[Role.TRANSFORMER] = transformer.moved
-        limit = free * PINNED_SHARE if mapped else free
-        from_disk = copies[Role.TRANSFORMER] > limit and SCHEMES[transformer.scheme].plain
+        work = max((stage.working for stage in found if parts[stage.role].placement == "cpu"), default=0)
+        limit = pinnable_bytes(self.budget) if mapped else free
+        can_stay = mapped or SCHEMES[transformer.scheme].plain  # what is to be packed is packed in RAM
+        from_disk = copies[Role.TRANSFORMER] > limit and can_stay
         if from_disk:
             copies[Role.TRANSFORMER] = SLOTS * transformer.unit
-        return PROGRAM_BYTES + _together(list(copies.values()), free), from_disk
+        return PROGRAM_BYTES + work + _together(list(copies.values()), free - work), from_disk
 
     def _is_mapped(self, part: _Part) -> bool:
-        """Whether the files hold the part in its precision, by their size; headers are a little more."""
-        size = self.spec.weights[part.role].size
+        """Whether the files hold the part in its precision: they say so, or by their size with headers."""
+        files = self.spec.weights[part.role]
+        if files.scheme == part.scheme and not SCHEMES[part.scheme].plain:
+            return True
+        size = files.size
         return SCHEMES[part.scheme].plain and 0 <= size - part.bytes <= size // 50
 
 

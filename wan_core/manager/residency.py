@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.manager.movers import Mover, Ticket
+from wan_core.manager.planner import SLOTS
 
-SLOTS = 2
 ALIGNMENT = 256
 """Bytes; every tensor in a slot begins at a multiple, as the allocator's own do."""
 

@@ -28,6 +28,9 @@ _DECODING_MARGIN, _ENCODING_MARGIN = 14, 62
 _WHOLE_BYTES_PER_PIXEL = 500
 _CONVOLUTION_WORKSPACE = 2**30  # what cuDNN may take besides
 
+SMALLEST_TILE = 64
+"""Side in pixels; a smaller tile is mostly margin."""
+
 
 @dataclass(frozen=True)
 class VAEConfig:
@@ -59,6 +62,11 @@ def encoding_bytes(config: VAEConfig, width: int, height: int, tile: int | None 
 def tile_count(side: int, tile: int) -> int:
     """Into how many tiles of at most ``tile`` pixels a side of a picture is cut."""
     return -(-(side // SPATIAL_STRIDE) // (tile // SPATIAL_STRIDE))
+
+
+def halved_tiles(tile: int) -> list[int]:
+    """A side of tiles, and its halves down to the smallest; none if it is smaller itself."""
+    return [tile >> times for times in range(tile.bit_length()) if tile >> times >= SMALLEST_TILE]
 
 
 def _worked_on(width: int, height: int, tile: int | None, margin: int) -> int:

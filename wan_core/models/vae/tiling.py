@@ -26,10 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.models.vae.blocks import CausalConv3d, Downsample, ResidualBlock, StreamState, Upsample
-from wan_core.models.vae.config import SPATIAL_STRIDE, tile_count
+from wan_core.models.vae.config import SMALLEST_TILE, SPATIAL_STRIDE, tile_count
 from wan_core.models.vae.model import CausalStack, WanVAE, frame_groups
-
-SMALLEST_TILE = 64
 
 
 class Span(NamedTuple):
