@@ -174,7 +174,8 @@ def status_html(job: Job | None, context: Context) -> str:
 
 
 def _queued(job: Job, context: Context) -> str:
-    before = sum(other.sequence < job.sequence for other in context.store.queue())
+    ids = [other.id for other in context.store.queue()]
+    before = ids.index(job.id) if job.id in ids else 0
     texts = context.texts
     text = texts.waiting_behind.format(count=before) if before else texts.waiting
     note = f'<p class="pace">{escape(job.message)}</p>' if job.message else ""

@@ -32,6 +32,7 @@ class StageClock:
         self.stage = event.stage
         self._part = event.part or _PART_OF.get(event.stage, "")
         self._emit(event.model_copy(update={"seconds": self.seconds.get(event.stage, 0.0)}))
+        self._since = time.perf_counter()  # a pause is no work
 
     def stop(self) -> None:
         """Book the time and the memory until now."""

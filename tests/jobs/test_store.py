@@ -210,7 +210,9 @@ def test_delete_removes_own_files_and_nothing_else(store: JobStore, settings: Se
     result = result_of(settings, job_id)
     store.finish(job_id, result.model_copy(update={"thumbnail": foreign}))
     assert store.delete(job_id)
-    assert store.get(job_id) is None
+    assert store.get(job_id) is None and result.video.exists()
+    assert store.purge(60.0) == 0 and result.video.exists()
+    assert store.purge(0.0) == 1
     assert not result.video.exists() and not latents.exists()
     assert foreign.exists()
 
@@ -221,7 +223,7 @@ def test_a_result_keeps_its_warnings_and_needs_no_thumbnail(store: JobStore, set
     bare = result_of(settings, job_id).model_copy(update={"thumbnail": None, "warnings": ("Too long.",)})
     store.finish(job_id, bare)
     assert store.get(job_id).result == bare
-    assert store.delete(job_id) and not bare.video.exists()
+    assert store.delete(job_id) and store.purge(0.0) == 1 and not bare.video.exists()
 
 
 def test_the_estimate_scales_the_pace_of_like_jobs_without_loading(

@@ -37,6 +37,8 @@ def test_a_job_names_its_inputs_until_it_is_deleted(store: JobStore) -> None:
     assert {store.get(each).status for each in (first, second)} == {JobStatus.FAILED, JobStatus.CANCELLED}
     assert named_inputs(store) == {VIDEO, MASK}
     store.delete(first)
+    assert named_inputs(store) == {VIDEO, MASK}  # as long as that can be undone
+    store.purge(0.0)
     assert named_inputs(store) == {VIDEO}
 
 

@@ -67,7 +67,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE worker ADD COLUMN machine TEXT NOT NULL DEFAULT ''",),
     ("ALTER TABLE jobs ADD COLUMN profile TEXT", "ALTER TABLE jobs ADD COLUMN lower TEXT"),
+    (
+        "ALTER TABLE jobs ADD COLUMN position INTEGER NOT NULL DEFAULT 0",
+        "UPDATE jobs SET position = sequence",
+        "ALTER TABLE jobs ADD COLUMN favourite INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE jobs ADD COLUMN deleted REAL",
+        "DROP INDEX jobs_by_status",
+        "CREATE INDEX jobs_by_status ON jobs (status, deleted, position)",
+        "CREATE INDEX jobs_by_end ON jobs (finished, sequence) "
+        "WHERE deleted IS NULL AND finished IS NOT NULL",
+        "CREATE INDEX jobs_starred ON jobs (finished, sequence) "
+        "WHERE favourite AND deleted IS NULL AND finished IS NOT NULL",
+        "CREATE INDEX jobs_tagged ON jobs (sequence, tags) WHERE tags != '[]'",
+        "CREATE INDEX jobs_deleted ON jobs (deleted) WHERE deleted IS NOT NULL",
+        "ALTER TABLE worker ADD COLUMN paused INTEGER NOT NULL DEFAULT 0",
+    ),
 )
+
+SEARCHED = "words"
+"""How the names of the tables begin that ``wan_core.jobs.words`` makes as this SQLite allows."""
 
 
 class _Damaged(sqlite3.DatabaseError):
@@ -211,7 +230,8 @@ def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
 
 
 def _schema(connection: sqlite3.Connection) -> dict[str, str]:
-    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {name: sql for name, sql in rows if not name.startswith(SEARCHED)}
 
 
 def _intended_schema() -> dict[str, str]:

@@ -12,6 +12,7 @@ from wan_core.jobs.lock import HomeLock
 from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
 from wan_core.jobs.supervisor import DEFAULT_TIMING, Supervisor, Timing, worker_command
+from wan_core.jobs.tidying import Caretaker
 from wan_core.schema import GenerationRequest, Settings, StoreError
 from wan_core.schema.settings import setting_knobs
 
@@ -87,9 +88,12 @@ class ProcessExecutor:
         self._command = command
         self._timing = timing
         self._supervisor: Supervisor | None = None
+        self._caretaker: Caretaker | None = None
 
     def start(self) -> None:
         self._lock.acquire()
+        self._caretaker = Caretaker(self.store, self._settings)
+        self._caretaker.start()
         self.store.abandon_running("the studio was ended while the job ran")
         command = self._command(self._settings)
         self._supervisor = Supervisor(self.store, command, self._lock.fd, self._timing)
@@ -100,6 +104,9 @@ class ProcessExecutor:
         if self._supervisor is not None:
             self._supervisor.stop()
             self._supervisor = None
+        if self._caretaker is not None:
+            self._caretaker.stop()
+            self._caretaker = None
         self._lock.release()
 
     def submit(self, request: GenerationRequest) -> str:
@@ -157,9 +164,13 @@ class InlineExecutor:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._settings = settings
+        self._caretaker: Caretaker | None = None
 
     def start(self) -> None:
         self._lock.acquire()
+        self._caretaker = Caretaker(self.store, self._settings)
+        self._caretaker.start()
         self.store.abandon_running("the studio was ended while the job ran")
         self.store.beat(WorkerStatus(WorkerState.IDLE, message="Jobs run inside the web process."))
         self._stopping.clear()
@@ -174,6 +185,9 @@ class InlineExecutor:
             self._thread.join()
             self._thread = None
             self.store.beat(WorkerStatus())
+        if self._caretaker is not None:
+            self._caretaker.stop()
+            self._caretaker = None
         self._lock.release()
 
     def submit(self, request: GenerationRequest) -> str:

@@ -53,7 +53,9 @@ class Job:
     the latest ``ProgressEvent``, written at ``updated``. ``preview`` is an animated WebP whose content
     changes whenever ``preview_version`` does. ``result`` is set on done jobs, ``error`` on failed ones.
     ``profile`` is the memory profile that the job asks for, None that of the settings; ``lower`` is one to
-    try, set where memory ran out. ``latents`` is the file of finished latents of a job that has no video.
+    try, set where memory ran out. ``latents`` is the file of finished latents of a job that has no video,
+    ``log`` what its last run wrote down. Waiting jobs run by ``position``, the lowest first.
+    ``deleted`` is when it was deleted, which can be undone for a while.
     """
 
     id: str
@@ -78,6 +80,11 @@ class Job:
     profile: Profile | None = None
     lower: Profile | None = None
     latents: Path | None = None
+    log: Path | None = None
+    position: int = 0
+    favourite: bool = False
+    tags: tuple[str, ...] = ()
+    deleted: float | None = None
 
     @property
     def remedy(self) -> Remedy | None:
@@ -113,12 +120,15 @@ class Job:
 class Machine:
     """What a worker found: what the device can do, and its memory in bytes.
 
-    ``memory_free`` is what other programs leave.
+    ``memory_free`` is what other programs leave. ``no_attention`` says of each attention kernel that failed
+    its trial why, ``no_compiling`` what compiling lacks, if anything.
     """
 
     facts: DeviceFacts
     memory_free: int = 0
     memory_total: int = 0
+    no_attention: dict[str, str] = field(default_factory=dict)
+    no_compiling: str = ""
 
 
 @dataclass(frozen=True, slots=True)

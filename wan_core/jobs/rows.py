@@ -33,16 +33,17 @@ class JobFiles:
 
     preview: Callable[[str], Path]
     latents: Callable[[str], Path]
+    log: Callable[[str], Path]
 
 
 def job_from_row(row: sqlite3.Row, files: JobFiles) -> Job:
     """The job in a row of ``jobs``."""
-    status, latents = JobStatus(row["status"]), files.latents(row["id"])
+    status, latents, log_file = JobStatus(row["status"]), files.latents(row["id"]), files.log(row["id"])
     return Job(
         id=row["id"],
         sequence=row["sequence"],
         status=status,
-        request=_request(_json_object(row["request"])),
+        request=request_of(json_object(row["request"])),
         created=row["created"],
         started=row["started"],
         finished=row["finished"],
@@ -61,6 +62,11 @@ def job_from_row(row: sqlite3.Row, files: JobFiles) -> Job:
         profile=row["profile"] if row["profile"] in _LEVELS else None,
         lower=row["lower"] if row["lower"] in _LEVELS else None,
         latents=latents if status in UNFINISHED and latents.is_file() else None,
+        log=log_file if status in UNFINISHED and log_file.is_file() else None,
+        position=row["position"],
+        favourite=bool(row["favourite"]),
+        tags=tags_of(row["tags"]),
+        deleted=row["deleted"],
     )
 
 
@@ -73,10 +79,19 @@ def worker_from_row(row: sqlite3.Row) -> WorkerStatus:
         device=row["device"],
         memory_used=row["memory_used"],
         memory_total=row["memory_total"],
-        components=_json_object(row["components"]),
+        components=json_object(row["components"]),
         message=row["message"],
         machine=_machine(row["machine"]),
     )
+
+
+def tags_of(text: str) -> tuple[str, ...]:
+    """The tags in a row."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(tag for tag in values if isinstance(tag, str)) if isinstance(values, list) else ()
 
 
 def _machine(text: str) -> Machine | None:
@@ -86,7 +101,8 @@ def _machine(text: str) -> Machine | None:
         return None
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The JSON object in a text; empty where there is none."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -95,7 +111,7 @@ def _json_object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _request(values: dict[str, Any]) -> GenerationRequest:
+def request_of(values: dict[str, Any]) -> GenerationRequest:
     """The request in ``values``; fields that this version does not know or accept fall to their defaults."""
     values = {name: value for name, value in values.items() if name in GenerationRequest.model_fields}
     try:
@@ -106,10 +122,10 @@ def _request(values: dict[str, Any]) -> GenerationRequest:
 
 
 def _result(text: str) -> GenerationResult | None:
-    values = _json_object(text)
+    values = json_object(text)
     request = values.get("request")
     known = {name: value for name, value in values.items() if name in GenerationResult.model_fields}
-    known["request"] = _request(request if isinstance(request, dict) else {})
+    known["request"] = request_of(request if isinstance(request, dict) else {})
     try:
         return GenerationResult.model_validate(known)
     except ValidationError as error:

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 
 from wan_core.jobs.job import Job
+from wan_core.jobs.job_log import written_down
 from wan_core.jobs.store import JobStore
+from wan_core.media.moving import write_moving
 from wan_core.schema import (
     Cancelled,
     Emit,
     GenerationResult,
+    MediaError,
     OutOfMemory,
     ProgressEvent,
     Stage,
@@ -25,10 +28,12 @@ Run = Callable[[Job, Emit], GenerationResult]
 """``run(job, emit)``: makes the video of a job; the engine's ``generate``."""
 
 REPORT_SECONDS = 0.2
+PAUSE_SECONDS = 0.25
+"""Between two looks whether a pause is over."""
 
 
 class Reporter:
-    """The ``emit`` of one job: checks for cancellation at every event, writes what is worth reading.
+    """The ``emit`` of one job: stops or waits at an event if it is to, writes what is worth reading.
 
     Events of one stage closer together than ``REPORT_SECONDS`` are left out, unless they carry a
     preview or complete the stage. A full disk costs reports, not the job. It can be pickled, so an
@@ -53,13 +58,21 @@ class Reporter:
             log.warning("Progress of job %s could not be written: %s", self._job_id, error)
 
     def _tell(self, event: ProgressEvent) -> None:
-        if self._store.is_cancelled(self._job_id):
-            raise Cancelled
+        self._check()
         now = time.monotonic()
         is_news = event.stage is not self._stage or event.preview is not None or event.step == event.total
         if is_news or now - self._written >= REPORT_SECONDS:
             self._stage, self._written = event.stage, now
             self._store.report(self._job_id, event)
+
+    def _check(self) -> None:
+        """Return when the job may go on: not in a pause."""
+        while True:
+            if self._store.is_cancelled(self._job_id):
+                raise Cancelled
+            if not self._store.is_paused():
+                return
+            time.sleep(PAUSE_SECONDS)
 
 
 def run_job(store: JobStore, job: Job, run: Run) -> bool:
@@ -68,9 +81,20 @@ def run_job(store: JobStore, job: Job, run: Run) -> bool:
     Returns whether the process is still trustworthy: after an unexpected error (say of CUDA) it may not
     be, and whoever can start a fresh one should.
     """
+    with written_down(job, store.log_path(job.id)):
+        result = _outcome(store, job, run)
+    if isinstance(result, GenerationResult):
+        store.finish(job.id, result)
+    return result is not None
+
+
+def _outcome(store: JobStore, job: Job, run: Run) -> GenerationResult | bool | None:
+    """The result; True where it ended without one, which is written down; None where the process is hurt."""
     log.info("Job %s starts (attempt %d).", job.id, job.attempts)
     try:
         result = run(job, Reporter(store, job.id))
+        _give_moving_thumbnail(result)
+        return result
     except Cancelled:
         store.confirm_cancel(job.id)
     except OutOfMemory as error:
@@ -86,7 +110,13 @@ def run_job(store: JobStore, job: Job, run: Run) -> bool:
             f"The job stopped on an unexpected {type(error).__name__}; the log has the details "
             f"under job {job.id}.",
         )
-        return False
-    else:
-        store.finish(job.id, result)
+        return None
     return True
+
+
+def _give_moving_thumbnail(result: GenerationResult) -> None:
+    """Without one, the history plays the video itself."""
+    try:
+        write_moving(result.video)
+    except MediaError as error:
+        log.warning("No moving thumbnail of %s: %s", result.video.name, error)

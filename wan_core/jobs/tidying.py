@@ -1,12 +1,21 @@
-"""Keeps the inputs from filling the disk: jobs say which are still of use. Imports no torch."""
+"""Keeps the home in order: inputs that nobody needs, deletions, lost results. Imports no torch."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from pathlib import Path
+
+from wan_core.jobs.past import UNDO_SECONDS
+from wan_core.jobs.recovery import recover
 from wan_core.jobs.store import JobStore
 from wan_core.media.inputs import InputStore
+from wan_core.schema import Settings, StoreError
 from wan_core.schema.inputs import InputName
 
-_ALL = -1  # SQLite's way to say that there is no limit
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_ROUNDS = 30.0
 
 
 def tidy_inputs(store: JobStore, inputs: InputStore) -> list[InputName]:
@@ -22,4 +31,40 @@ def tidy_inputs(store: JobStore, inputs: InputStore) -> list[InputName]:
 
 def named_inputs(store: JobStore) -> set[InputName]:
     """The inputs of all jobs that there are, whatever has become of them."""
-    return set().union(*(job.request.named_files() for job in store.list(limit=_ALL)))
+    return set().union(*(request.named_files() for request in store.requests()))
+
+
+class Caretaker:
+    """A thread that removes what was deleted, and at first takes lost results into the history.
+
+    What an earlier studio deleted goes at once: nobody is left to undo it.
+    """
+
+    def __init__(self, store: JobStore, settings: Settings) -> None:
+        self._store = store
+        self._outputs: Path = settings.outputs_dir
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="caretaker", daemon=True)
+
+    def start(self) -> None:
+        self._purge(older_than=0.0)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within the file at hand."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            recover(self._store, self._outputs, lambda: not self._stopping.is_set())
+        except (StoreError, OSError) as error:
+            log.warning("Lost results could not be looked for: %s", error)
+        while not self._stopping.wait(_SECONDS_BETWEEN_ROUNDS):
+            self._purge(older_than=UNDO_SECONDS)
+
+    def _purge(self, older_than: float) -> None:
+        try:
+            self._store.purge(older_than)
+        except (StoreError, OSError) as error:
+            log.warning("What was deleted could not be removed: %s", error)

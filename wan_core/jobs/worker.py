@@ -100,12 +100,15 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
 
     from wan_core.engine import Engine
     from wan_core.manager.devices import device_facts, memory_in_use, total_memory
+    from wan_core.manager.speed import attention_refusals
+    from wan_core.ops.compiling import compiling_impossible
 
     engine = Engine(settings)
     device = engine.manager.device
     facts, total = device_facts(device), total_memory(device)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else total
-    machine = Machine(facts, free, total)
+    refusals = attention_refusals(settings, device)
+    machine = Machine(facts, free, total, refusals, compiling_impossible(device) or "")
 
     def read_status() -> dict[str, Any]:
         return {

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wan_core.schema.attention import AttentionName
 from wan_core.schema.knob import Knob, knob_field
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp8_scaled", "int8"]
@@ -78,6 +79,16 @@ class Settings(BaseModel):
     text_encoder: TextEncoderPlace = knob_field(
         "auto", SettingKnob("Text encoder", "Where the prompt is read; int8 halves the encoder's memory.")
     )
+    attention: AttentionName = knob_field(
+        "auto",
+        SettingKnob("Attention", "What computes attention, most of the time of a long clip."),
+    )
+    compile: Literal["off", "on"] = knob_field(
+        "off",
+        SettingKnob(
+            "Compile", "Translate the transformer's blocks: steps are faster, the first of a size far slower."
+        ),
+    )
     vae_tiling: Switch = knob_field(
         "auto",
         SettingKnob("Tiled decoding", "Decode in tiles: less memory, a little slower, the same picture."),
@@ -125,6 +136,11 @@ class Settings(BaseModel):
     @property
     def previews_dir(self) -> Path:
         return self.home / "previews"
+
+    @property
+    def logs_dir(self) -> Path:
+        """What was written down while jobs ran that did not come to an end."""
+        return self.home / "logs"
 
     @property
     def store_path(self) -> Path:

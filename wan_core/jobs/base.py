@@ -1,0 +1,61 @@
+"""What all sides of the job store share: the file, the folders beside it, one job by its id."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Self
+
+from wan_core.jobs.database import Database
+from wan_core.jobs.job import Job
+from wan_core.jobs.rows import JobFiles, job_from_row
+from wan_core.jobs.words import Words
+from wan_core.schema import GenerationRequest, Settings
+
+
+class StoreFile:
+    """The SQLite file at ``path``, which lies in the home folder; the other folders follow from it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folders = Settings(home=path.parent)
+        self._files = JobFiles(self._preview_path, self._latents_path, self.log_path)
+        self._database = Database(path)
+        self._words = Words(self._database)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self.path,)
+
+    def close(self) -> None:
+        """Close all connections; any later call opens them again."""
+        self._database.close()
+
+    def get(self, job_id: str) -> Job | None:
+        """The job as it is now; None when there is no such job, or it was deleted."""
+        row = self._one("SELECT * FROM jobs WHERE id = ? AND deleted IS NULL", job_id)
+        return self._job(row) if row else None
+
+    def _one(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        return next(iter(self._database.fetch(statement, *values)), None)
+
+    def _job(self, row: sqlite3.Row) -> Job:
+        return job_from_row(row, self._files)
+
+    def _jobs(self, statement: str, *values: Any) -> list[Job]:
+        return [self._job(row) for row in self._database.fetch(statement, *values)]
+
+    def _preview_path(self, job_id: str) -> Path:
+        return self._folders.previews_dir / f"{job_id}.webp"
+
+    def _latents_path(self, job_id: str) -> Path:
+        return self._folders.latents_dir / f"{job_id}.safetensors"
+
+    def log_path(self, job_id: str) -> Path:
+        """Where a job's log is written while it runs."""
+        return self._folders.logs_dir / f"{job_id}.log"
+
+
+def work_of(request: GenerationRequest) -> float:
+    """Size of a resolved request in pixel evaluations: steps * frames * pixels * passes per step."""
+    passes = 2 if request.guidance_scale > 1 else 1
+    return request.num_inference_steps * request.num_frames * request.width * request.height * passes
