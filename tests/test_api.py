@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny import DIT_FILE, TOKENIZER_FILE, UMT5_FILE, VAE_FILE
 from wan_core.api import Component, WanPipeline
-from wan_core.catalog import ModelSpec, Role
+from wan_core.catalog import MODELS, ModelSpec, Role
 from wan_core.media.read import read_video
 from wan_core.schema import InvalidRequest, Settings, WeightsError
 
@@ -92,6 +94,26 @@ def test_each_component_has_its_own_precision_and_place(tiny, settings, dtype):
     assert pipe(PROMPT, seed=1).video.stat().st_size > 0
 
 
+def test_folders_are_named_for_what_they_hold(files, tiny, settings, monkeypatch):
+    """The transformer is a folder of shards; the other parts are found in a folder of models, not fetched."""
+    shards, models = files["shard1"].parent / "shards", files["vae"].parent.parent / "models"
+    shards.mkdir()
+    for name in ("shard1", "shard2"):
+        files[name].rename(shards / files[name].name)
+    official = models / "Tiny-1B"
+    shutil.copytree(tiny.folder, official)
+    (official / DIT_FILE).unlink()
+    row = dataclasses.replace(tiny, folder=None, repo="Somebody/Tiny-1B", revision="main")
+    monkeypatch.setitem(MODELS, "tiny", row)
+    options = {"settings": settings.model_copy(update={"offline": False}), "skip_download": True}
+    with pytest.raises(WeightsError, match="is not on this machine and the studio is offline"):
+        WanPipeline.load("Somebody/Tiny-1B", {"transformer": shards}, **options)
+    pipe = WanPipeline.load("Somebody/Tiny-1B", {"transformer": shards}, local_model_folder=models, **options)
+    assert pipe.spec.id == "tiny"
+    assert len(pipe.spec.weights[Role.TRANSFORMER].files) == 2
+    assert pipe(PROMPT, seed=1).video.stat().st_size > 0
+
+
 def test_media_are_given_as_paths_and_decide_the_task(tiny, settings, tmp_path):
     pipe = WanPipeline.load("tiny", settings=settings)
     clip = pipe(PROMPT, seed=1).video
@@ -127,6 +149,12 @@ def test_files_of_something_else_are_refused(files, settings: Settings, tmp_path
         WanPipeline.load(settings=settings)
     with pytest.raises(WeightsError, match=r"is a Wan VAE of width 8, which is no transformer"):
         WanPipeline.load(components={"transformer": files["vae"]}, settings=settings)
+    for part, file, is_ in (("transformer", "vae", "a Wan VAE"), ("vae", "text", "a umT5 text encoder")):
+        with pytest.raises(WeightsError, match=rf"is {is_} of width \d+, not the {part} of Tiny; choose"):
+            WanPipeline.load("tiny", {part: files[file]}, settings=settings)
+    (tmp_path / "parts" / "none").mkdir()
+    with pytest.raises(WeightsError, match="holds no checkpoint; name one file of a model"):
+        WanPipeline.load("tiny", {"vae": tmp_path / "parts" / "none"}, settings=settings)
     with pytest.raises(WeightsError, match=r"nowhere\.gguf is missing"):
         WanPipeline.load("tiny", {"transformer": tmp_path / "nowhere.gguf"}, settings=settings)
     with pytest.raises(WeightsError, match="holds no tokenizer"):

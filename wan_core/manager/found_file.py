@@ -16,6 +16,7 @@ from wan_core.manager.recognise import looks_like, read_entries
 from wan_core.manager.shards import INDEX_SUFFIX, expand, stem
 from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.dit import checkpoint as dit_checkpoint
+from wan_core.models.dit.config import MotionConfig
 from wan_core.models.umt5 import checkpoint as umt5_checkpoint
 from wan_core.models.vae import checkpoint as vae_checkpoint
 from wan_core.schema import WeightsError
@@ -183,6 +184,11 @@ _TELLS: tuple[tuple[Role, Callable[[Mapping[str, Shape]], bool], Fits], ...] = (
         lambda shapes, spec: (
             clip_checkpoint.infer_config(shapes, spec.image_encoder.num_heads) == spec.image_encoder
         ),
+    ),
+    (
+        Role.MOTION_CONTROLLER,
+        dit_checkpoint.is_motion_controller,
+        lambda shapes, spec: dit_checkpoint.infer_motion_config(shapes) == MotionConfig(spec.dit.dim),
     ),
 )
 

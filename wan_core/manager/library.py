@@ -119,7 +119,7 @@ class Library:
         visited: set[Path] = set()
         for label, root in self._roots():
             for folder, names in _walk(root, visited):
-                for files in _grouped(folder, names):
+                for files in grouped(folder, names):
                     yield "/".join((*label, *files[0].relative_to(root).parts)), files
 
     def _roots(self) -> Iterator[tuple[tuple[str, ...], Path]]:
@@ -165,7 +165,7 @@ def _walk(root: Path, visited: set[Path], depth: int = 0) -> Iterator[tuple[Path
                 yield from _walk(root / name, visited, depth + 1)
 
 
-def _grouped(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, ...]]:
+def grouped(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, ...]]:
     """The checkpoints of a folder: an index stands for its shards, numbered files belong together."""
     indexed: set[str] = set()
     for name in names:
