@@ -1,4 +1,4 @@
-"""Every tab on its built-in model: the real worker, files from the demo world; what comes out is looked at."""
+"""Every tab on its built-in model: the real worker, files of the demo world; what comes out is looked at."""
 
 from __future__ import annotations
 
