@@ -33,6 +33,10 @@ def unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
     """Why the device cannot do what a setting asks for; None where it can, or nothing is known of it."""
     if machine is not None and (name, value) == ("fp16_accumulation", "on"):
         return fp16_accumulation_unsupported(machine.facts)
+    if machine is not None and name == "attention":
+        return machine.no_attention.get(value)
+    if machine is not None and (name, value) == ("compile", "on"):
+        return machine.no_compiling or None
     if machine is None or name != "precision" or value not in SCHEMES:
         return None
     return SCHEMES[value].unsupported(machine.facts)

@@ -50,9 +50,15 @@ def build(context: Context, key: str) -> gr.HTML:
         apply_default_css=False,
         elem_id=f"{key}-loras",
         elem_classes="field",
-        texts={**texts, "none_yet": texts["none_yet"].format(folder=context.settings.loras_dir)},
+        texts={**texts, "none_yet": _none_yet(context)},
         most=MAX_ROWS,
     )
+
+
+def _none_yet(context: Context) -> str:
+    """How to come by a LoRA; whoever does not own the machine learns no folder of it."""
+    texts = context.texts.loras
+    return texts.none_yet.format(folder=context.settings.loras_dir) if context.owned else texts.none_here
 
 
 def answer(settings: Settings, files: Any) -> Any:

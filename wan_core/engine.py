@@ -16,13 +16,14 @@ from torch import Tensor
 from wan_core.catalog import ModelSpec, find_model, resolve, validate
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
+from wan_core.manager.speed import set_speed
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
 from wan_core.media.joining import joined_frames
 from wan_core.media.metadata import request_metadata
+from wan_core.media.naming import new_video_path
 from wan_core.media.write import (
     POSTER_SUFFIX,
-    new_video_path,
     require_writable,
     write_image,
     write_poster,
@@ -98,6 +99,7 @@ class Engine:
     def __init__(self, settings: Settings, manager: ModelManager | None = None) -> None:
         self.settings = settings
         self.manager = manager or ModelManager(settings)
+        self._speed = set_speed(settings, self.manager.device)
         self.inputs = InputStore(settings.inputs_dir)
         self._prompts = PromptCache()
         for folder in (settings.outputs_dir, settings.inputs_dir):
@@ -140,6 +142,7 @@ class Engine:
         worn: tuple[str, ...] = ()
         if job.latents is None:
             worn = choose_loras(self.manager, spec, request).notes(request)
+            worn += self._speed.notes_on(request, job.level)
             self._make_latents(job)
             self._keep_latents(job, self.latents_path(job_id))
         told = self._with_room(
@@ -225,7 +228,8 @@ class Engine:
         return result.model_copy(update={"warnings": (*result.warnings, rescue_note(job.way))})
 
     def _conditioning_job(self, job: _Job) -> ConditioningJob:
-        return ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock, job.way.tile)
+        compiles, tile = self._speed.compiles, job.way.tile
+        return ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock, tile, compiles)
 
     def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video or picture and its poster."""

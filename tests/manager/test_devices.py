@@ -128,7 +128,7 @@ def test_the_table_says_what_a_device_computes_in(facts: DeviceFacts, precision:
 def test_every_kind_of_device_has_its_row() -> None:
     assert set(KINDS) == {"cuda", "rocm", "mps", "cpu"}
     for kind in KINDS.values():
-        assert kind.precisions and kind.attention[0] == "sdpa"
+        assert kind.precisions and kind.attention[0] == "auto"
     assert [name for name, kind in KINDS.items() if kind.streams] == ["cuda", "rocm"]
     assert [name for name, kind in KINDS.items() if not kind.limits] == ["cuda"]
 

@@ -19,6 +19,7 @@ LORA_TEXTS = LoraTexts(
     tags="Often in its captions:",
     preset="Set up for {title}",
     rank="rank {rank}",
+    none_here="This studio has no LoRAs yet.",
     none_yet="Put .safetensors files into {folder}, or add a folder in the settings.",
     count_one="1 LoRA",
     count_many="{count} LoRAs",

@@ -1,6 +1,7 @@
 """The Models and Settings tabs in English."""
 
 from ui.strings.machine import ModelsTexts, SettingsTexts
+from wan_core.schema.attention import ATTENTION_TITLES
 
 MODELS_TEXTS = ModelsTexts(
     summary="{count} on this machine, {size}",
@@ -56,6 +57,7 @@ SETTINGS_TEXTS = SettingsTexts(
     groups={
         "memory": "Memory",
         "precision": "Weights",
+        "speed": "Speed",
         "decoding": "Decoding",
         "idle": "When idle",
     },
@@ -69,6 +71,8 @@ SETTINGS_TEXTS = SettingsTexts(
         },
         "precision": {"auto": "Auto"},
         "fp16_accumulation": {"off": "Off", "on": "On"},
+        "attention": ATTENTION_TITLES,
+        "compile": {"off": "Off", "on": "On"},
         "text_encoder": {"auto": "Auto", "gpu": "GPU", "cpu": "CPU", "int8": "8-bit"},
         "vae_tiling": {"auto": "Auto", "on": "On", "off": "Off"},
     },

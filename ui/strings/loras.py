@@ -25,6 +25,7 @@ class LoraTexts:
     tags: str
     preset: str
     rank: str
+    none_here: str
     none_yet: str
     count_one: str
     count_many: str

@@ -16,12 +16,14 @@ from ui.listening import QUIET, error_html, note_html, reporting
 from ui.strings import Texts
 from wan_core.jobs.job import Machine
 from wan_core.schema import Settings
+from wan_core.schema.attention import ATTENTION_TITLES
 from wan_core.schema.schemes import SCHEMES
 from wan_core.schema.settings import setting_knobs
 
 _GROUPS = {
     "memory": ("profile", "vram_limit_gib", "vram_buffer_gib"),
     "precision": ("precision", "fp16_accumulation", "text_encoder"),
+    "speed": ("attention", "compile"),
     "decoding": ("vae_tiling", "vae_tile"),
     "idle": ("idle_unload_minutes",),
 }
@@ -43,12 +45,13 @@ class SettingsTab:
     controls: dict[str, gr.components.Component]
     device: gr.HTML
     refused: gr.HTML
+    slow: gr.HTML
     folders: folders.FolderList
     plan: plan_text.PlanText
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        own = [self.notice, *self.controls.values(), self.device, self.refused]
+        own = [self.notice, *self.controls.values(), self.device, self.refused, self.slow]
         return [*own, self.folders.list, self.folders.text, *self.plan.outputs]
 
     def show(self, model: str | None, notice: str | None = None, text: str = "") -> list[Any]:
@@ -60,6 +63,7 @@ class SettingsTab:
             *[_update(name, settings, machine, context.texts) for name in self.controls],
             _device_html(machine, context.texts),
             _refused_html(machine, context.texts),
+            _slow_html(machine, context.texts),
             folders.folders_html(settings, context.texts),
             text,
             *self.plan.show(context, model),
@@ -87,10 +91,13 @@ def build(context: Context) -> SettingsTab:
             controls[name] = _control(name, settings, machine, texts)
         if group == "precision":
             refused = gr.HTML(elem_id="settings-refused", apply_default_css=False)
+        if group == "speed":
+            slow = gr.HTML(elem_id="settings-slow", apply_default_css=False)
     _heading(texts.settings.folders)
     listed = folders.build(context, "settings")
     _heading(texts.settings.plan)
-    return SettingsTab(context, notice, controls, device, refused, listed, plan_text.build(context))
+    plan = plan_text.build(context)
+    return SettingsTab(context, notice, controls, device, refused, slow, listed, plan)
 
 
 def _heading(words: str) -> None:
@@ -149,7 +156,7 @@ def _control(name: str, settings: Settings, machine: Machine | None, texts: Text
         "elem_classes": "field",
     }
     if get_origin(kind) is Literal:
-        choices = _choices(name, machine, texts)
+        choices = _choices(name, machine, texts, common["value"])
         few = len(get_args(kind)) <= 4
         return gr.Radio(choices, **common) if few else gr.Dropdown(choices, **common)
     if Settings.model_fields[name].default is None:  # gradio's Number shows and sends a 0 for nothing
@@ -162,7 +169,7 @@ def _control(name: str, settings: Settings, machine: Machine | None, texts: Text
 def _update(name: str, settings: Settings, machine: Machine | None, texts: Texts) -> dict[str, Any]:
     changes: dict[str, Any] = {"value": _shown(name, settings)}
     if get_origin(Settings.model_fields[name].annotation) is Literal:
-        changes["choices"] = _choices(name, machine, texts)
+        changes["choices"] = _choices(name, machine, texts, changes["value"])
     if name in _OF_THE_GPU:
         changes["interactive"] = _may_have_gpu(machine)
     return gr.update(**changes)
@@ -175,13 +182,13 @@ def _shown(name: str, settings: Settings) -> Any:
     return value
 
 
-def _choices(name: str, machine: Machine | None, texts: Texts) -> list[tuple[str, str]]:
-    """(title, value) of what a setting can be on this device."""
+def _choices(name: str, machine: Machine | None, texts: Texts, now: str) -> list[tuple[str, str]]:
+    """(title, value) of what a setting can be on this device, and of what it is."""
     titles = texts.settings.choices[name]
     values = get_args(Settings.model_fields[name].annotation)
-    values = [value for value in values if not unsupported(name, value, machine)]
+    values = [value for value in values if value == now or not unsupported(name, value, machine)]
     if name == "text_encoder" and not _may_have_gpu(machine):
-        values = [value for value in values if value != "gpu"]
+        values = [value for value in values if value != "gpu" or value == now]
     return [(titles.get(value) or SCHEMES[value].title, value) for value in values]
 
 
@@ -196,7 +203,7 @@ def _device_html(machine: Machine | None, texts: Texts) -> str:
 
 
 def _refused_html(machine: Machine | None, texts: Texts) -> str:
-    """What this device cannot do, greyed out, each with its reason; remarks on the other precisions."""
+    """The precisions that this device cannot do, each with its reason; remarks on the others."""
     if machine is None:
         return ""
     values = get_args(Settings.model_fields["precision"].annotation)
@@ -204,9 +211,26 @@ def _refused_html(machine: Machine | None, texts: Texts) -> str:
     refused = [(scheme.title, unsupported("precision", scheme.id, machine)) for scheme in schemes]
     summing = setting_knobs()["fp16_accumulation"].label
     refused.append((summing, unsupported("fp16_accumulation", "on", machine)))
-    remarks = [(scheme.title, scheme.remark(machine.facts)) for scheme in schemes]
-    rows = [(title, words) for title, words in refused if words]
-    listed = "".join(f"<li><s>{escape(title)}</s> {escape(words)}</li>" for title, words in rows)
-    said = "".join(f"<li>{escape(words)}</li>" for _, words in remarks if words)
-    heading = f'<p class="caption">{escape(texts.settings.unsupported)}</p>' if rows else ""
-    return f'{heading}<ul class="greyed">{listed}{said}</ul>' if rows or said else ""
+    return _greyed_html(refused, [scheme.remark(machine.facts) for scheme in schemes], texts)
+
+
+def _slow_html(machine: Machine | None, texts: Texts) -> str:
+    """What would be faster and failed its trial on this device, each with its reason."""
+    values = get_args(Settings.model_fields["attention"].annotation)
+    refused = [(ATTENTION_TITLES[value], unsupported("attention", value, machine)) for value in values]
+    refused.append((setting_knobs()["compile"].label, unsupported("compile", "on", machine)))
+    return _greyed_html(refused, [], texts)
+
+
+def _greyed_html(
+    refused: Sequence[tuple[str, str | None]], remarks: Sequence[str | None], texts: Texts
+) -> str:
+    """(title, why not) of each; those of one reason share a line."""
+    reasons: dict[str, list[str]] = {}
+    for title, reason in refused:
+        if reason:
+            reasons.setdefault(reason, []).append(f"<s>{escape(title)}</s>")
+    listed = "".join(f"<li>{' · '.join(names)} {escape(reason)}</li>" for reason, names in reasons.items())
+    said = "".join(f"<li>{escape(words)}</li>" for words in remarks if words)
+    heading = f'<p class="caption">{escape(texts.settings.unsupported)}</p>' if reasons else ""
+    return f'{heading}<ul class="greyed">{listed}{said}</ul>' if listed or said else ""

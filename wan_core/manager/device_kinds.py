@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wan_core.catalog import Role
+from wan_core.schema.attention import AttentionName
 from wan_core.schema.schemes import SCHEMES, DeviceFacts
 
 Plain = Literal["fp32", "bf16", "fp16"]
@@ -30,7 +31,7 @@ class DeviceKind:
 
     title: str
     precisions: tuple[Plain, ...]
-    attention: tuple[str, ...]
+    attention: tuple[AttentionName, ...]
     streams: bool
     own_memory: bool
     copy_rate: float
@@ -41,7 +42,7 @@ KINDS: dict[str, DeviceKind] = {
     "cuda": DeviceKind(
         "NVIDIA CUDA",
         precisions=("bf16", "fp16", "fp32"),
-        attention=("sdpa", "flash", "sage", "xformers"),
+        attention=("auto", "flash", "efficient", "cudnn", "math", "flash_2", "flash_3", "sage", "xformers"),
         streams=True,
         own_memory=True,
         copy_rate=12e9,
@@ -49,7 +50,7 @@ KINDS: dict[str, DeviceKind] = {
     "rocm": DeviceKind(
         "AMD ROCm",
         precisions=("bf16", "fp16", "fp32"),
-        attention=("sdpa",),
+        attention=("auto", "flash", "efficient", "math", "flash_2"),
         streams=True,
         own_memory=True,
         copy_rate=12e9,
@@ -58,7 +59,7 @@ KINDS: dict[str, DeviceKind] = {
     "mps": DeviceKind(
         "Apple MPS",
         precisions=("bf16", "fp16", "fp32"),
-        attention=("sdpa",),
+        attention=("auto", "math"),
         streams=False,
         own_memory=False,
         copy_rate=50e9,
@@ -67,7 +68,7 @@ KINDS: dict[str, DeviceKind] = {
     "cpu": DeviceKind(
         "CPU",
         precisions=("fp32", "bf16"),
-        attention=("sdpa",),
+        attention=("auto", "math"),
         streams=False,
         own_memory=False,
         copy_rate=10e9,

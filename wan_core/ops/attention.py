@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
+
+from wan_core.ops.kernels import KERNELS, Kernel
+from wan_core.schema.attention import AttentionName
+
+_chosen: list[Kernel] = [KERNELS["auto"]]  # process-wide, as one engine runs in a process
+
+
+def use_attention(name: AttentionName) -> None:
+    """Compute attention with this kernel from now on, process-wide, wherever it takes what it is given.
+
+    ``wan_core.ops.attention_probe`` tells whether it works on a device.
+    """
+    _chosen[0] = KERNELS[name]
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None) -> Tensor:
@@ -19,8 +31,5 @@ def attention(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None
     Returns:
         (B, L, heads * head_dim), in the dtype of ``query``.
     """
-    heads_first = [tensor.transpose(1, 2) for tensor in (query, key, value)]
-    if query.device.type == "cpu":  # the CPU kernel is a fifth slower on strided input
-        heads_first = [tensor.contiguous() for tensor in heads_first]
-    mask = None if key_bias is None else key_bias.expand(1, 1, query.shape[1], -1)
-    return F.scaled_dot_product_attention(*heads_first, attn_mask=mask).transpose(1, 2).flatten(2)
+    kernel = _chosen[0] if _chosen[0].takes(query, key_bias) else KERNELS["auto"]
+    return kernel.run(query, key, value, key_bias).flatten(2)

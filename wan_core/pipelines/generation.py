@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
+from wan_core.ops.compiling import compiled
 from wan_core.pipelines.components import ComponentSource, VaeWay
 from wan_core.pipelines.conditioning.table import build_conditioning
 from wan_core.pipelines.conditioning.types import ConditioningJob
@@ -55,7 +56,8 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
             report(done, expected)
 
         emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=len(sampling.scheduler.timesteps)))
-        return denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
+        with compiled((*transformer.blocks, *transformer.vace_blocks), job.compiles):
+            return denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
 
 
 def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sampling:

@@ -68,6 +68,7 @@ class ConditioningJob:
     """What a conditioner works with; ``request`` is settled: its size and length are the clip's own.
 
     ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
+    ``compiles``: the transformer's blocks are compiled.
     """
 
     source: ComponentSource
@@ -76,6 +77,7 @@ class ConditioningJob:
     inputs: InputStore
     emit: Emit
     vae_tile: int | None = None
+    compiles: bool = False
 
 
 Conditioner = Callable[[ConditioningJob], Conditioning]

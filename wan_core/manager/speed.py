@@ -1,0 +1,73 @@
+"""What makes the transformer faster where the device can do it: attention kernels, and compiling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+
+from wan_core.catalog import Role
+from wan_core.manager.device_kinds import KINDS
+from wan_core.manager.devices import choose_dtypes, device_facts
+from wan_core.ops.attention import use_attention
+from wan_core.ops.attention_probe import attention_unsupported
+from wan_core.ops.compiling import compiling_unsupported
+from wan_core.schema import GenerationRequest, Settings
+from wan_core.schema.attention import ATTENTION_TITLES, AttentionName
+from wan_core.schema.settings import Profile
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How a process runs transformers.
+
+    Attributes:
+        compiles: whether blocks are compiled.
+        notes: what was asked for and cannot be done, in sentences.
+    """
+
+    compiles: bool = False
+    notes: tuple[str, ...] = ()
+
+    def notes_on(self, request: GenerationRequest, level: Profile) -> tuple[str, ...]:
+        """What a request that runs at this level of memory has to be told."""
+        if self.compiles and any(not use.merge for use in request.loras):
+            return (*self.notes, "Nothing was compiled, as LoRAs are worn; merged ones would allow it.")
+        if self.compiles and level in ("blocks", "sequential"):
+            return (
+                *self.notes,
+                "Blocks that come and go are not compiled; a smaller precision may keep them.",
+            )
+        return self.notes
+
+
+def set_speed(settings: Settings, device: torch.device) -> Speed:
+    """Do as the settings say, process-wide; what fails its trial on the device is left at the default."""
+    notes = []
+    refusal = attention_refusal(settings.attention, settings, device)
+    use_attention("auto" if refusal else settings.attention)
+    if refusal:
+        title = ATTENTION_TITLES[settings.attention]
+        notes.append(f"{title} was not used: {refusal} Torch chose the attention instead.")
+    failed = compiling_unsupported(device) if settings.compile == "on" else None
+    if failed:
+        notes.append(f"{failed} Nothing was compiled.")
+    return Speed(settings.compile == "on" and not failed, tuple(notes))
+
+
+def attention_refusal(name: AttentionName, settings: Settings, device: torch.device) -> str | None:
+    """One sentence on why a kernel cannot be used with these settings; None where a trial came out right."""
+    facts = device_facts(device)
+    if name == "auto":
+        return None
+    if name not in KINDS[facts.kind].attention:
+        return f"Not made for {KINDS[facts.kind].title}."
+    dtype = choose_dtypes(facts, settings.precision)[Role.TRANSFORMER]
+    return attention_unsupported(name, device, dtype)
+
+
+def attention_refusals(settings: Settings, device: torch.device) -> dict[str, str]:
+    """Kernel -> why it cannot be used; those that can be are left out."""
+    found = {name: attention_refusal(name, settings, device) for name in get_args(AttentionName)}
+    return {name: reason for name, reason in found.items() if reason}
