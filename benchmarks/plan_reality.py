@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from tests.models.live_bytes import LiveBytes
 from wan_core.catalog import MODELS, ModelSpec, Role
+from wan_core.manager.device_kinds import PLAIN_BYTES, part_precision
 from wan_core.manager.loading import load_transformer
 from wan_core.manager.movers import make_mover
+from wan_core.manager.part_kinds import PART_KINDS
+from wan_core.manager.plan_work import PICTURE_BYTES, TEXT_BYTES
 from wan_core.manager.planner import spread
 from wan_core.manager.residency import Residency
 from wan_core.manager.weight_bytes import part_numbers
@@ -26,12 +29,14 @@ from wan_core.models.clip.model import CLIPImageEncoder
 from wan_core.models.dit import blocks, model
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.umt5.model import build_encoder
-from wan_core.models.vae.config import decoding_bytes
+from wan_core.models.vae.config import VAEConfig, decoding_bytes, encoding_bytes
 from wan_core.models.vae.model import WanVAE
+from wan_core.schema.schemes import DeviceFacts
 
 SIZES = {"480p": (832, 480), "720p": (1280, 720)}
 FRAMES = 21  # latent frames of 81
 COUNTED = ("wan2.1-t2v-1.3b", "wan2.1-t2v-14b", "wan2.1-i2v-14b-480p")
+_CARD = DeviceFacts("cuda", (8, 9), "RTX 4090")
 _CONVOLUTION_WORKSPACE = 2**30  # in the prediction for the VAE, of what no tensor shows
 
 
@@ -58,8 +63,10 @@ def count() -> list[Line]:
             _weights(spec, role) for role in spec.weights if name == COUNTED[2] or role is Role.TRANSFORMER
         ]
         lines += [_call(spec, size) for size in SIZES] if name != COUNTED[2] else []
-    lines += [_decoding(size) for size in SIZES]
-    return lines
+    with torch.device("meta"):
+        vae = WanVAE(VAEConfig())
+    lines += [_reading(), _seeing()]
+    return lines + [work(vae, size) for work in (_decoding, _encoding) for size in SIZES]
 
 
 def _weights(spec: ModelSpec, role: Role) -> Line:
@@ -73,10 +80,11 @@ def _weights(spec: ModelSpec, role: Role) -> Line:
         module = build[role]()
     numbers = part_numbers(spec, role)
     pieces = [numbers.outside, *(piece for block in numbers.blocks for piece in block)]
-    planned = sum(piece.nbytes("bf16", "bf16") for piece in pieces)
-    keeps = getattr(module, "keep_in_fp32", lambda name: False)
-    real = sum(p.numel() * (4 if keeps(name) else 2) for name, p in module.named_parameters())
-    return Line(f"{spec.id}: weights of the {role.replace('_', ' ')}, bf16", planned, real)
+    precision = part_precision(_CARD, "auto", role)
+    planned = sum(piece.nbytes(precision, precision) for piece in pieces)
+    keeps, item = PART_KINDS[role].keeps_fp32, PLAIN_BYTES[precision]
+    real = sum(p.numel() * (4 if keeps(name) else item) for name, p in module.named_parameters())
+    return Line(f"{spec.id}: weights of the {role.replace('_', ' ')}, {precision}", planned, real)
 
 
 def _flash(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None) -> Tensor:
@@ -98,15 +106,43 @@ def _call(spec: ModelSpec, size: str) -> Line:
     return Line(f"{spec.id}: work of a call, {size}, bf16", spec.dit.working_bytes(*grid), live.peak)
 
 
-def _decoding(size: str) -> Line:
-    spec, (width, height) = MODELS[COUNTED[0]], SIZES[size]
+def _reading() -> Line:
+    """A prompt of the full 512 tokens, read in bf16."""
+    spec = MODELS[COUNTED[2]]
     with torch.device("meta"):
-        vae = WanVAE(spec.vae)
+        encoder = build_encoder(spec.text_encoder).to(torch.bfloat16)
+    ids = torch.empty(1, spec.dit.text_len, dtype=torch.long, device="meta")
+    with torch.inference_mode(), LiveBytes() as live:
+        encoder(input_ids=ids)
+    return Line("umT5: work of reading 512 tokens, bf16", TEXT_BYTES, live.peak)
+
+
+def _seeing() -> Line:
+    config = MODELS[COUNTED[2]].image_encoder
+    with torch.device("meta"):
+        encoder = CLIPImageEncoder(config).half()
+    pixels = torch.empty(1, 3, config.image_size, config.image_size, device="meta")
+    with torch.inference_mode(), LiveBytes() as live:
+        encoder(pixels)
+    return Line("CLIP: work of seeing a picture, fp16", PICTURE_BYTES, live.peak)
+
+
+def _decoding(vae: WanVAE, size: str) -> Line:
+    width, height = SIZES[size]
     with torch.no_grad(), LiveBytes() as live:
         for _ in vae.decode_stream(torch.empty(1, 16, 3, height // 8, width // 8, device="meta")):
             pass
-    planned = decoding_bytes(spec.vae, width, height) - _CONVOLUTION_WORKSPACE
+    planned = decoding_bytes(VAEConfig(), width, height) - _CONVOLUTION_WORKSPACE
     return Line(f"VAE: work of decoding, {size}, fp32", planned, live.peak)
+
+
+def _encoding(vae: WanVAE, size: str) -> Line:
+    width, height = SIZES[size]
+    with torch.no_grad(), LiveBytes() as live:
+        for _ in vae.encode_stream(torch.empty(1, 3, 4, height, width, device="meta") for _ in range(4)):
+            pass
+    planned = encoding_bytes(VAEConfig(), width, height) - _CONVOLUTION_WORKSPACE
+    return Line(f"VAE: work of encoding, {size}, fp32", planned, live.peak)
 
 
 def run_streamed(file: Path, counts: tuple[int, ...] = (0, 5, 10, 20, 30)) -> list[dict[str, object]]:

@@ -14,10 +14,12 @@ from wan_core.schema.schemes import SCHEMES
 
 MIB = 2**20
 
-# Attention scores of 512 tokens and 64 heads, in float32 and cast: 0.2 GiB, counted on tensors
-_TEXT_BYTES = 256 * MIB
-# 257 tokens of one picture: 10 MiB, counted likewise
-_PICTURE_BYTES = 64 * MIB
+TEXT_BYTES = 256 * MIB
+"""Of 512 tokens: 96 MiB, counted on tensors (``benchmarks/memory.py``), and 80 of an unpacked matrix."""
+
+PICTURE_BYTES = 64 * MIB
+"""Of one picture: 9 MiB, counted likewise, and what the libraries take."""
+
 # Latents, embeddings and the schedule's history, and what cuBLAS takes
 _STEP_BYTES = 128 * MIB
 _UNSTEERED = ("text", "motion")
@@ -91,9 +93,9 @@ def vae_bytes(spec: ModelSpec, clip: Clip, decoding: bool, tile: int | None) -> 
 
 def stages(spec: ModelSpec, clip: Clip, scheme: str, plain: str, tile: int | None) -> tuple[Stage, ...]:
     """The stages of a job in order, on a device that computes in ``plain``."""
-    found = [Stage("read the prompt", Role.TEXT_ENCODER, _TEXT_BYTES)]
+    found = [Stage("read the prompt", Role.TEXT_ENCODER, TEXT_BYTES)]
     if clip.encodes and spec.image_encoder is not None:
-        found.append(Stage("see the picture", Role.IMAGE_ENCODER, _PICTURE_BYTES))
+        found.append(Stage("see the picture", Role.IMAGE_ENCODER, PICTURE_BYTES))
     if clip.encodes:
         found.append(Stage("encode", Role.VAE, vae_bytes(spec, clip, False, tile)))
     if Role.MOTION_CONTROLLER in spec.weights:
