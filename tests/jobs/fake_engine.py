@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 
+from tests import running_out
 from wan_core.jobs.job import Job
 from wan_core.jobs.runner import Run
 from wan_core.jobs.worker import serve
@@ -21,7 +22,6 @@ from wan_core.schema import (
     Emit,
     GenerationFailed,
     GenerationResult,
-    OutOfMemory,
     ProgressEvent,
     Settings,
     Stage,
@@ -67,13 +67,10 @@ def _perform(words: dict[str, str], settings: Settings, job: Job) -> None:
         raise GenerationFailed("The video is one colour; try another seed.")
     if "bug" in words:
         raise ZeroDivisionError("a secret path")
-    if "oom" in words and job.profile is None:
-        raise OutOfMemory("The device ran out of memory while denoising.", "blocks")
-    latents = settings.latents_dir / f"{job.id}.safetensors"
-    if "oom-decode" in words and not latents.exists():
-        latents.parent.mkdir(exist_ok=True)
-        latents.write_bytes(b"latents")
-        raise OutOfMemory("Memory ran out while decoding; the latents are kept.")
+    if "oom" in words:
+        running_out.while_denoising(job)
+    if "oom-decode" in words:
+        running_out.while_decoding(settings, job)
     name = words.get("die") or words.get("die-once")
     died_before = settings.home / f"died-{job.id}"
     if name is None or ("die-once" in words and died_before.exists()):

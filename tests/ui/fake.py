@@ -6,17 +6,18 @@ import time
 
 import numpy as np
 
+from tests import running_out
 from wan_core.catalog import resolve
 from wan_core.jobs.job import Job
 from wan_core.jobs.runner import Run
 from wan_core.media.metadata import request_metadata
-from wan_core.media.write import animated_webp, new_video_path, write_image, write_poster, write_video
+from wan_core.media.naming import new_video_path
+from wan_core.media.write import animated_webp, write_image, write_poster, write_video
 from wan_core.schema import (
     Emit,
     GenerationFailed,
     GenerationRequest,
     GenerationResult,
-    OutOfMemory,
     ProgressEvent,
     Settings,
     Stage,
@@ -67,13 +68,10 @@ def fake_run(settings: Settings) -> Run:
             )
         if request.prompt == FAILING_PROMPT:
             raise GenerationFailed("The video came out as NaN; try another seed.")
-        if request.prompt == LARGE_PROMPT and job.profile is None:
-            raise OutOfMemory("The device ran out of memory while denoising.", "blocks")
-        latents = settings.latents_dir / f"{job_id}.safetensors"
-        if request.prompt == UNDECODED_PROMPT and not latents.exists():
-            latents.parent.mkdir(exist_ok=True)
-            latents.write_bytes(b"latents")
-            raise OutOfMemory("Memory ran out while decoding; the latents are kept.")
+        if request.prompt == LARGE_PROMPT:
+            running_out.while_denoising(job)
+        if request.prompt == UNDECODED_PROMPT:
+            running_out.while_decoding(settings, job)
         settings.outputs_dir.mkdir(parents=True, exist_ok=True)
         if request.task == "t2i":
             video = new_video_path(settings.outputs_dir, job_id, f".{request.image_format}")

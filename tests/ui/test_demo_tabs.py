@@ -14,7 +14,7 @@ from benchmarks.detector import detect, overlap, psnr, thing_masks
 from tests.ui.conftest import OpenPage
 from tests.ui.test_app import PATIENCE, App
 from tests.ui.test_page import VIDEO_PLAYS
-from tests.ui.test_tabs import give, open_with
+from tests.ui.test_tabs import give, open_tab, open_with
 from wan_core.jobs.job import JobStatus
 from wan_core.media.read import read_video
 from wan_core.media.write import write_image, write_video
@@ -25,6 +25,10 @@ pytestmark = pytest.mark.browser
 SCENE = Scene((Thing("yellow", "square", "right", 12.0, 0.5, 0.2),), "night")
 PROMPT = "a yellow square moving right at night"
 FRAMES, SEED = 17, 4
+SHOWN_AT_64 = """(id) => {
+  const shown = document.querySelector(`${id} img, ${id} video`);
+  return (shown?.naturalWidth ?? shown?.videoWidth) === 64;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +122,41 @@ def test_outlines_are_followed(app: App, open_page: OpenPage, files: Path, clip:
     frames = make(app, page, "control", "a green square moving right at night")
     assert overlap(thing_masks(frames), thing_masks(clip)) > 0.6
     assert detect(frames).colour == "green"
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "given", "prompt"),
+    [
+        ("i2v", "A square at night", ["image"], "a yellow square moving right at night"),
+        ("flf2v", "Up into the sky", ["image", "last_image"], "a purple star moving up in the blue sky"),
+        ("v2v", "Make it a red circle", ["video"], "a red circle moving right at night"),
+        ("control", "Replace it in a region", ["video"], "a red circle moving right at night"),
+    ],
+)
+def test_one_click_fills_a_tab(
+    app: App, open_page: OpenPage, key: str, title: str, given: list[str], prompt: str
+) -> None:
+    page = open_page(app.address)
+    open_tab(page, key)
+    page.locator(f"#{key}-examples button", has_text=title).click()
+    expect(page.locator(f"#{key}-prompt textarea")).to_have_value(prompt)
+    for name in given:
+        page.wait_for_function(SHOWN_AT_64, arg=f"#{key}-{name}", timeout=PATIENCE)
+    expect(page.locator(f"#{key}-preflight")).to_contain_text("64×64 · 2.1 s")
+    if key == "control":
+        page.locator("#control-mask_fold > button").click()
+        expect(page.locator("#control-top input")).to_have_value("20")
+        page.locator("#control-examples button", has_text="Bring a triangle to life").click()
+        expect(page.locator("#control-seen img")).to_have_count(1)
+        expect(page.locator("#control-video video")).to_have_count(0)
+        expect(page.locator("#control-top")).to_be_hidden()
+
+
+def test_an_example_is_made_as_it_comes(app: App, open_page: OpenPage) -> None:
+    page = open_page(app.address)
+    open_tab(page, "v2v")
+    page.locator("#v2v-examples button", has_text="Make it a red circle").click()
+    prompt = "a red circle moving right at night"
+    expect(page.locator("#v2v-prompt textarea")).to_have_value(prompt)
+    found = detect(make(app, page, "v2v", prompt))
+    assert (found.colour, found.motion) == ("red", "right")

@@ -15,15 +15,16 @@ from tests import tiny
 from tests.ui.fake import draw
 from ui import choices, form, guess, inputs, masking, preflight, units
 from ui.context import Context
-from ui.examples import prompts_for
+from ui.examples import inputs_for, prompts_for, request_of
 from ui.strings import ENGLISH
 from ui.tabs import making
-from ui.tabs.plans import TABS, plan_of
+from ui.tabs.plans import TABS, TabPlan, plan_of
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, resolve, validate
 from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.media.inputs import InputStore
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.dit.model import WanDiT
+from wan_core.pipelines.settling import settle
 from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest, StoreError, knobs
 
 WAN_14B = find_model("wan2.1-t2v-14b")
@@ -380,6 +381,21 @@ def test_every_model_has_examples_that_it_accepts(model: str) -> None:
     assert len(prompts) == 6
     for prompt in prompts:
         validate(GenerationRequest(model=model, prompt=prompt))
+
+
+@pytest.mark.parametrize("plan", [plan for plan in TABS if plan.first], ids=lambda plan: plan.key)
+def test_every_tab_has_examples_that_its_demo_model_accepts(plan: TabPlan, tmp_path: Path) -> None:
+    (spec,) = [spec for spec in plan.models if spec.folder and inputs_for(spec, plan.key)][:1]
+    examples = inputs_for(spec, plan.key)
+    assert len({example["title"] for example in examples}) == len(examples) > 1
+    store = InputStore(tmp_path)
+    for example in examples:
+        request = request_of(example, spec, plan.task(spec, None), store)
+        validate(request)
+        assert all(store.path(name).is_file() for name in request.named_files())
+        settled, warnings = settle(resolve(request), spec, store)
+        assert (settled.width, settled.height, settled.num_frames, warnings) == (64, 64, 17, ())
+    assert inputs_for(WAN_14B, plan.key) == []
 
 
 def test_every_text_is_there() -> None:

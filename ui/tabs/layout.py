@@ -18,7 +18,7 @@ _ICONS = Path(__file__).resolve().parents[2] / "assets" / "icons"
 _PICK_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
-  if (button) trigger('pick', { prompt: button.title });
+  if (button) trigger('pick', { prompt: button.title, number: Number(button.dataset.number ?? -1) });
 });
 """
 _FIELD = "field"
@@ -72,14 +72,13 @@ def _prompt(tab: MakingTab, spec: ModelSpec, values: dict[str, Any]) -> None:
         elem_classes=[_FIELD, "field-prompt"],
         autofocus=not tab.plan.first,
     )
-    if not tab.plan.first:
-        tab.parts["examples"] = gr.HTML(
-            examples_html(spec, texts),
-            js_on_load=_PICK_JS,
-            elem_id=f"{key}-examples",
-            elem_classes="examples",
-            apply_default_css=False,
-        )
+    tab.parts["examples"] = gr.HTML(
+        examples_html(tab.plan, spec, texts),
+        js_on_load=_PICK_JS,
+        elem_id=f"{key}-examples",
+        elem_classes="examples",
+        apply_default_css=False,
+    )
     _model_and_seed(tab, spec, values)
     tab.parts["world"] = gr.HTML(
         f'<p class="note">{escape(texts.demo_world)}</p>',

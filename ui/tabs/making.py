@@ -9,12 +9,14 @@ import gradio as gr
 
 from ui import choices, form, framing, inputs, loras, preflight
 from ui.context import Context
-from ui.listening import QUIET
+from ui.examples import inputs_for, request_of
+from ui.listening import QUIET, error_html
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model
 from wan_core.lora.presets import PRESETS
+from wan_core.media.inputs import InputStore
 from wan_core.media.read import read_first_frame
 from wan_core.schema import InvalidRequest, MediaError
 
@@ -90,11 +92,34 @@ def _connect_prompt(tab: MakingTab) -> None:
     def own_negative(model: str) -> str:
         return find_model(model).defaults.negative_prompt
 
-    if "examples" in tab.parts:
+    if tab.plan.first:
+        _connect_examples(tab)
+    else:
         tab.parts["examples"].pick(take_example, None, [prompt, notice], **QUIET)
     prompt.input(None, None, notice, js="() => ''", **QUIET)
     negative = tab.controls["negative_prompt"]
     tab.parts["reset"].click(own_negative, tab.controls["model"], negative, **QUIET)
+
+
+def _connect_examples(tab: MakingTab) -> None:
+    """An example brings its files along: the whole form becomes that of a request with them."""
+    store = InputStore(tab.context.settings.inputs_dir)
+
+    def take_example(model: str, event: gr.EventData) -> list[Any]:
+        try:
+            spec = find_model(model)
+            example = dict(enumerate(inputs_for(spec, tab.key))).get(event.number)
+            if example is None:  # another model has been chosen meanwhile
+                return tab.in_order({})
+            request = request_of(example, spec, tab.plan.task(spec, None), store)
+            return tab.in_order(tab.restore(request))
+        except (InvalidRequest, MediaError) as error:
+            return tab.in_order({"notice": error_html(str(error))})
+
+    chosen = tab.parts["examples"].pick(
+        take_example, tab.controls["model"], list(tab.outputs.values()), **QUIET
+    )
+    tab.refit_after(chosen)
 
 
 def _connect_loras(tab: MakingTab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -12,7 +13,7 @@ import gradio as gr
 
 from ui import choices, form, inputs, preflight, units
 from ui.context import Context
-from ui.examples import prompts_for
+from ui.examples import Example, inputs_for, pictures_of, prompts_for
 from ui.listening import QUIET, error_html, note_html
 from ui.strings import Texts
 from ui.tabs.plans import TabPlan
@@ -141,7 +142,7 @@ class MakingTab:
             **updates,
             "sides_help": gr.update(visible=bool(seen & set(inputs.SIDES))),
             "world": gr.update(visible=spec.folder is not None),
-            "examples": examples_html(spec, texts),
+            "examples": examples_html(self.plan, spec, texts),
             "ends": self.slider_ends(spec, values),
         }
 
@@ -197,11 +198,30 @@ def narrow_after(event: Any, tabs: Sequence[MakingTab]) -> Any:
     return event.then(None, ends, sliders, js=_NARROW_JS, **QUIET)
 
 
-def examples_html(spec: ModelSpec, texts: Texts) -> str:
-    """The example prompts as buttons; one click fills the prompt."""
-    buttons = "".join(
-        f'<button type="button"{_LONG if len(prompt.encode()) > _LONGEST_CHIP else ""} '
-        f'title="{escape(prompt, quote=True)}">{escape(prompt)}</button>'
-        for prompt in prompts_for(spec)
+def examples_html(plan: TabPlan, spec: ModelSpec, texts: Texts) -> str:
+    """What can be tried, as buttons: a prompt, and in a tab that needs files, files with it.
+
+    Empty where there is none.
+    """
+    if plan.first:
+        buttons = [_example_button(*each) for each in enumerate(inputs_for(spec, plan.key))]
+    else:
+        buttons = [_prompt_button(prompt) for prompt in prompts_for(spec)]
+    if not buttons:
+        return ""
+    return f'<p class="caption">{escape(texts.examples)}</p><div class="chips">{"".join(buttons)}</div>'
+
+
+def _prompt_button(prompt: str) -> str:
+    long = _LONG if len(prompt.encode()) > _LONGEST_CHIP else ""
+    return f'<button type="button"{long} title="{escape(prompt, quote=True)}">{escape(prompt)}</button>'
+
+
+def _example_button(number: int, example: Example) -> str:
+    pictures = "".join(
+        f'<img src="data:image/png;base64,{b64encode(file.read_bytes()).decode()}" alt="">'
+        for file in pictures_of(example)
     )
-    return f'<p class="caption">{escape(texts.examples)}</p><div class="chips">{buttons}</div>'
+    words = escape(example["title"])
+    prompt = escape(example["prompt"], quote=True)
+    return f'<button type="button" data-number="{number}" title="{prompt}">{pictures}{words}</button>'

@@ -113,7 +113,8 @@ class Steering(BaseModel):
         "none",
         Knob(
             "Make control from video",
-            "What is drawn from the video before it steers; as-is: it steers itself, even under a mask.",
+            "What is drawn from the video before it steers; as-is: it steers itself, even under a mask. "
+            "A layout of boxes cannot be drawn here: give it as the video, as-is.",
             "steering",
         ),
     )
