@@ -13,6 +13,7 @@ import psutil
 from ui.context import Context
 from wan_core.catalog import MODELS, find_model, resolve
 from wan_core.jobs.job import Machine
+from wan_core.manager.device_kinds import KINDS
 from wan_core.manager.planner import Budget, plan_memory
 from wan_core.schema import GenerationRequest
 
@@ -52,7 +53,7 @@ def _largest(context: Context) -> str:
 
 
 def plan_html(context: Context, model: str, machine: Machine) -> str:
-    """The plan for the model's own size and length."""
+    """The plan for the model's own size and length, and what is slow on such a device."""
     spec = find_model(model)
     request = resolve(GenerationRequest(model=model, task=spec.tasks[0]))
     plan = plan_memory(spec, request, _budget(context, machine), context.settings)
@@ -60,6 +61,9 @@ def plan_html(context: Context, model: str, machine: Machine) -> str:
     size = context.texts.settings.plan_for.format(
         width=request.width, height=request.height, frames=request.num_frames
     )
+    kind = KINDS[machine.facts.kind]
+    if kind.limits:
+        lines.append(f"{kind.title}: {kind.limits}")
     listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f'<p class="caption">{escape(size)}</p><p class="why">{escape(why)}</p><ul>{listed}</ul>'
 

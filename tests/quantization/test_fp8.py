@@ -110,6 +110,33 @@ def test_a_cpu_unpacks() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("product", "words"),
+    [
+        (RuntimeError("no such kernel"), "multiplies no fp8 matrices: no such kernel"),
+        (15.0, "multiplies fp8 matrices wrongly"),
+        (16.0, ""),
+    ],
+)
+def test_a_card_is_asked_whether_it_multiplies(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, product: object, words: str
+) -> None:
+    def multiply(*_: object, **__: object) -> torch.Tensor:
+        if isinstance(product, Exception):
+            raise product
+        return torch.full((16, 16), product)
+
+    ones = torch.ones(16, 16)
+    monkeypatch.setattr(torch, "ones", lambda *size, device: ones)
+    monkeypatch.setattr(torch, "_scaled_mm", multiply)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 9))
+    ask = multiplies_fp8.__wrapped__
+    assert ask(torch.device("cuda")) is (product == 16.0)
+    assert words in caplog.text and bool(words) == bool(caplog.text)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 6))
+    assert not ask(torch.device("cuda"))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_card_multiplies_as_the_cpu_does() -> None:

@@ -135,6 +135,8 @@ def test_the_plan_follows_the_settings(context: Context) -> None:
     context.change({"vram_limit_gib": 8.0})
     assert plan_html(context, large, ADA) != plan
     assert "on the CPU" in plan_html(context, "demo", CPU)
+    assert "<li>CPU: everything is slow" in plan_html(context, "demo", CPU)
+    assert "NVIDIA CUDA" not in plan
 
 
 def test_the_plan_is_at_first_that_of_the_largest_model_here(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 import torch
@@ -101,10 +102,20 @@ class CudaMover(PlainMover):
 
     def pin(self, memory: Tensor) -> bool:
         """Locks the pages that are there: torch's own pinned memory comes in powers of two and is kept."""
-        code = torch.cuda.cudart().cudaHostRegister(memory.data_ptr(), memory.nbytes, 0)
-        if int(code) != 0:
-            _log.warning("%d MiB of RAM could not be pinned; copies from it are slower", memory.nbytes >> 20)
-        return int(code) == 0
+        code = int(torch.cuda.cudart().cudaHostRegister(memory.data_ptr(), memory.nbytes, 0))
+        if code != 0:
+            _log.warning(
+                "%d MiB of RAM could not be pinned (CUDA error %d); copies from it are slower",
+                memory.nbytes >> 20,
+                code,
+            )
+            self._forget_error()
+        return code == 0
+
+    def _forget_error(self) -> None:
+        """CUDA tells what failed to whoever asks next: let that be a kernel of no consequence."""
+        with suppress(torch.AcceleratorError):
+            torch.zeros(1, device=self.device)
 
     def unpin(self, memory: Tensor) -> None:
         self._stream.synchronize()

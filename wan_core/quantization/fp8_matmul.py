@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from wan_core.quantization.linear import QuantLinear
 from wan_core.schema.schemes import FP8_MATMUL_CAPABILITY
+
+_log = logging.getLogger(__name__)
 
 _FORMAT = torch.float8_e4m3fn
 _LARGEST = torch.finfo(_FORMAT).max
@@ -72,6 +75,10 @@ def multiplies_fp8(device: torch.device) -> bool:
         )
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:
+    except RuntimeError as error:
+        _log.warning("%s multiplies no fp8 matrices: %s", device, error)
         return False
-    return bool((product == _MULTIPLE).all())
+    is_right = bool((product == _MULTIPLE).all())
+    if not is_right:
+        _log.warning("%s multiplies fp8 matrices wrongly, so weights are unpacked for each use", device)
+    return is_right
