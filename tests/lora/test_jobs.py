@@ -228,6 +228,17 @@ def test_loras_are_found_in_all_folders_the_studios_own_first(settings: Settings
         find_lora(settings, "four.safetensors")
 
 
+def test_comfyuis_loras_are_found_unasked(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path / "ComfyUI"))
+    path = tmp_path / "ComfyUI" / "models" / "loras" / "wan" / "two.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert list_loras(settings) == ["wan/two.safetensors"]
+    assert find_lora(settings, "wan/two.safetensors") == path
+
+
 def test_a_damaged_file_is_refused_by_name(settings: Settings, loras: Path) -> None:
     (loras / "bad.safetensors").write_bytes(b"\xff" * 8 + b"{nonsense")
     with pytest.raises(WeightsError, match=r"The LoRA bad.safetensors cannot be used: "):

@@ -220,7 +220,7 @@ def test_a_file_can_be_chosen_and_a_module_with_its_trunk(store, comfy):
         assert is_known(model)
         assert find_model(model) == row
         assert set(store.missing(row)) == {"tokenizer"}
-    assert rows[f"wan2.1-t2v-14b@{tune}"].title == f"Wan2.1 T2V 14B ({tune})"
+    assert rows[f"wan2.1-t2v-14b@{tune}"].title == "Wan2_1-T2V-14B_fp16_mytune · Wan2.1 T2V 14B"
     joined = store.as_found(rows[f"wan2.1-vace-14b@{tune}:{module}"]).weights[Role.TRANSFORMER]
     assert joined.files == (str(comfy / "diffusion_models" / tune), str(comfy / "diffusion_models" / module))
 
@@ -234,6 +234,20 @@ def test_a_request_names_only_files_that_were_found(store, settings, tmp_path, n
     assert store.as_found(spec).weights[Role.TRANSFORMER] == spec.weights[Role.TRANSFORMER]
     with pytest.raises(WeightsError, match=r"is no longer in any of the model folders; put it back"):
         store.fetch(dataclasses.replace(spec, folder=None), lambda event: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("wan/wan2.1_t2v_14B_fp8_scaled.safetensors", "wan2.1_t2v_14B_fp8_scaled"),
+        ("Wan2.1-T2V-14B-Q4_K_M.gguf", "Wan2.1-T2V-14B-Q4_K_M"),
+        ("My-Wan/transformer/diffusion_pytorch_model.safetensors.index.json", "My-Wan"),
+        ("My-Wan/diffusion_pytorch_model-00001-of-00002.safetensors", "My-Wan"),
+        ("model.safetensors", "model"),
+    ],
+)
+def test_a_persons_file_is_titled_by_what_tells_it_apart(name, title):
+    assert find_model(f"wan2.1-t2v-14b@{name}").title == f"{title} · Wan2.1 T2V 14B"
 
 
 def test_an_unknown_model_is_still_refused():
@@ -357,8 +371,8 @@ def test_the_command_line_lists_and_the_page_offers_what_a_person_has(tiny, sett
     save_file(WanDiT(DIT).state_dict(), folder / "my_tiny.safetensors")
     store = WeightStore(settings.model_copy(update={"model_folders": (folder,)}), hub_cache=tmp_path / "hub")
     offered = [spec.title for spec in offered_tabs(store.local_models)[0].models]
-    assert offered[-1] == "Tiny (my_tiny.safetensors)"
+    assert offered[-1] == "my_tiny · Tiny"
     assert main(["models", "--home", str(settings.home), "--model-folders", str(folder)]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "my_tiny" in line]
-    assert line.split()[:2] == ["tiny@mine/my_tiny.safetensors", "Tiny"]
+    assert line.split()[:2] == ["tiny@mine/my_tiny.safetensors", "my_tiny"]
     assert "own file" in line and "ready" in line and str(folder) in line

@@ -7,21 +7,32 @@ knows where the named files are.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from wan_core.catalog.spec import ModelSpec, Role, WeightFiles
 
+GENERIC = ("diffusion_pytorch_model", "pytorch_model", "model", "transformer", "unet", "vae", "snapshots")
+"""Names that say nothing of the model; then the folder's name does."""
+
 _MARK, _BETWEEN = "@", ":"
+_ENDING = re.compile(r"(-\d{5}-of-\d{5})?\.(safetensors|gguf|pth|pt|bin|ckpt)(\.index\.json)?$")
 
 
 def with_files(spec: ModelSpec, names: tuple[str, ...]) -> ModelSpec:
-    """``spec`` with the transformer in the library's files of these names, the last giving the title."""
+    """``spec`` with the transformer in the library's files of these names, which go before its title."""
     return replace(
         spec,
         id=f"{spec.id}{_MARK}{_BETWEEN.join(names)}",
-        title=f"{spec.title} ({' + '.join(name.rpartition('/')[2] for name in reversed(names))})",
+        title=f"{' + '.join(short_name(name) for name in reversed(names))} · {spec.title}",
         weights={**spec.weights, Role.TRANSFORMER: WeightFiles(names, 0, is_local=True)},
     )
+
+
+def short_name(name: str) -> str:
+    """What people call a file of the library: its name without its ending, or its folder's."""
+    words = _ENDING.sub("", name).split("/")
+    return next((word for word in reversed(words) if word.lower() not in GENERIC), words[-1])
 
 
 def split(model_id: str) -> tuple[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The LoRA files of this machine: names in the studio's folder and in folders that a person added."""
+"""The LoRA files of this machine: names in the studio's folder, in added ones, in ComfyUI's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wan_core.schema import InvalidRequest, Settings
+from wan_core.schema.comfyui import comfyui_folders
 from wan_core.schema.lora import SUFFIXES, check_name
 
 _WITHIN = ("loras", "models/loras", "Loras", "models/Lora")
@@ -19,7 +20,7 @@ _MOST = 2000
 def lora_folders(settings: Settings) -> list[Path]:
     """The folders that LoRAs are named in; a name is looked for in this order."""
     folders = [settings.loras_dir]
-    for folder in settings.model_folders:
+    for folder in (*settings.model_folders, *comfyui_folders()):
         if folder.name.lower() in ("loras", "lora"):
             folders.append(folder)
         folders += [folder / within for within in _WITHIN]

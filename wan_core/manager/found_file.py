@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wan_core.catalog import MODELS, ModelSpec, Role
-from wan_core.catalog.local import split
+from wan_core.catalog.local import GENERIC, split
 from wan_core.manager.headers import Shape, TensorEntry
 from wan_core.manager.recognise import looks_like, read_entries
 from wan_core.manager.shards import INDEX_SUFFIX, expand, stem
@@ -26,8 +26,6 @@ from wan_core.schema.dialect import SCALE
 _PLAIN = {"F64": ("fp32", "fp64"), "F32": ("fp32", "fp32"), "F16": ("fp16", "fp16"), "BF16": ("bf16", "bf16")}
 _PACKED = {"F8_E4M3": ("fp8_e4m3", "fp8"), "F8_E5M2": ("fp8_e5m2", "fp8 e5m2"), "I8": ("int8", "int8")}
 
-# Names that say nothing of the model; then the folder's name does
-_GENERIC = ("diffusion_pytorch_model", "pytorch_model", "model", "transformer", "unet", "vae", "snapshots")
 _PRECISION_WORDS = re.compile(
     r"fp8|e4m3fn|e4m3|e5m2|scaled|fp16|fp32|bf16|f16|f32|float16|bfloat16|i?q[2-8](?:[01]|k)?(?:[slm])?|"
     r"mixed|diffusers|comfy|repackaged|gguf|kj|module"
@@ -79,7 +77,7 @@ class FoundFile:
         path = self.files[0]
         own = stem(path.name.removesuffix(INDEX_SUFFIX)).rpartition(".")[0]
         folders = [*reversed(self.name.split("/")[:-1]), *(parent.name for parent in [*path.parents][:3])]
-        return _squash(next((part for part in (own, *folders) if part.lower() not in _GENERIC), ""))
+        return _squash(next((part for part in (own, *folders) if part.lower() not in GENERIC), ""))
 
     def stands_for(self, spec: ModelSpec, role: Role) -> bool:
         """Whether it may be used for a part of ``spec`` without being asked for by name.

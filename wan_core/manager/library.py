@@ -22,6 +22,7 @@ from wan_core.manager.found_file import FoundFile, all_paths, describe
 from wan_core.manager.shards import INDEX_SUFFIX, shard_names, stem
 from wan_core.media.atomic import whole_file
 from wan_core.schema import Settings, WeightsError
+from wan_core.schema.comfyui import comfyui_folders
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Library:
     def _roots(self) -> Iterator[tuple[tuple[str, ...], Path]]:
         """The folders to be searched, the preferred first, with what goes before the names in them."""
         yield (), self._settings.models_dir
-        for folder in (*self._settings.model_folders, *_comfyui()):
+        for folder in (*self._settings.model_folders, *comfyui_folders()):
             models = next((f for f in (folder / "models", folder) if _is_comfyui(f)), None)
             if models:
                 yield from (((), models / kind) for kind in COMFYUI_FOLDERS)
@@ -135,12 +136,6 @@ class Library:
             name = repo.name.rpartition("--")[2]
             if any(word in name.lower() for word in _HUB_WORDS):
                 yield from (((name,), snapshot) for snapshot in sorted(repo.glob("snapshots/*")))
-
-
-def _comfyui() -> list[Path]:
-    """Where ComfyUI is likely to be."""
-    told = os.environ.get("COMFYUI_PATH")
-    return [Path(told).expanduser()] if told else [Path.home() / "ComfyUI", Path.home() / "comfy" / "ComfyUI"]
 
 
 def _is_comfyui(folder: Path) -> bool:
