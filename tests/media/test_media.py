@@ -18,10 +18,10 @@ from PIL import Image
 
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.metadata import read_metadata, read_request, request_metadata
+from wan_core.media.naming import new_video_path
 from wan_core.media.read import read_video
 from wan_core.media.write import (
     animated_webp,
-    new_video_path,
     require_writable,
     write_poster,
     write_video,

@@ -13,8 +13,9 @@ from tests.media.making import make_video
 from wan_core.media.atomic import whole_file
 from wan_core.media.joining import joined_frames
 from wan_core.media.metadata import read_metadata, read_request, request_metadata
+from wan_core.media.naming import new_video_path
 from wan_core.media.read import read_clip, read_image
-from wan_core.media.write import new_video_path, write_image, write_thumbnail, write_video
+from wan_core.media.write import write_image, write_thumbnail, write_video
 from wan_core.schema import GenerationRequest, MediaError
 
 FORMATS = ["png", "jpeg", "webp"]

@@ -245,7 +245,10 @@ def test_the_frame_rate_belongs_to_sampling() -> None:
     assert form.fields("sampling") == [
         "negative_prompt", "num_inference_steps", "guidance_scale", "shift", "scheduler", "fps",
     ]  # fmt: skip
-    assert form.fields("output") == ["crf", "preview_every", "embed_metadata"]
+    assert form.fields("output") == [
+        "video_format", "codec", "crf", "interpolate_fps", "upscale", "loop_count", "ping_pong", "keep_audio",
+        "filename", "preview_every", "embed_metadata", "embed_inputs", "sidecar",
+    ]  # fmt: skip
 
 
 def test_a_fresh_session_takes_what_any_page_may_hold(context: Context) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,6 +47,30 @@ def partial_file(folder: Path, suffix: str = "") -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Lend an empty folder beside ``path``; with what is in it at the end of the block it becomes ``path``.
+
+    A folder that was there is replaced. An exception in the block leaves nothing behind.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{secrets.token_hex(8)}.partial"
+    partial.mkdir()
+    try:
+        yield partial
+        for file in partial.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def settle(partial: Path, path: Path) -> None:
     """Flush ``partial`` to the disk and give it its final name in the same folder.
 
@@ -62,4 +87,4 @@ def sweep_partials(folder: Path) -> None:
     for path in folder.glob(".*.partial*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,8 +1,6 @@
 """The request inside a finished video or picture: one JSON text where the format keeps its comment.
 
-That is the comment atom of an MP4, the comment of a PNG (iTXt) or JPEG (COM), and the description in a
-WebP's EXIF. Opening the file rebuilds its request. Nothing is decoded for it, ffmpeg is not started, and
-no length in the file is trusted.
+Opening the file rebuilds its request; see ``wan_core.media.comments`` for where it stands in each format.
 """
 
 from __future__ import annotations
@@ -10,22 +8,20 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from wan_core.media.read import PILLOW_ERRORS
+from wan_core.media.comments import exif_of, read_comment
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 from wan_core.schema.request import ImageFormat
 
 REQUEST_KEY = "wan_studio_request"
+MEDIA_KEY = "wan_studio_media"
+FILES_KEY = "wan_studio_files"
+"""Content digests of the model and LoRA files that made it."""
 
-_COMMENT_PATH = (b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data")
-_FULL_ATOMS = {b"meta": 4, b"data": 8}  # bytes between the atom's header and its content
-_LARGEST_COMMENT = 4 * 2**20  # bytes; a request is below 1 MiB
-
-_DESCRIPTION = 0x010E  # EXIF
 _JPEG_SEGMENT = 65_533  # bytes
 _PICTURE_OPTIONS = {
     "png": {},
@@ -56,14 +52,13 @@ def read_request(path: Path) -> GenerationRequest:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The JSON object in a file's comment; empty when there is none.
+    """The JSON object in a file's comment, or that a JSON file is; empty when there is none.
 
     Raises:
         MediaError: the file cannot be opened.
     """
     try:
-        with path.open("rb") as file:
-            comment = _picture_comment(path) if _is_picture(file.read(16)) else _find_comment(file)
+        comment = read_comment(path)
     except OSError as error:
         raise MediaError(f"{path.name} cannot be opened ({error.strerror}); check that it exists.") from error
     try:
@@ -73,12 +68,17 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def as_text(metadata: dict[str, Any]) -> str:
+    """The JSON that stands in a file."""
+    return json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+
+
 def ffmetadata(metadata: dict[str, Any]) -> str:
     """ffmpeg's own metadata text, with ``metadata`` as JSON in ``comment``.
 
     A text of 100,000 characters fits: unlike a command line argument, a file has no length limit.
     """
-    comment = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+    comment = as_text(metadata)
     escaped = "".join(f"\\{char}" if char in "=;#\\\n" else char for char in comment)
     return f";FFMETADATA1\ncomment={escaped}\n"
 
@@ -91,8 +91,7 @@ def encode_picture(picture: Image.Image, format: ImageFormat, metadata: dict[str
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("comment", comment)
     elif metadata and format == "webp":
-        options["exif"] = Image.Exif()
-        options["exif"][_DESCRIPTION] = comment
+        options["exif"] = exif_of(comment)
     buffer = io.BytesIO()
     picture.save(buffer, format=format.upper(), **options)
     data = buffer.getvalue()
@@ -107,52 +106,3 @@ def _with_jpeg_comment(data: bytes, comment: bytes) -> bytes:
         segments += b"\xff\xfe" + (len(part) + 2).to_bytes(2) + part
     place = 4 + int.from_bytes(data[4:6])
     return data[:place] + segments + data[place:]
-
-
-def _is_picture(head: bytes) -> bool:
-    return head.startswith((b"\x89PNG", b"\xff\xd8\xff")) or head[8:12] == b"WEBP"
-
-
-def _picture_comment(path: Path) -> bytes:
-    """b"" when there is none, or the picture is damaged."""
-    try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as picture:
-            if picture.format == "PNG":
-                return str(picture.info.get("comment", "")).encode()
-            if picture.format == "WEBP":
-                return str(picture.getexif().get(_DESCRIPTION, "")).encode()
-            return b"".join(data for name, data in getattr(picture, "applist", []) if name == "COM")
-    except PILLOW_ERRORS:
-        return b""
-
-
-def _find_comment(file: BinaryIO) -> bytes:
-    """Descend ``_COMMENT_PATH``; b"" when a step is missing or a length makes no sense."""
-    start, end = 0, file.seek(0, 2)
-    for name in _COMMENT_PATH:
-        found = _find_atom(file, name, start, end)
-        if found is None:
-            return b""
-        start, end = found[0] + _FULL_ATOMS.get(name, 0), found[1]
-    if not 0 < end - start <= _LARGEST_COMMENT:
-        return b""
-    file.seek(start)
-    return file.read(end - start)
-
-
-def _find_atom(file: BinaryIO, name: bytes, start: int, end: int) -> tuple[int, int] | None:
-    """Content bounds of the first atom called ``name`` among the siblings in [start, end)."""
-    while start + 8 <= end:
-        file.seek(start)
-        size, kind = int.from_bytes(file.read(4)), file.read(4)
-        header = 8
-        if size == 1:  # a 64-bit length follows
-            size, header = int.from_bytes(file.read(8)), 16
-        elif size == 0:  # up to the end
-            size = end - start
-        if size < header or start + size > end:
-            return None
-        if kind == name:
-            return start + header, start + size
-        start += size
-    return None

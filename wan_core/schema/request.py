@@ -11,6 +11,7 @@ from wan_core.schema.inputs import MediaInputs, Steering
 from wan_core.schema.knob import Group, Knob
 from wan_core.schema.knob import knob_field as _knob
 from wan_core.schema.lora import MAX_LORAS, LoraUse
+from wan_core.schema.output import OutputOptions
 
 SchedulerName = Literal["unipc", "dpm++", "euler", "lcm"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -21,7 +22,7 @@ Task = Literal["t2v", "t2i", "i2v", "flf2v", "v2v", "control"]
 MAX_SEED = 2**32 - 1
 
 
-class GenerationRequest(MediaInputs, Steering):
+class GenerationRequest(MediaInputs, Steering, OutputOptions):
     """Everything that decides a video; plain JSON.
 
     ``None`` means "the model's own default"; ``wan_core.catalog.resolve`` fills it in.
@@ -95,21 +96,9 @@ class GenerationRequest(MediaInputs, Steering):
         None,
         Knob("Frame rate", "Frames per second of the file; motion speed follows.", "sampling", 1, 60, 1),
     )
-    crf: int = _knob(
-        18,
-        Knob("Quality (CRF)", "H.264 quality; lower is better and larger.", "output", low=0, high=40, step=1),
-    )
-    preview_every: int = _knob(
-        5,
-        Knob("Preview every", "Steps between previews; 0 shows none.", "output", low=0, high=100, step=1),
-    )
     image_format: ImageFormat = _knob("png", Knob("Picture format", "File of a single picture.", "steering"))
-    embed_metadata: bool = _knob(
-        True,
-        Knob("Settings in the file", "Store these settings in the video, to reuse them later.", "output"),
-    )
 
-    @field_validator("prompt", "negative_prompt", "model")
+    @field_validator("prompt", "negative_prompt", "model", "filename")
     @classmethod
     def _clean_text(cls, text: str | None) -> str | None:
         if text is not None and ("\0" in text or any(0xD800 <= ord(c) <= 0xDFFF for c in text)):
