@@ -58,6 +58,17 @@ def test_a_clip_is_no_longer_than_its_video(tiny: ModelSpec, inputs: InputStore,
         settle(request(video=clip, video_start=3.0), tiny, inputs)
 
 
+def test_a_clip_of_two_frames_gives_one_and_says_so(
+    tiny: ModelSpec, settings: Settings, inputs: InputStore, tmp_path: Path
+) -> None:
+    write_video([np.full((2, 32, 48, 3), 90, np.uint8)], tmp_path / "two.mp4", 8, 0, {})
+    asked = request(video=inputs.keep(tmp_path / "two.mp4"), num_frames=9, strength=0.9, seed=1)
+    result = Engine(settings).generate(asked)
+    assert result.request.num_frames == 1
+    assert "The video is shorter than 9 frames; 1 were made." in result.warnings
+    assert len(read_video(result.video).frames) == 1
+
+
 def test_what_is_made_anew_on_the_latent_grid() -> None:
     mask = np.zeros((9, 16, 24), np.uint8)
     mask[0, 3, 3] = 255
