@@ -8,6 +8,7 @@ come into sight.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -42,16 +43,16 @@ def build(context: Context, key: str) -> gr.HTML:
 
     It tells ``input``, ``ask`` (files, whose ``answer`` it awaits), ``preset`` (a key) and ``word`` (a text).
     """
-    texts = dataclasses.asdict(context.texts.loras)
+    texts = {**dataclasses.asdict(context.texts.loras), "none_yet": _none_yet(context)}
+    # not as properties: Gradio forgets them where the form changes before the rows are first seen
+    constants = f"const texts = {json.dumps(texts)}, most = {MAX_ROWS};\n"
     return gr.HTML(
         [],
         html_template='<div class="loras"></div>',
-        js_on_load=_SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=constants + _SCRIPT.read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id=f"{key}-loras",
         elem_classes="field",
-        texts={**texts, "none_yet": _none_yet(context)},
-        most=MAX_ROWS,
     )
 
 

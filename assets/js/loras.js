@@ -1,6 +1,6 @@
 // Rows of LoRAs. Names and texts of files are data of strangers: they are only ever set as text.
+// `texts` and `most` are written before this.
 const box = element.querySelector(".loras");
-const { texts, most } = props;
 const cards = new Map();
 let names = null;
 let inSight = false;

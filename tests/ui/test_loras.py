@@ -132,6 +132,10 @@ def add(page: Page, file: str) -> None:
 @pytest.mark.browser
 def test_a_lora_is_chosen_weighted_used_and_found_again(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
+    for name in ("Wan2.1 T2V 14B", "Demo (built in)"):  # the rows are drawn again after each
+        page.locator("#t2v-model input").first.click()
+        page.get_by_role("option", name=name, exact=True).click()
+        expect(page.locator("#t2v-model input").first).to_have_value(name)
     open_rows(page)
     add(page, "paper.safetensors")
     expect(page.locator("#t2v-preflight")).to_contain_text("1 LoRA: 1 of 1 parts fit")
