@@ -245,3 +245,49 @@ def test_a_model_that_a_job_waits_for_is_not_deleted(
         shown = models._ACTIONS[action](models_tab, MODEL)
         assert "is in use" in shown[0]
         assert shown[models_tab.outputs.index(models_tab.asked)] == ""
+
+
+def test_a_check_that_ends_while_the_tab_is_drawn_is_looked_at_again(
+    context: Context, models_tab: models.ModelsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = iter([ErrandState.WAITING, ErrandState.DONE, ErrandState.DONE, ErrandState.DONE])
+    monkeypatch.setattr(
+        context.errands, "all", lambda: [Errand("verify", MODEL, next(states), verdict=Verdict())]
+    )
+    drawn = dict(zip(map(id, models_tab.outputs), models_tab.show(), strict=True))
+    assert "waits for the one before" in drawn[id(models_tab.errands)]
+    assert drawn[id(models_tab.timer)].active, "or nobody would see the end"
+    looked = dict(
+        zip(map(id, models_tab.outputs), models_tab.look("", drawn[id(models_tab.seen)]), strict=True)
+    )
+    assert "Verified" in looked[id(models_tab.errands)]
+    assert not looked[id(models_tab.timer)].active
+
+
+def test_what_is_typed_in_another_setting_stays(context: Context, tab: settings.SettingsTab) -> None:
+    shown = tab.show_changed("vae_tile", MODEL, settings.keep(context, "vae_tile", 320))
+    updates = dict(zip(map(id, tab.outputs), shown, strict=True))
+    assert updates[id(tab.controls["vae_tile"])]["value"] == 320
+    assert "Saved" in updates[id(tab.notice)]
+    for name, control in tab.controls.items():
+        assert name == "vae_tile" or updates[id(control)] == gr.skip()
+    assert updates[id(tab.folders.text)] == gr.skip()
+
+
+def test_kernels_that_failed_their_trial_are_grey_with_the_reason(
+    context: Context, tab: settings.SettingsTab
+) -> None:
+    why = {
+        "flash_2": "Not installed (Python package flash_attn).",
+        "xformers": "Its trial failed: no kernel.",
+    }
+    found(context, replace(TURING, no_attention=why, no_compiling="Compiling needs a compiler."))
+    shown = tab.show(MODEL)
+    offered = values_of(by_name(tab, shown)["attention"])
+    assert "sage" in offered and not {"flash_2", "xformers"} & set(offered)
+    assert values_of(by_name(tab, shown)["compile"]) == ["off"]
+    greyed = shown[tab.outputs.index(tab.slow)]
+    assert "<s>FlashAttention 2</s> Not installed" in greyed
+    assert "<s>Compile</s> Compiling needs a compiler." in greyed
+    assert "Attention: Not installed" in settings.keep(context, "attention", "flash_2")
+    assert context.settings.attention == "auto"
