@@ -61,7 +61,9 @@ class LoraReport:
             words += f", {self.touched} of them are in the chosen blocks"
         if self.unmatched:
             name, reason = next(iter(self.unmatched.items()))
-            words += f"; {len(self.unmatched)} are left out, such as {name[:80]} ({reason})"
+            count = len(self.unmatched)
+            left = "1 is left out:" if count == 1 else f"{count} are left out, such as"
+            words += f"; {left} {name[:80]} ({reason})"
         return f"{words}."
 
 
