@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import form, inputs, masking, memory
+from ui.editing import editing_html, held, submit
 from ui.listening import QUIET, error_html, note_html
 from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import find_model
@@ -23,30 +24,29 @@ def connect(page: Page, tab: MakingTab, saved: gr.BrowserState) -> None:
     """Generate, which also keeps its settings in the browser, and Stop."""
     context, drawing = page.context, [tab.drawing] if tab.drawing is not None else []
 
-    def generate(kept: Any, watched: str | None, shown: int, *arguments: Any) -> list[Any]:
-        before, count = len(context.store.queue()), len(tab.controls)
+    def generate(kept: Any, edited: str, watched: str | None, *arguments: Any) -> list[Any]:
+        editing, count = held(tab.key, edited), len(tab.controls)
         values = tab.values(arguments[:count])
         try:
             request = _request(tab, values, *arguments[count:])
-            for each in form.several(request, int(values["videos"])):
-                context.executor.submit(each)
+            words = submit(context, form.several(request, int(values["videos"])), editing)
             tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
         except (InvalidRequest, MediaError) as error:
             words = form.sentence(error) if isinstance(error, InvalidRequest) else str(error)
-            return [error_html(words), gr.skip(), watched, *page.look(watched, shown)]
-        words = context.texts.queued_notice.format(count=before) if before else ""
+            still = editing_html(context.texts) if editing else ""
+            return [error_html(words) + still, gr.skip(), edited, watched, *page.look(watched)]
         kept = memory.settings(kept, tab, request)
-        return [note_html(words), kept, None, *page.look(None, shown, "")]
+        return [note_html(words), kept, "" if editing else edited, None, *page.look(None, "")]
 
-    def stop(stoppable: str, watched: str | None, shown: int) -> list[Any]:
+    def stop(stoppable: str, watched: str | None) -> list[Any]:
         if stoppable:
             context.executor.cancel(stoppable)
-        return page.look(watched, shown, "")
+        return page.look(watched, "")
 
-    first = [tab.notice, saved, page.watched]
+    first = [tab.notice, saved, page.editing, page.watched]
     made = tab.parts["generate"].click(
         page.reporting(generate, *first, notice=tab.notice),
-        [saved, *page.state, *tab.inputs, *drawing],
+        [saved, page.editing, *page.state, *tab.inputs, *drawing],
         [*first, *page.outputs],
         **QUIET,
     )

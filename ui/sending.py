@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import form, inputs, panel
+from ui.editing import editing_html, hold
 from ui.listening import QUIET, error_html, reporting
 from ui.tabs.making_tab import MakingTab, narrow_after
 from ui.tabs.plans import plan_of
@@ -33,27 +34,35 @@ def _connect_reuse(page: Page) -> None:
     store, right, texts = page.context.store, page.panel, page.context.texts
     outputs = [part for tab in page.tabs for part in tab.outputs.values()]
 
-    def reuse(showing: str) -> list[Any]:
-        job = store.get(showing)
+    def reuse(job_id: str, editing: bool = False) -> list[Any]:
+        job = store.get(job_id)
         if job is None:
-            return [gr.skip()] * (len(outputs) + 2)
+            return [gr.skip()] * len(everything)
         request = job.request  # the result's own says what its media made of size and length
         if job.result and request.seed == -1:
             request = request.model_copy(update={"seed": job.result.request.seed})
         key = plan_of(request.task).key
         if key not in [tab.key for tab in page.tabs]:
             complaint = error_html(texts.no_tab.format(task=request.task))
-            return [*[gr.skip()] * (len(outputs) + 1), complaint]
-        updates = [
-            update
-            for tab in page.tabs
-            for update in tab.in_order(tab.restore(request) if tab.key == key else {})
-        ]
-        return [*updates, gr.Tabs(selected=key), ""]
+            return [*[gr.skip()] * (len(everything) - 1), complaint]
+        restored = next(tab for tab in page.tabs if tab.key == key).restore(request)
+        if editing:
+            restored["notice"] = editing_html(texts)
+        updates = [update for tab in page.tabs for update in tab.in_order(restored if tab.key == key else {})]
+        return [*updates, hold(key, job_id) if editing else "", gr.Tabs(selected=key), ""]
 
-    everything = [*outputs, page.strip, right.notice]
-    event = right.reuse.click(reporting(reuse, everything, right.notice), page.showing, everything, **QUIET)
-    _refit(page.tabs, event)
+    def edit(event: gr.EventData) -> list[Any]:
+        return reuse(str(event.job), editing=True)
+
+    everything = [*outputs, page.editing, page.strip, right.notice]
+    _refit(
+        page.tabs,
+        right.reuse.click(reporting(reuse, everything, right.notice), page.showing, everything, **QUIET),
+    )
+    _refit(
+        page.tabs,
+        page.history.cards.edit(reporting(edit, everything, right.notice), None, everything, **QUIET),
+    )
 
     def take_seed(event: gr.EventData) -> list[int]:
         return [int(event.seed)] * len(page.tabs)

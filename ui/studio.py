@@ -26,6 +26,8 @@ from wan_core.schema import InvalidRequest
 _SECONDS_BETWEEN_LOOKS = 1.0
 _UNLOAD_SECONDS = 5.0
 _RECENT = 12
+_KEPT = ("showing", "stoppable", "known", "editing")
+"""Texts that the browser keeps for the page, out of sight."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Page:
     ``watched`` is the job that was picked to look at; None follows the queue. ``showing`` is the id of the
     job that the page shows, ``stoppable`` that of the job that its Stop is for: both are kept by the
     browser, so that a click means what the person saw, whatever has happened since. ``known`` changes
-    when the expected time may: with the number of finished videos, and with the device.
+    when the expected time may: with the number of finished videos, and with the device. ``editing`` is the
+    waiting job that the form will change, see ``ui.editing``.
     """
 
     context: Context
@@ -48,6 +51,7 @@ class Page:
     showing: gr.Textbox
     stoppable: gr.Textbox
     known: gr.Textbox
+    editing: gr.Textbox
     timer: gr.Timer
 
     @property
@@ -74,9 +78,9 @@ class Page:
     @property
     def state(self) -> list[gr.components.Component]:
         """What ``look`` is called with."""
-        return [self.watched, self.history.shown]
+        return [self.watched]
 
-    def look(self, watched: str | None, shown: int, notice: str | None = None) -> list[Any]:
+    def look(self, watched: str | None, notice: str | None = None) -> list[Any]:
         """Read the store and show what is there: values of ``outputs``. Without a notice, the last stays."""
         context = self.context
         job = pick(context.store, watched)
@@ -90,7 +94,7 @@ class Page:
             gr.update(interactive=header.can_unload(context)),
             *[gr.update(interactive=stoppable is not None)] * len(self.tabs),
             *panel.updates(job, context, self.panel.send),
-            *history.updates(job and job.id, shown, context),
+            *history.updates(job and job.id),
             job.id if job else "",
             stoppable or "",
             f"{counts[JobStatus.DONE]} {worker.device}",
@@ -144,7 +148,7 @@ def build(context: Context) -> gr.Blocks:
                 right = panel.build(texts, [tab.key for tab in tabs])
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
-        ids = [gr.Textbox(visible="hidden", elem_id=name) for name in ("showing", "stoppable", "known")]
+        ids = [gr.Textbox(visible="hidden", elem_id=name) for name in _KEPT]
         page = Page(context, head, strip, tabs, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, selected])
         saved = memory.connect(blocks, tabs, context)
@@ -194,25 +198,25 @@ def _connect_panel(page: Page) -> None:
     """Unload, and what can be done with the job shown."""
     context, right = page.context, page.panel
 
-    def unload(watched: str | None, shown: int) -> list[Any]:
+    def unload(watched: str | None) -> list[Any]:
         context.executor.unload()
         deadline = time.monotonic() + _UNLOAD_SECONDS
         while header.can_unload(context) and time.monotonic() < deadline:
             time.sleep(0.1)
-        return page.look(watched, shown, "")
+        return page.look(watched, "")
 
-    def delete(confirmed: bool, showing: str, watched: str | None, shown: int) -> list[Any]:
+    def delete(confirmed: bool, showing: str, watched: str | None) -> list[Any]:
         if not confirmed:
-            return [watched, *page.look(watched, shown)]
+            return [watched, *page.look(watched)]
         try:
             context.store.delete(showing)
         except InvalidRequest as error:
-            return [watched, *page.look(watched, shown, error_html(form.sentence(error)))]
-        return [None, *page.look(None, shown, "")]
+            return [watched, *page.look(watched, error_html(form.sentence(error)))]
+        return [None, *page.look(None, "")]
 
-    def again(showing: str, watched: str | None, shown: int) -> list[Any]:
+    def again(showing: str, watched: str | None) -> list[Any]:
         context.executor.retry(showing)
-        return page.look(watched, shown, "")
+        return page.look(watched, "")
 
     right.again.click(page.reporting(again), [page.showing, *page.state], page.outputs, **QUIET)
     page.header.unload.click(page.reporting(unload), page.state, page.outputs, **QUIET)
@@ -226,26 +230,9 @@ def _connect_panel(page: Page) -> None:
 
 
 def _connect_history(page: Page) -> None:
-    context, past = page.context, page.history
-
-    def choose(shown: int, event: gr.EventData) -> list[Any]:
+    def choose(event: gr.EventData) -> list[Any]:
         job_id = str(event.job)
-        return [job_id, *page.look(job_id, shown)]
+        return [job_id, *page.look(job_id, "")]
 
-    def remove(watched: str | None, shown: int, event: gr.EventData) -> list[Any]:
-        context.executor.cancel(str(event.job))
-        return page.look(watched, shown)
-
-    def again(shown: int, event: gr.EventData) -> list[Any]:
-        context.executor.retry(str(event.job))
-        return [str(event.job), *page.look(str(event.job), shown, "")]
-
-    def show_more(watched: str | None, shown: int) -> list[Any]:
-        shown += history.PAGE
-        return [shown, *page.look(watched, shown)]
-
-    chosen, more = [page.watched, *page.outputs], [past.shown, *page.outputs]
-    past.cards.choose(page.reporting(choose, page.watched), past.shown, chosen, **QUIET)
-    past.cards.remove(page.reporting(remove), page.state, page.outputs, **QUIET)
-    past.cards.again(page.reporting(again, page.watched), past.shown, chosen, **QUIET)
-    past.more.click(page.reporting(show_more, past.shown), page.state, more, **QUIET)
+    chosen = [page.watched, *page.outputs]
+    page.history.cards.choose(page.reporting(choose, page.watched), None, chosen, **QUIET)

@@ -44,6 +44,15 @@
     if (!document.hidden) document.getElementById("look-again")?.click();
   });
 
+  // The form no longer stands for a waiting job.
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.(".leave-editing")) return;
+    const kept = document.querySelector("#editing textarea, #editing input");
+    kept.value = "";
+    kept.dispatchEvent(new Event("input", { bubbles: true }));
+    event.target.closest(".note").remove();
+  });
+
   // A button that is only a picture says its name to the pointer.
   document.addEventListener("mouseover", (event) => {
     const button = event.target.closest?.("button.icon");
@@ -52,7 +61,7 @@
 
   // On a phone the panel lies below the form: bring it into view when there is something to see.
   document.addEventListener("click", (event) => {
-    if (!narrow.matches || !event.target.closest(".generate, #history button[data-job]:not(.cancel)")) return;
+    if (!narrow.matches || !event.target.closest(".generate, #history button.open")) return;
     setTimeout(() => {
       if (!seen(".notice .alert")) {
         document.getElementById("panel")?.scrollIntoView({ behavior: "smooth", block: "start" });

@@ -9,8 +9,8 @@ import pytest
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.fake import LARGE_PROMPT, UNDECODED_PROMPT
 from tests.ui.test_page import generate, wait_until_done
-from ui.strings import ENGLISH
-from ui.tabs.history import cards_html
+from ui import cards
+from ui.context import Context
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import GenerationRequest
 
@@ -20,7 +20,7 @@ JOB = Job("a", 1, JobStatus.FAILED, GenerationRequest(prompt="x"), 0.0, error="N
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, None),
+        ({}, "Try again"),
         ({"lower": "blocks"}, "Try again with less memory"),
         ({"latents": "kept", "lower": "blocks"}, "Decode again"),
         ({"latents": "kept", "status": JobStatus.CANCELLED}, "Decode again"),
@@ -28,9 +28,9 @@ JOB = Job("a", 1, JobStatus.FAILED, GenerationRequest(prompt="x"), 0.0, error="N
         ({"lower": "blocks", "status": JobStatus.QUEUED}, None),
     ],
 )
-def test_a_card_offers_what_helps(changes: dict[str, object], words: str | None) -> None:
-    page = cards_html([], [replace(JOB, **changes)], None, ENGLISH)
-    assert ("data-does" in page) == (words is not None)
+def test_a_card_offers_what_helps(context: Context, changes: dict[str, object], words: str | None) -> None:
+    page = cards.card(replace(JOB, **changes), context)
+    assert ('data-does="again"' in page) == (words is not None)
     assert words is None or f'data-does="again" data-job="a">{words}</button>' in page
 
 

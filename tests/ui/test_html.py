@@ -9,13 +9,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from ui import header, panel
+from ui import cards, header, panel
 from ui.context import Context
 from ui.links import link
 from ui.listening import error_html, reporting
 from ui.strings import ENGLISH
 from ui.studio import pick
-from ui.tabs.history import cards_html
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
 from wan_core.schema import GenerationRequest, GenerationResult, ProgressEvent, Stage, StoreError
 
@@ -37,7 +36,8 @@ def test_words_of_others_are_escaped_everywhere(context: Context, status: JobSta
     shown = [
         panel.stage_html(hostile, ENGLISH),
         panel.status_html(hostile, context),
-        cards_html([hostile], [hostile], None, ENGLISH),
+        cards.row(hostile, {}, ENGLISH),
+        cards.card(replace(hostile, tags=(HOSTILE,)), context),
     ]
     assert "<script" not in "".join(shown)
 

@@ -1,5 +1,6 @@
 """The page in English."""
 
+from ui.strings.en_history import HISTORY_TEXTS
 from ui.strings.en_loras import LORA_TEXTS
 from ui.strings.en_machine import MODELS_TEXTS, SETTINGS_TEXTS
 from ui.strings.texts import Texts
@@ -61,6 +62,7 @@ ENGLISH = Texts(
         "framing": "Framing",
     },
     loras=LORA_TEXTS,
+    history=HISTORY_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(
         "For a region, where its edges lie, from the picture's left and top; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ui.strings.history import HistoryTexts
 from ui.strings.loras import LoraTexts
 from ui.strings.machine import ModelsTexts, SettingsTexts
 
@@ -61,6 +62,7 @@ class Texts:
 
     folds: dict[str, str]
     loras: LoraTexts
+    history: HistoryTexts
     sides: dict[str, str]
     sides_help: str
     join: str

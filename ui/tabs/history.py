@@ -1,126 +1,255 @@
-"""Queue & History: what waits, and every video ever made; a click shows one in the panel."""
+"""Queue & History: what waits, and every video ever made, in one component that the browser draws.
+
+The page only tells it that something may have changed. While the tab is in sight, the browser then asks for
+what it shows, and for what a button does; the answer comes as the component's property ``told``.
+So a hidden tab costs nothing, and a history of thousands no more than its first page.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
+from ui import cards, opening
 from ui.context import Context
-from ui.links import link
-from ui.strings import Texts
+from ui.form import sentence
+from ui.listening import QUIET
+from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
+from wan_core.jobs.past import UNDO_SECONDS, Search
+from wan_core.schema import InvalidRequest, StoreError
 
 PAGE = 24
 """Cards shown at first, and added by "Show more"."""
 
-_FINAL = tuple(status for status in JobStatus if status.is_final)
+_MOST_CARDS = 2400
+_LOG_BYTES = 200_000
+_SCRIPT = Path(__file__).resolve().parents[2] / "assets" / "js" / "history.js"
 
-_CARDS_JS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-job]');
-  const known = { remove: 'remove', again: 'again' };
-  if (button) trigger(known[button.dataset.does] ?? 'choose', { job: button.dataset.job });
-});
-"""
+Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class History:
-    """The tab's components; the studio connects them. ``shown`` is the number of cards wanted."""
+    """The tab's component. It tells ``choose`` and ``edit``, with a job; the studio connects them."""
 
     cards: gr.HTML
-    more: gr.Button
-    shown: gr.State
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.cards, self.more]
+        return [self.cards]
 
 
 def build(context: Context) -> History:
     """Lay the tab out."""
-    cards = gr.HTML(elem_id="history", js_on_load=_CARDS_JS, apply_default_css=False)
-    more = gr.Button(context.texts.show_more, size="sm", visible=False, elem_id="show-more")
-    return History(cards, more, gr.State(PAGE))
+    texts = context.texts
+    shown = gr.HTML(
+        {},
+        html_template=page_html(context),
+        js_on_load=_SCRIPT.read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id="history",
+        texts={**dataclasses.asdict(texts.history), "nothing": texts.history_empty},
+        page=PAGE,
+        undo=UNDO_SECONDS,
+    )
+    doors = Doors(context)
+
+    def answer(event: gr.EventData) -> Any:
+        return gr.update(told={**doors.open(event.door, event.asked), "number": event.number})
+
+    shown.ask(answer, None, shown, trigger_mode="multiple", **QUIET)
+    return History(shown)
 
 
-def updates(watched: str | None, shown: int, context: Context) -> list[object]:
+def updates(watched: str | None) -> list[object]:
     """The values of ``History.outputs``; the card of the job ``watched`` is marked."""
-    jobs = context.store.list(limit=shown + 1, statuses=_FINAL)
-    page = cards_html(context.store.queue(), jobs[:shown], watched, context.texts)
-    return [page, gr.update(visible=len(jobs) > shown)]
+    return [{"watched": watched, "at": time.time()}]
 
 
-def cards_html(queue: list[Job], past: list[Job], watched: str | None, texts: Texts) -> str:
-    """The whole tab: the queue in the order in which it runs, then the past, newest first."""
-    waiting = "".join(_queue_row(job, watched, texts) for job in queue)
-    cards = "".join(_card(job, watched, texts) for job in past)
-    return (
-        f"<h3>{escape(texts.queue_title)}</h3>"
-        f'<ul class="queue">{waiting or _nothing(texts.queue_nothing)}</ul>'
-        f"<h3>{escape(texts.history_title)}</h3>"
-        f'<ul class="cards">{cards or _nothing(texts.history_empty)}</ul>'
-    )
-
-
-def _nothing(words: str) -> str:
-    return f'<li class="nothing">{escape(words)}</li>'
-
-
-def _queue_row(job: Job, watched: str | None, texts: Texts) -> str:
-    words = texts.statuses[job.status]
-    if job.status is JobStatus.RUNNING and job.total:
-        words = f"{words} · {min(job.step / job.total, 1):.0%}"
-    return (
-        f'<li class="row {job.status}"><button type="button" data-job="{job.id}"{_pressed(job, watched)}>'
-        f'<span class="badge">{escape(words)}</span>'
-        f'<span class="prompt">{escape(job.request.prompt[:200])}</span></button>'
-        f'<button type="button" class="cancel" data-does="remove" data-job="{job.id}" '
-        f'aria-label="{escape(texts.cancel_job)}" title="{escape(texts.cancel_job)}">✕</button></li>'
-    )
-
-
-def _card(job: Job, watched: str | None, texts: Texts) -> str:
-    image = link(job.result.thumbnail) if job.result else None
-    crisp = " crisp" if max(job.request.width or 0, job.request.height or 0) < 256 else ""
-    picture = f'<img src="{image}" alt="" loading="lazy">' if image else ""
-    badge = (
-        ""
-        if job.status is JobStatus.DONE
-        else f'<span class="badge">{escape(texts.statuses[job.status])}</span>'
+def page_html(context: Context) -> str:
+    """What stays: headings, the search, and places for what comes and goes."""
+    texts, words = context.texts, context.texts.history
+    dates = "".join(
+        f'<label><span>{escape(name)}</span><input type="date" name="{key}"></label>'
+        for key, name in (("since", words.since), ("until", words.until))
     )
     return (
-        f'<li class="card {job.status}{crisp}">'
-        f'<button type="button" data-job="{job.id}"{_pressed(job, watched)}>'
-        f'<span class="picture">{picture}{badge}</span>'
-        f'<span class="prompt">{escape(job.request.prompt[:200])}</span>'
-        f'<span class="when">{escape(_ago(job.finished or job.created, texts))}</span></button>'
-        f"{_again(job, texts)}</li>"
+        f'<div class="head"><h3>{escape(texts.queue_title)}</h3><span class="total"></span>'
+        f'<button type="button" class="quiet" data-does="pause" title="{escape(words.pause_help)}" hidden>'
+        f"{escape(words.pause)}</button>"
+        f'<button type="button" class="quiet" data-does="cancel-all" hidden>{escape(words.cancel_all)}'
+        '</button></div><div class="paused" role="status" hidden><span></span>'
+        f'<button type="button" data-does="resume">{escape(words.resume)}</button>'
+        f'<button type="button" data-does="free" title="{escape(words.free_memory_help)}">'
+        f"{escape(words.free_memory)}</button></div>"
+        f'<ul class="queue"></ul><p class="nothing waiting">{escape(texts.queue_nothing)}</p>'
+        f'<div class="head"><h3>{escape(texts.history_title)}</h3><span class="found"></span></div>'
+        '<form class="search" role="search" onsubmit="return false">'
+        f'<input type="search" name="words" aria-label="{escape(words.search)}" '
+        f'placeholder="{escape(words.search_hint)}" maxlength="300" autocomplete="off">'
+        f'<select name="model" aria-label="{escape(words.any_model)}"></select>'
+        f'<select name="tag" aria-label="{escape(words.any_tag)}"></select>{dates}'
+        f'<button type="button" class="star" data-does="favourites" aria-pressed="false" '
+        f'aria-label="{escape(words.favourites)}" title="{escape(words.favourites)}">★</button>'
+        f'<button type="button" class="quiet" data-does="clear" hidden>{escape(words.clear)}</button></form>'
+        '<ul class="cards"></ul><p class="nothing past"></p>'
+        f'<button type="button" class="more" data-does="more" hidden>{escape(texts.show_more)}</button>'
+        '<datalist id="history-tags"></datalist><p class="alert" role="alert" hidden></p>'
+        '<div class="undo" role="status" hidden><span></span>'
+        f'<button type="button" data-does="undo">{escape(words.undo)}</button>'
+        f'<button type="button" class="icon-button" data-does="dismiss" aria-label="{escape(words.close)}">✕'
+        "</button></div>"
+        f'<dialog class="log"><pre></pre><form method="dialog"><button>{escape(words.close)}</button></form>'
+        "</dialog>"
     )
 
 
-def _again(job: Job, texts: Texts) -> str:
-    """What can be done about a job without a video."""
-    if job.remedy is None:
-        return ""
-    words = escape(texts.remedies[job.remedy])
-    return f'<button type="button" class="again" data-does="again" data-job="{job.id}">{words}</button>'
+class Doors:
+    """What the browser may ask and do. What it sends is anybody's, so nothing of it is trusted."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._acts: dict[str, Callable[[str, Answer], Answer | None]] = {
+            "cancel": lambda job, asked: _nothing(context.executor.cancel(job)),
+            "cancel-all": lambda job, asked: _nothing(context.store.cancel_all()),
+            "move": lambda job, asked: _nothing(context.store.move(job, _text(asked, "before") or None)),
+            "duplicate": lambda job, asked: _nothing(context.store.duplicate(job)),
+            "again": lambda job, asked: _nothing(context.executor.retry(job)),
+            "pause": lambda job, asked: context.store.pause(),
+            "resume": lambda job, asked: context.store.pause(False),
+            "free": lambda job, asked: context.executor.unload(),
+            "star": lambda job, asked: _nothing(context.store.star(job, asked.get("on") is True)),
+            "tag": lambda job, asked: _nothing(context.store.tag(job, _text(asked, "tags").split(","))),
+            "delete": lambda job, asked: {"undo": context.store.delete(job)},
+            "undo": self._undo,
+            "log": self._log,
+            "folder": self._folder,
+        }
+
+    def open(self, door: Any, asked: Any) -> Answer:
+        """What one of the two doors answers; an ``error`` where the disk fails it, or a value is refused."""
+        asked = asked if isinstance(asked, dict) else {}
+        try:
+            return self.look(asked) if door == "look" else self.act(asked)
+        except InvalidRequest as error:
+            return {"error": sentence(error)}
+        except (StoreError, OSError) as error:
+            return {"error": str(error)}
+
+    def look(self, asked: Answer) -> Answer:
+        """What is there: the queue, and the history if it is not as the browser knows it.
+
+        ``asked`` holds ``search``, the number of cards ``shown``, those to come ``after``, and ``known``,
+        the last ``revision``.
+        """
+        return {**self._queue(), **self._past(asked)}
+
+    def act(self, asked: Answer) -> Answer:
+        """Do what a button says; the answer may hold an ``error``, a ``log`` or ``undo``."""
+        act = self._acts.get(_text(asked, "does"))
+        return (act(_text(asked, "job"), asked) if act else None) or {}
+
+    def _queue(self) -> Answer:
+        context, words = self._context, self._context.texts.history
+        queue, paused = context.store.queue(), context.store.is_paused()
+        times = {} if paused else cards.forecasts(queue, context)
+        running = any(job.status is JobStatus.RUNNING for job in queue)
+        last = times.get(queue[-1].id) if queue else None
+        return {
+            "queue": [{"id": job.id, "html": cards.row(job, times, context.texts)} for job in queue],
+            "total": words.all_due.format(due=cards.due(last, context.texts)) if last and queue[1:] else "",
+            "paused": (words.paused_running if running else words.paused) if paused else "",
+            "can_free": paused and not running,
+        }
+
+    def _past(self, asked: Answer) -> Answer:
+        store, search = self._context.store, search_of(asked.get("search"))
+        revision = store.revision()
+        if asked.get("known") == revision:
+            return {"revision": revision}
+        after = _place(asked.get("after"))
+        limit = PAGE if after else min(max(_whole(asked.get("shown")), PAGE), _MOST_CARDS)
+        jobs = store.history(search, limit + 1, after)
+        return {
+            "revision": revision,
+            "past": [{"id": job.id, "html": cards.card(job, self._context)} for job in jobs[:limit]],
+            "after": (jobs[limit - 1].finished, jobs[limit - 1].sequence) if len(jobs) > limit else None,
+            "count": store.count(search),
+            "models": [(model, _title(model)) for model in store.models()],
+            "tags": store.tags(),
+        }
+
+    def _undo(self, job: str, asked: Answer) -> Answer:
+        if self._context.store.undelete(job):
+            return {}
+        return {"error": self._context.texts.history.too_late}
+
+    def _log(self, job_id: str, asked: Answer) -> Answer:
+        job = self._context.store.get(job_id)
+        if job is None or job.log is None or not self._context.owned:
+            return {"log": self._context.texts.history.no_log}
+        try:
+            text = job.log.read_bytes()[-_LOG_BYTES:].decode("utf-8", "replace")
+        except OSError:
+            text = ""
+        return {"log": text or self._context.texts.history.no_log}
+
+    def _folder(self, job_id: str, asked: Answer) -> Answer:
+        job: Job | None = self._context.store.get(job_id) if self._context.owned else None
+        if job is None or job.result is None:
+            return {}
+        folder = job.result.video.parent
+        if opening.open_folder(folder):
+            return {}
+        return {"error": self._context.texts.history.no_folder.format(folder=folder)}
 
 
-def _pressed(job: Job, watched: str | None) -> str:
-    return ' aria-pressed="true"' if job.id == watched else ""
+def search_of(values: Any) -> Search:
+    """The search that a browser asks for; what makes no sense is left out."""
+    values = values if isinstance(values, dict) else {}
+    return Search(
+        words=_text(values, "words")[:300],
+        model=_text(values, "model"),
+        since=_number(values.get("since")),
+        until=_number(values.get("until")),
+        favourites=values.get("favourites") is True,
+        tag=_text(values, "tag"),
+    )
 
 
-def _ago(moment: float, texts: Texts) -> str:
-    """How long ago, down to a date."""
-    minutes = (time.time() - moment) / 60
-    if minutes < 1:
-        return texts.just_now
-    if minutes < 60:
-        return texts.minutes_ago.format(count=int(minutes))
-    if minutes < 24 * 60:
-        return texts.hours_ago.format(count=int(minutes / 60))
-    return time.strftime("%Y-%m-%d", time.localtime(moment))
+def _nothing(done: Any) -> None:
+    """The answer to what either happened or was no longer needed: the next look shows it."""
+
+
+def _title(model: str) -> str:
+    return find_model(model).title if is_known(model) else model
+
+
+def _text(values: Answer, name: str) -> str:
+    value = values.get(name)
+    return value.replace("\0", "") if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    return int(_number(value) or 0)
+
+
+def _place(value: Any) -> tuple[float, int] | None:
+    if not isinstance(value, list) or len(value) != 2 or None in map(_number, value):
+        return None
+    return float(value[0]), int(value[1])

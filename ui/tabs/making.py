@@ -96,7 +96,8 @@ def _connect_prompt(tab: MakingTab) -> None:
         _connect_examples(tab)
     else:
         tab.parts["examples"].pick(take_example, None, [prompt, notice], **QUIET)
-    prompt.input(None, None, notice, js="() => ''", **QUIET)
+    kept = "(said) => said?.includes('leave-editing') ? said : ''"  # that is still so
+    prompt.input(None, notice, notice, js=kept, **QUIET)
     negative = tab.controls["negative_prompt"]
     tab.parts["reset"].click(own_negative, tab.controls["model"], negative, **QUIET)
 

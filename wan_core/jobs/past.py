@@ -76,6 +76,13 @@ class Past(StoreFile):
         condition, values = self._condition(search)
         return self._one(f"SELECT count(*) FROM jobs WHERE {condition}", *values)[0]
 
+    def revision(self) -> str:
+        """A text that is another one when a job has ended, or was deleted or brought back."""
+        row = self._one(
+            "SELECT count(*), max(finished) FROM jobs WHERE deleted IS NULL AND finished IS NOT NULL"
+        )
+        return f"{row[0]} {row[1]}"
+
     def requests(self) -> Iterator[GenerationRequest]:
         """The requests of all jobs, also of those whose deletion can be undone."""
         for row in self._database.fetch("SELECT request FROM jobs"):
