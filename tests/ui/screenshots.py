@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
             page.screenshot(path=folder / "screenshot.png")
             page = open_page(browser, app, width=1440, height=860, dark=True)
             page.get_by_role("tab", name="Queue & History").click()
-            page.locator("#history .card button").nth(1).click()
+            page.locator("#history .card .open").nth(1).click()
             settle(page)
             page.screenshot(path=folder / "screenshot-dark.png")
             page = open_page(browser, app, width=390, height=844, dark=True)

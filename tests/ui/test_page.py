@@ -203,7 +203,7 @@ def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, ope
     card = page.locator("#history .card")
     expect(card.locator(".prompt")).to_have_text("a purple triangle")
     page.wait_for_function("document.querySelector('#history .card img').naturalWidth === 64")
-    card.locator("button").click()
+    card.locator(".open").click()
     page.wait_for_function(VIDEO_PLAYS)
     page.locator("#reuse").click()
     page.get_by_role("tab", name="Text to Video").click()
@@ -222,7 +222,7 @@ def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, ope
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#delete").click()
     expect(page.locator("#stage .empty")).to_be_visible()
-    assert not job.result.video.exists()
+    assert studio.context.store.get(job.id) is None
     studio.close()
 
 

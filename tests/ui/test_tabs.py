@@ -244,7 +244,7 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
     page.wait_for_function("document.querySelector('#v2v-video video')?.videoWidth === 64")
     assert make(studio, page, "v2v", "changed").request.video is not None
     page.get_by_role("tab", name="Queue & History").click()
-    page.locator("#history .card", has_text="and goes on").locator("button").click()
+    page.locator("#history .card", has_text="and goes on").locator(".open").click()
     expect(page.locator("#status .prompt")).to_have_text("and goes on")
     page.locator("#reuse").click()
     expect(page.get_by_role("tab", name="Image to Video")).to_have_attribute("aria-selected", "true")
