@@ -16,19 +16,11 @@ from torch import Tensor
 from wan_core.catalog import ModelSpec, find_model, resolve, validate
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
+from wan_core.manager.origins import Origins
 from wan_core.manager.speed import set_speed
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
-from wan_core.media.joining import joined_frames
-from wan_core.media.metadata import request_metadata
-from wan_core.media.naming import new_video_path
-from wan_core.media.write import (
-    POSTER_SUFFIX,
-    require_writable,
-    write_image,
-    write_poster,
-    write_video,
-)
+from wan_core.media.write import require_writable, write_poster
 from wan_core.pipelines.components import VaeWay
 from wan_core.pipelines.conditioning.kept import kept_pixels, paste
 from wan_core.pipelines.conditioning.types import ConditioningJob
@@ -36,7 +28,7 @@ from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
-from wan_core.pipelines.settling import repeated_frames, settle
+from wan_core.pipelines.settling import settle
 from wan_core.rescue import (
     Rung,
     cheaper_ways,
@@ -48,6 +40,7 @@ from wan_core.rescue import (
     too_much,
     undecodable,
 )
+from wan_core.result_files import beside, metadata_of, new_target, notes_on, write_result
 from wan_core.schema import (
     Emit,
     GenerationRequest,
@@ -77,14 +70,15 @@ class _Job:
 
     spec: ModelSpec
     request: GenerationRequest
-    target: Path
+    id: str
+    output: Path | None
+    origins: Origins
     clock: StageClock
     peak: PeakMemory
     level: Profile
     way: VaeWay
     latents: Tensor | None = None
     poster: np.ndarray | None = None
-    thumbnail: Path | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -180,23 +174,21 @@ class Engine:
         output: Path | None,
         profile: Profile | None = None,
     ) -> _Job:
-        suffix = f".{request.image_format}" if request.task == "t2i" else ".mp4"
-        target = output or new_video_path(self.settings.outputs_dir, job_id, suffix)
-        require_writable(target.parent)
+        require_writable(output.parent if output else self.settings.outputs_dir)
+        origins = Origins(request, self.settings, self.manager.store)
         spec, peak = find_model(request.model), PeakMemory(self.manager.device)
         plan = self.manager.plan(spec, request, profile)
-        job = _Job(
+        return _Job(
             spec=spec,
             request=request,
-            target=target,
-            clock=StageClock(emit, peak),
+            id=job_id,
+            output=output,
+            origins=origins,
+            clock=StageClock(origins.when_denoising(emit), peak),
             peak=peak,
             level=level_of(plan),
             way=VaeWay(plan.vae_tile, self._has_device and plan.vae_device == "cpu"),
         )
-        if output is None:
-            job.thumbnail = target.with_name(f"{target.stem}{POSTER_SUFFIX}")
-        return job
 
     def _saved_latents(self, request: GenerationRequest, job_id: str) -> Tensor | None:
         """What an earlier run of the same job finished denoising, if it got that far."""
@@ -232,35 +224,27 @@ class Engine:
         return ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock, tile, compiles)
 
     def _finish(self, job: _Job) -> GenerationResult:
-        """Decode, write the video or picture and its poster."""
-        request, target = job.request, job.target
+        """Decode, write the video or picture, its poster, and its settings."""
+        request = job.request
+        target = job.output or new_target(self.settings.outputs_dir, request, job.id)
+        thumbnail = None if job.output else beside(target, request)
+        metadata, told = metadata_of(request, job.origins, self.inputs)
         with closing(self._frames(job)) as frames:
-            self._write(frames, job)
-        if job.thumbnail is not None:
-            write_poster(job.poster, job.thumbnail)
+            sidecar = write_result(frames, target, request, self.inputs, metadata)
+        if thumbnail is not None:
+            write_poster(job.poster, thumbnail)
         job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
         job.clock.stop()
         return GenerationResult(
             video=target,
-            thumbnail=job.thumbnail,
+            thumbnail=thumbnail,
+            sidecar=sidecar,
             request=request,
             seconds=job.clock.seconds,
             peak_bytes=job.peak.bytes,
             parts=job.clock.parts,
-            warnings=job.warnings,
+            warnings=(*job.warnings, *notes_on(request), *told),
         )
-
-    def _write(self, frames: Iterator[np.ndarray], job: _Job) -> None:
-        request, target = job.request, job.target
-        metadata = request_metadata(request) if request.embed_metadata else {}
-        if request.task == "t2i":
-            (picture,) = frames
-            write_image(picture[0], target, request.image_format, metadata)
-            return
-        if request.continues:
-            before = self.inputs.path(request.continues)
-            frames = joined_frames(before, frames, repeated_frames(request), request.fps, request.fit)
-        write_video(frames, target, request.fps, request.crf, metadata)
 
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:
         """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""

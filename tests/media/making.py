@@ -27,3 +27,9 @@ def bars(width: int, height: int, frames: int, rate: int) -> str:
         f"color=black:size={width}x{height}:rate={rate}:duration={frames / rate},"
         "format=gray,geq=lum='20+20*N',format=yuv444p"
     )
+
+
+def told(path: Path) -> str:
+    """What ffmpeg says of a file."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)]
+    return subprocess.run(command, capture_output=True, check=False).stderr.decode(errors="replace")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from tests.media.making import told
 from wan_core.media import encoders
 from wan_core.media.encoders import ENCODERS, check_output, unavailable
 from wan_core.media.metadata import read_metadata, read_request, request_metadata
@@ -48,13 +49,6 @@ def write(folder: Path, frames: np.ndarray, metadata: dict | None = None, **opti
     write_clip([frames[:1], frames[1:]], path, 8, chosen, metadata or {})
     assert sorted(each.name for each in folder.iterdir()) == [path.name]
     return path
-
-
-def told(path: Path) -> str:
-    """What ffmpeg says of a file."""
-    return subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)], capture_output=True, check=False
-    ).stderr.decode()
 
 
 def animation(path: Path) -> tuple[list[np.ndarray], list[int], object]:

@@ -8,6 +8,7 @@ from wan_core.catalog.local import split, with_files
 from wan_core.catalog.masking import check_masking
 from wan_core.catalog.models import MODELS
 from wan_core.catalog.spec import ModelSpec, SamplingDefaults
+from wan_core.media.encoders import check_output
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 from wan_core.schema.request import MAX_SEED
 
@@ -67,6 +68,7 @@ def validate(request: GenerationRequest) -> ModelSpec:
         raise InvalidRequest("prompt", "the prompt is empty", "Describe what should be seen.")
     _validate_inputs(request, spec)
     _validate_frames(request, spec)
+    check_output(request)
     for name in ("width", "height"):
         size = getattr(request, name)
         if size is not None and size % spec.size_multiple:

@@ -14,6 +14,7 @@ from wan_core.catalog import is_known, resolve
 from wan_core.jobs.base import StoreFile, work_of
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.rows import json_object, request_of, tags_of
+from wan_core.media.atomic import remove
 from wan_core.media.moving import moving_path
 from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest
 
@@ -221,8 +222,8 @@ class Past(StoreFile):
             outputs, video = self._folders.outputs_dir.resolve(), job.result.video
             made += [
                 path
-                for path in (video, job.result.thumbnail, moving_path(video))
+                for path in (video, job.result.thumbnail, job.result.sidecar, moving_path(video))
                 if path is not None and path.resolve().is_relative_to(outputs)
             ]
         for path in made:
-            path.unlink(missing_ok=True)
+            remove(path)

@@ -114,7 +114,7 @@ class ModelManager:
         self._dtypes |= told_dtypes(self._keeping)
         self._schemes = choose_schemes(settings) | told_schemes(self._keeping)
         allow_fp16_accumulation(device_facts(self.device), settings.fp16_accumulation == "on")
-        self._store = store or WeightStore(settings)
+        self.store = store or WeightStore(settings)
         self._fixed_budget = budget
         self._plans: dict[str, MemoryPlan] = {}  # of the last job of each model
         self._components: OrderedDict[Key, _Component] = OrderedDict()  # the longest unused first
@@ -164,7 +164,7 @@ class ModelManager:
         ``profile`` is another one than that of the settings.
         """
         update = {} if profile is None else {"profile": profile}
-        settings, found = self._settings.model_copy(update=update), self._store.as_found(spec)
+        settings, found = self._settings.model_copy(update=update), self.store.as_found(spec)
         budget = self._budget()
         budget = replace(budget, vram_free=max(budget.vram_free - lora_bytes(settings, request), 0))
         made = plan_memory(found, request, budget, settings)
@@ -177,10 +177,10 @@ class ModelManager:
 
         What is missing of the model is downloaded first.
         """
-        spec = self._store.as_found(spec)
-        if self._store.locate(spec, part) is None:
-            self._store.fetch(spec, emit)
-        root = self._store.require(spec, part)
+        spec = self.store.as_found(spec)
+        if self.store.locate(spec, part) is None:
+            self.store.fetch(spec, emit)
+        root = self.store.require(spec, part)
         return (root / spec.tokenizer.files[0]).parent if part == "tokenizer" else root
 
     def lora(self, use: LoraUse) -> Lora:
@@ -194,7 +194,7 @@ class ModelManager:
 
     def helper(self, files: WeightFiles, emit: Emit) -> Path:
         """The folder of a small model beside the video models, downloaded if need be."""
-        return self._store.helper(files, emit)
+        return self.store.helper(files, emit)
 
     def dtype(self, role: Role) -> torch.dtype | None:
         """The precision that a part is lent in; None is its file's."""
@@ -229,7 +229,7 @@ class ModelManager:
         return bool(idle)
 
     def _ready(self, spec: ModelSpec, role: Role, emit: Emit, merge: Merge | None) -> _Component:
-        spec = self._store.as_found(spec)
+        spec = self.store.as_found(spec)
         files = spec.weights[role].files
         key = (role, self.folder(spec, role, emit), files, merge.key if merge else "")
         if key not in self._components:

@@ -82,9 +82,21 @@ def settle(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with what is in it; nothing happens if it is not there.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def sweep_partials(folder: Path) -> None:
     """Remove what killed processes left half written in ``folder``, an hour ago or earlier."""
     for path in folder.glob(".*.partial*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                remove(path)

@@ -57,7 +57,7 @@ class Decoder:
                 imageio_ffmpeg.get_ffmpeg_exe(),
                 *("-hide_banner", "-nostats", "-nostdin"),
                 *("-threads", "4", "-max_pixels", str(MAX_FRAME_PIXELS)),
-                *("-f", _demuxer(path), "-protocol_whitelist", "file", "-codec_whitelist", _DECODERS),
+                *("-f", demuxer(path), "-protocol_whitelist", "file", "-codec_whitelist", _DECODERS),
                 *before,
                 *("-i", f"file:{path.resolve()}", "-map", "0:V:0"),
                 *after,
@@ -149,7 +149,7 @@ def _parse_listing(text: str) -> tuple[Fraction, list[tuple[int, int]]]:
     return tick, times
 
 
-def _demuxer(path: Path) -> str:
+def demuxer(path: Path) -> str:
     """The demuxer for a file's first bytes.
 
     Raises:

@@ -25,7 +25,8 @@ class PartUse(BaseModel):
 class GenerationResult(BaseModel):
     """A finished video, or the picture of text to image.
 
-    ``video`` is its file. ``request`` has every default and the seed filled in: running it again gives
+    ``video`` is its file, or the folder of its frames; ``sidecar`` that of its settings, where they were
+    asked for. ``request`` has every default and the seed filled in: running it again gives
     the same file.
     ``seconds`` maps each stage to its duration; ``peak_bytes`` is the largest device memory in use
     (the process's resident memory on a CPU); ``parts`` maps the parts of the model to what they took.
@@ -37,6 +38,7 @@ class GenerationResult(BaseModel):
 
     video: Path
     thumbnail: Path | None
+    sidecar: Path | None = None
     request: GenerationRequest
     seconds: dict[str, float]
     peak_bytes: int
