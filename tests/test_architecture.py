@@ -59,6 +59,7 @@ TORCH_FREE = (
     "wan_core/manager/headers/",
     "wan_core/manager/library.py",
     "wan_core/manager/recognise.py",
+    "wan_core/manager/restoring.py",
     "wan_core/manager/file_hashes.py",
     "wan_core/manager/origins.py",
     "wan_core/manager/restoring.py",

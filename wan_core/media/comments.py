@@ -77,7 +77,7 @@ def _reader(head: bytes) -> Callable[[BinaryIO], bytes]:
             return reader
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return _in_webp
-    if head[:3].lstrip(b"\xef\xbb\xbf")[:1] == b"{" or head.lstrip()[:1] == b"{":
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
         return _in_text
     return _in_mp4
 
