@@ -7,9 +7,6 @@ from math import log
 from wan_core.catalog import ModelSpec
 
 ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "1:1": 1.0, "3:4": 3 / 4, "9:16": 9 / 16}
-MATCH = "match"
-"""The aspect ratio that is the one of the picture or video given."""
-
 QUALITIES: dict[str, float] = {"draft": 0.4, "balanced": 0.6, "best": 1.0}
 """Part of the model's official number of steps; of 50 these are 20, 30 and 50."""
 

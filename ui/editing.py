@@ -19,17 +19,6 @@ def editing_html(texts: Texts) -> str:
     )
 
 
-def hold(tab: str, job_id: str) -> str:
-    """What the page keeps while the form of a tab stands for a waiting job."""
-    return f"{tab} {job_id}"
-
-
-def held(tab: str, kept: str) -> str:
-    """The waiting job that the form of a tab stands for, of what the page keeps; empty if there is none."""
-    holder, _, job_id = kept.partition(" ")
-    return job_id if holder == tab else ""
-
-
 def submit(context: Context, requests: Sequence[GenerationRequest], editing: str = "") -> str:
     """Queue requests, the first one in place of the waiting job ``editing`` if there is one.
 

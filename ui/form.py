@@ -244,12 +244,6 @@ def all_tiers(plan: TabPlan) -> list[str]:
     return list(dict.fromkeys(tier for spec in plan.models for tier in choices.sizes_by_choice(spec)))
 
 
-def aspect_choices(offered: list[str], match: bool, texts: Texts) -> list[tuple[str, str]]:
-    """(title, aspect ratio), the input's own first where there is one."""
-    own = [(texts.match_input, choices.MATCH)] if match else []
-    return own + [(name, name) for name in offered]
-
-
 def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
     """(title with the number of steps, quality)."""
     titles = {
@@ -260,24 +254,22 @@ def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
     return [(titles[name].format(steps=steps), name) for name, steps in choices.steps_for(spec).items()]
 
 
-def updates_for(spec: ModelSpec, values: Values, match: bool, texts: Texts) -> dict[str, Any]:
+def updates_for(spec: ModelSpec, values: Values, matched: bool, texts: Texts) -> dict[str, Any]:
     """Control -> its update, so that the form offers what the model can do and holds ``values``.
 
-    ``match``: there is an input whose shape can be taken.
+    ``matched``: the shape is that of what is given, so none is asked for.
     """
     table = choices.sizes_by_choice(spec)
     taken = choices.size_for(spec, values["resolution"], values["aspect"])
     tier, aspect = choices.tier_of(taken), choices.aspect_of(taken)
-    if match and values["aspect"] == choices.MATCH:
-        aspect = choices.MATCH
-    several = len(spec.sizes) > 1
     extra: dict[str, dict[str, Any]] = {
         "resolution": {"choices": list(table), "value": tier, "visible": len(table) > 1},
-        "aspect": {
-            "choices": aspect_choices(list(table[tier]), match, texts),
-            "value": aspect,
-            "visible": several or match,
-        },
+        "aspect": {"choices": list(table[tier]), "value": aspect, "visible": asks_shape(spec, matched)},
         "quality": {"choices": quality_choices(spec, texts)},
     }
     return {name: gr.update(**{"value": value, **extra.get(name, {})}) for name, value in values.items()}
+
+
+def asks_shape(spec: ModelSpec, matched: bool) -> bool:
+    """Whether an aspect ratio is to be chosen."""
+    return len(spec.sizes) > 1 and not matched

@@ -1,8 +1,8 @@
 """Pictures, videos and what steers by them: controls <-> request fields of ``media`` and ``steering``.
 
-Most fields have a control of their name. Others are told in a person's terms: ``aspect`` can be "match",
-four sides in percent serve two fields, frames are written as "0, -1", ``join`` says whether the video that
-is gone on from is joined. Files are kept (``keep``) only when a job is made of them.
+Most fields have a control of their name. Others are told in a person's terms: four sides in percent serve
+two fields, frames are written as "0, -1", ``join`` says whether the video that is gone on from is joined.
+Files are kept (``keep``) only when a job is made of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form
+from ui import form
 from ui.strings import Texts
 from ui.uploads import Clip, Picture
 from wan_core.media.inputs import InputStore
@@ -25,7 +25,6 @@ FILES = (*PICTURES, "references", "video", "mask", "camera_poses")
 SIDES = ("left", "top", "right", "bottom")
 
 CONTROLS: dict[str, tuple[str, ...]] = {
-    "match_input": (),  # told by the aspect ratio
     "region": SIDES,
     "outpaint": SIDES,  # only one of them is built
     "continues": ("continues", "join"),
@@ -131,10 +130,6 @@ def _frames(name: str, values: Mapping[str, Any], keep: Keep) -> tuple[int, ...]
         ) from error
 
 
-def _matches(name: str, values: Mapping[str, Any], keep: Keep) -> bool:
-    return values.get("aspect") == choices.MATCH
-
-
 def _joined(name: str, values: Mapping[str, Any], keep: Keep) -> InputName | None:
     return values.get("continues") if values.get("join") else None
 
@@ -145,7 +140,6 @@ _READERS: dict[str, Callable[[str, Mapping[str, Any], Keep], Any]] = {
     "region": _sides,
     "outpaint": _sides,
     "kept_frames": _frames,
-    "match_input": _matches,
     "continues": _joined,
 }
 

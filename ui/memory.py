@@ -1,60 +1,57 @@
 """What a browser remembers: every tab starts from the settings that were used last.
 
-They arrive when the page can already be typed into. So they come as text, and the browser itself puts them
-into the form, without what a person has changed meanwhile; only then does Generate wake.
+They arrive when the page can already be typed into, see ``Bench.fill``; only then does Generate wake.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from ui import form
+from ui.bench import Bench, Updates
 from ui.context import Context
-from ui.links import link
 from ui.listening import QUIET
-from ui.tabs.making_tab import MakingTab, narrow_after
-from ui.uploads import in_browser
+from ui.tabs.making_tab import MakingTab
 from wan_core.schema import GenerationRequest, InvalidRequest
 
-_RECALL_JS = "(updates) => window.wanStudio.recall(JSON.parse(updates))"
-_WAKE_JS = "() => Array(%d).fill({ __type__: 'update', interactive: true })"
+Remembered = dict[str, dict[str, Any]]
+"""Key of a tab -> the request that it made last."""
 
 
-def connect(blocks: gr.Blocks, tabs: Sequence[MakingTab], context: Context) -> gr.BrowserState:
-    """Fill the forms once the page is there; returns what to put the next settings into, see ``settings``.
-
-    It holds the request used last of each tab.
-    """
+def connect(blocks: gr.Blocks, bench: Bench) -> gr.BrowserState:
+    """Fill the form once the page is there; returns what to put the next settings into, see ``settings``."""
     saved = gr.BrowserState({}, storage_key="wan-studio-tabs", secret="wan-studio")
-    nothing = {tab.key: dict.fromkeys(tab.outputs, gr.skip()) for tab in tabs}
-    recalled = gr.Textbox(json.dumps(nothing), visible="hidden", elem_id="recalled")
 
-    def recall(kept: dict[str, Any] | None) -> str:
-        return json.dumps({tab.key: _recalled(tab, (kept or {}).get(tab.key), context) for tab in tabs})
+    def recall(kept: Remembered | None, active: str) -> list[Any]:
+        forms, updates = _recalled(bench, kept or {}, active)
+        return [forms, bench.fill(updates, kept="all")]
 
-    outputs = [part for tab in tabs for part in tab.outputs.values()]
-    told = blocks.load(recall, saved, recalled, **QUIET)
-    event = narrow_after(told.then(None, recalled, outputs, js=_RECALL_JS, **QUIET), tabs)
-    buttons = [tab.parts["generate"] for tab in tabs]
-    woken = event.then(None, None, buttons, js=_WAKE_JS % len(buttons), **QUIET)
-    woken.then(None, None, None, js="() => window.wanStudio.tellAgain()", **QUIET)
+    outputs = [bench.forms, bench.filling]
+    bench.filled_after(blocks.load(recall, [saved, bench.active], outputs, **QUIET))
     return saved
 
 
-def settings(kept: dict[str, Any] | None, tab: MakingTab, request: GenerationRequest) -> dict[str, Any]:
+def settings(kept: Remembered | None, tab: MakingTab, request: GenerationRequest) -> Remembered:
     """What is kept once the tab has made a request."""
     return {**(kept or {}), tab.key: request.model_dump(mode="json")}
 
 
-def _recalled(tab: MakingTab, values: dict[str, Any] | None, context: Context) -> dict[str, Any]:
-    """The updates of all of the tab's outputs by name, as the browser takes them."""
-    request = _first_request(tab, values, context)
-    updates = {} if request is None else tab.restore(request)  # the tab is built as it is to be found
-    return {name: in_browser(updates.get(name, gr.skip()), part, link) for name, part in tab.outputs.items()}
+def _recalled(bench: Bench, kept: Remembered, active: str) -> tuple[dict[str, Any], Updates]:
+    """What the form held in each tab, and the updates that show it in all of them."""
+    forms, updates = {}, {}
+    for key, tab in bench.tabs.items():
+        request = _first_request(tab, kept.get(key), bench.context)
+        if request is None and key != active:  # built as it is to be found
+            continue
+        request = request or GenerationRequest(model=tab.first_model.id)
+        values, _ = tab.values_of(request)
+        forms[key] = {name: values[name] for name in bench.controls if name in values}
+        mine = ("form-", f"{key}-") if key == active else f"{key}-"
+        shown = bench.restore(tab, request)
+        updates.update({name: update for name, update in shown.items() if name.startswith(mine)})
+    return forms, updates
 
 
 def _first_request(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import form, inputs, panel
-from ui.editing import editing_html, hold
+from ui.editing import editing_html
 from ui.listening import QUIET, error_html, reporting
-from ui.tabs.making_tab import MakingTab, narrow_after
+from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.jobs.job import Job
@@ -25,91 +25,89 @@ if TYPE_CHECKING:
 def connect(page: Page) -> None:
     """Reuse settings, take the seed, and send to another tab."""
     _connect_reuse(page)
-    for tab in page.tabs:
-        if tab.key in page.panel.send:
-            _connect_send(page, tab)
+    for key in page.panel.send:
+        _connect_send(page, page.bench.tabs[key])
 
 
 def _connect_reuse(page: Page) -> None:
-    store, right, texts = page.context.store, page.panel, page.context.texts
-    outputs = [part for tab in page.tabs for part in tab.outputs.values()]
+    """A job's settings into the form; a waiting one is changed by Generate then, see ``ui.editing``."""
+    store, right, texts, bench = page.context.store, page.panel, page.context.texts, page.bench
 
-    def reuse(job_id: str, editing: bool = False) -> list[Any]:
+    def reuse(job_id: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
+        return fill(job_id, forms, arguments, editing=False)
+
+    def edit(job_id: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
+        return fill(job_id, forms, arguments, editing=True)
+
+    def pick(event: gr.EventData) -> str:
+        return str(event.job)
+
+    def fill(job_id: str, forms: dict[str, Any] | None, arguments: Sequence[Any], editing: bool) -> list[Any]:
         job = store.get(job_id)
         if job is None:
-            return [gr.skip()] * len(everything)
+            return [gr.skip()] * len(outputs)
         request = job.request  # the result's own says what its media made of size and length
         if job.result and request.seed == -1:
             request = request.model_copy(update={"seed": job.result.request.seed})
-        key = plan_of(request.task).key
-        if key not in [tab.key for tab in page.tabs]:
-            complaint = error_html(texts.no_tab.format(task=request.task))
-            return [*[gr.skip()] * (len(everything) - 1), complaint]
-        restored = next(tab for tab in page.tabs if tab.key == key).restore(request)
-        if editing:
-            restored["notice"] = editing_html(texts)
-        updates = [update for tab in page.tabs for update in tab.in_order(restored if tab.key == key else {})]
-        return [*updates, hold(key, job_id) if editing else "", gr.Tabs(selected=key), ""]
+        tab = bench.tabs.get(plan_of(request.task).key)
+        if tab is None:
+            return [*[gr.skip()] * (len(outputs) - 1), error_html(texts.no_tab.format(task=request.task))]
+        updates = bench.restore(tab, request) | ({"form-notice": editing_html(texts)} if editing else {})
+        left, filling = bench.left(forms, bench.read(arguments)), bench.fill(updates)
+        return [tab.key, left, filling, job_id if editing else "", gr.Tabs(selected=tab.key), ""]
 
-    def edit(event: gr.EventData) -> list[Any]:
-        return reuse(str(event.job), editing=True)
-
-    everything = [*outputs, page.editing, page.strip, right.notice]
-    _refit(
-        page.tabs,
-        right.reuse.click(reporting(reuse, everything, right.notice), page.showing, everything, **QUIET),
+    outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, right.notice]
+    given, cards = [bench.forms, *bench.inputs], page.history.cards
+    reused = right.reuse.click(
+        reporting(reuse, outputs, right.notice), [page.showing, *given], outputs, **QUIET
     )
-    _refit(
-        page.tabs,
-        page.history.cards.edit(reporting(edit, everything, right.notice), None, everything, **QUIET),
-    )
+    picked = cards.edit(pick, None, bench.editing, **QUIET)
+    edited = picked.then(reporting(edit, outputs, right.notice), [bench.editing, *given], outputs, **QUIET)
+    for event in (reused, edited):
+        bench.filled_after(event)
 
-    def take_seed(event: gr.EventData) -> list[int]:
-        return [int(event.seed)] * len(page.tabs)
+    def take_seed(event: gr.EventData) -> int:
+        return int(event.seed)
 
-    seeds = [tab.controls["seed"] for tab in page.tabs]
-    right.status.take(take_seed, None, seeds, **QUIET)
+    right.status.take(take_seed, None, bench.controls["seed"], **QUIET)
 
 
 def _connect_send(page: Page, tab: MakingTab) -> None:
     """Put the result shown into ``tab`` and go there."""
-    right = page.panel
-    outputs = [*tab.outputs.values(), page.strip, right.notice]
+    right, bench = page.panel, page.bench
 
-    def send(showing: str, model: str, fps: float | None) -> list[Any]:
+    def send(showing: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
         job = page.context.store.get(showing)
         if job is None or job.result is None:
             return [gr.skip()] * len(outputs)
+        reading = bench.read(arguments)
+        held = bench.held(tab, forms or {}, reading)
         try:
-            values = _given(job, tab)
-            spec = taker(tab, model, values)
+            given = _given(job, tab)
+            spec = taker(tab, held["model"], given)
         except (InvalidRequest, MediaError) as error:
             return [*[gr.skip()] * (len(outputs) - 1), error_html(str(error))]
-        made = job.result.request
-        if "video" in values and made.num_frames and made.fps:
-            seconds = made.num_frames / made.fps
-            values["num_frames"] = form.frames_for(seconds, fps or spec.defaults.fps, spec)
-        if spec.id == model:  # the rest of the form stays as it is
-            updates = {name: gr.update(value=value) for name, value in values.items()}
-            joins = bool(values.get("continues")) and "continues" in tab.plan.taken(spec)
-            updates["join"] = gr.update(value=True, visible=joins)
-        else:
-            values = {**tab.default_values(spec), "mask_builder": "none", **values, "model": spec.id}
-            updates = tab.model_updates(spec, values)
-        return [*tab.in_order({**updates, "notice": ""}), gr.Tabs(selected=tab.key), ""]
+        if spec.id != held["model"]:  # else the rest of the form stays as it is
+            held |= {**tab.default_values(spec), "mask_builder": "none", "model": spec.id}
+        updates = bench.updates(tab, spec, {**held, **given, **_length(job, given, spec, held["fps"])})
+        forms = bench.left(forms, reading)
+        filling = bench.fill({**updates, "form-notice": ""})
+        return [tab.key, forms, filling, "", gr.Tabs(selected=tab.key), ""]
 
+    outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, right.notice]
     event = right.send[tab.key].click(
-        reporting(send, outputs, right.notice),
-        [page.showing, tab.controls["model"], tab.controls["fps"]],
-        outputs,
-        **QUIET,
+        reporting(send, outputs, right.notice), [page.showing, bench.forms, *bench.inputs], outputs, **QUIET
     )
-    _refit([tab], event)
+    bench.filled_after(event)
 
 
-def _refit(tabs: Sequence[MakingTab], event: Any) -> None:
-    fitted = narrow_after(event, tabs)
-    fitted.then(None, None, None, js="() => window.wanStudio.tellAgain()", **QUIET)
+def _length(job: Job, given: dict[str, Any], spec: ModelSpec, fps: float | None) -> dict[str, int]:
+    """The length of the clip that a video which is sent is made into."""
+    made = job.result.request
+    if "video" not in given or not (made.num_frames and made.fps):
+        return {}
+    seconds = made.num_frames / made.fps
+    return {"num_frames": form.frames_for(seconds, fps or spec.defaults.fps, spec)}
 
 
 def _given(job: Job, tab: MakingTab) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form, header, making_jobs, memory, panel, sending
+from ui import bench_connect, bench_layout, form, header, making_jobs, memory, panel, sending
+from ui.bench import Bench
 from ui.context import Context
 from ui.listening import QUIET, Handler, error_html, reporting
 from ui.tabs import history, making, models, settings
@@ -26,7 +27,7 @@ from wan_core.schema import InvalidRequest
 _SECONDS_BETWEEN_LOOKS = 1.0
 _UNLOAD_SECONDS = 5.0
 _RECENT = 12
-_KEPT = ("showing", "stoppable", "known", "editing")
+_KEPT = ("showing", "stoppable", "known")
 """Texts that the browser keeps for the page, out of sight."""
 
 
@@ -37,21 +38,19 @@ class Page:
     ``watched`` is the job that was picked to look at; None follows the queue. ``showing`` is the id of the
     job that the page shows, ``stoppable`` that of the job that its Stop is for: both are kept by the
     browser, so that a click means what the person saw, whatever has happened since. ``known`` changes
-    when the expected time may: with the number of finished videos, and with the device. ``editing`` is the
-    waiting job that the form will change, see ``ui.editing``.
+    when the expected time may: with the number of finished videos, and with the device.
     """
 
     context: Context
     header: header.Header
     strip: gr.Tabs
-    tabs: list[MakingTab]
+    bench: Bench
     history: history.History
     panel: panel.Panel
     watched: gr.State
     showing: gr.Textbox
     stoppable: gr.Textbox
     known: gr.Textbox
-    editing: gr.Textbox
     timer: gr.Timer
 
     @property
@@ -61,7 +60,7 @@ class Page:
             self.panel.notice,
             self.header.line,
             self.header.unload,
-            *self.stops,
+            self.bench.parts["stop"],
             *self.panel.outputs,
             *self.history.outputs,
             self.showing,
@@ -69,11 +68,6 @@ class Page:
             self.known,
             self.timer,
         ]
-
-    @property
-    def stops(self) -> list[gr.components.Component]:
-        """The Stop of each tab; all mean the same job."""
-        return [tab.parts["stop"] for tab in self.tabs]
 
     @property
     def state(self) -> list[gr.components.Component]:
@@ -92,7 +86,7 @@ class Page:
             gr.skip() if notice is None else notice,
             header.line_html(context),
             gr.update(interactive=header.can_unload(context)),
-            *[gr.update(interactive=stoppable is not None)] * len(self.tabs),
+            gr.update(interactive=stoppable is not None),
             *panel.updates(job, context, self.panel.send),
             *history.updates(job and job.id),
             job.id if job else "",
@@ -143,19 +137,15 @@ def build(context: Context) -> gr.Blocks:
         head = header.build(texts)
         with gr.Row(elem_id="body"):
             with gr.Column(scale=5, min_width=320, elem_id="inputs"):
-                strip, tabs, past, selected = _build_tabs(context, blocks)
+                strip, bench, past, selected = _build_tabs(context, blocks)
             with gr.Column(scale=6, min_width=320, elem_id="panel"):
-                right = panel.build(texts, [tab.key for tab in tabs])
+                right = panel.build(texts, list(bench.tabs))
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
         ids = [gr.Textbox(visible="hidden", elem_id=name) for name in _KEPT]
-        page = Page(context, head, strip, tabs, past, right, gr.State(None), *ids, timer)
+        page = Page(context, head, strip, bench, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, selected])
-        saved = memory.connect(blocks, tabs, context)
-        boxes = [tab.controls["model"] for tab in tabs]
-        blocks.load(lambda: [tab.offered_models() for tab in tabs], None, boxes, **QUIET)
-        for tab in tabs:
-            making_jobs.connect(page, tab, saved)
+        making_jobs.connect(page, memory.connect(blocks, bench))
         _connect_panel(page)
         sending.connect(page)
         _connect_history(page)
@@ -163,35 +153,56 @@ def build(context: Context) -> gr.Blocks:
     return blocks
 
 
-def _build_tabs(context: Context, blocks: gr.Blocks) -> tuple[gr.Tabs, list[MakingTab], history.History, Any]:
-    """The strip, what makes, the history, and the event of choosing the history.
+def _build_tabs(context: Context, blocks: gr.Blocks) -> tuple[gr.Tabs, Bench, history.History, Any]:
+    """The strip with the form below it, the history, and the event of choosing the history.
 
     What concerns the machine is connected here, as nothing else of the page has to do with it.
     """
-    tabs, plans = [], offered_tabs(context.own_models)
-    wanted = next(
+    plans = offered_tabs(context.own_models)
+    first = next(
         (plan.key for plan in plans if context.model in [spec.id for spec in plan.models]), plans[0].key
     )
-    with gr.Tabs(elem_id="tabs", selected=wanted, overflow_behavior="wrap") as strip:
+    tabs, makers, others = {}, {}, []
+    with gr.Tabs(elem_id="tabs", selected=first, overflow_behavior="wrap") as strip:
         for plan in plans:
-            with gr.Tab(context.texts.tabs[plan.key], id=plan.key) as held:
-                tabs.append(making.build(context, plan))
-            held.select(tabs[-1].tell, tabs[-1].inputs, tabs[-1].told, **QUIET)
+            with gr.Tab(context.texts.tabs[plan.key], id=plan.key) as makers[plan.key]:
+                tabs[plan.key] = making.build(context, plan)
         with gr.Tab(context.texts.tab_history, id="history") as history_tab:
             past = history.build(context)
         with gr.Tab(context.texts.tab_models, id="models") as models_tab:
             models.connect(models.build(context), models_tab.select, blocks.load)
+        others += [history_tab, models_tab]
         if context.owned:
             with gr.Tab(context.texts.tab_settings, id="settings") as settings_tab:
                 settings.connect(settings.build(context), settings_tab.select)
-    return strip, tabs, past, history_tab.select
+            others.append(settings_tab)
+    bench = build_bench(context, tabs, first)
+    bench_connect.connect_strip(bench, makers)
+    for place in (*makers.values(), *others):
+        makes = "false" if place in others else "true"
+        place.select(None, None, None, js=f"() => window.wanStudio.show({makes})", **QUIET)
+    return strip, bench, past, history_tab.select
+
+
+def build_bench(context: Context, tabs: dict[str, MakingTab], first: str) -> Bench:
+    """The form, connected to what each tab is given."""
+    active = gr.Textbox(first, visible="hidden", elem_id="active")
+    filling, editing = (gr.Textbox(visible="hidden", elem_id=name) for name in ("filling", "editing"))
+    bench = Bench(context, tabs, active, gr.State({}), filling, editing)
+    with gr.Column(elem_id="form"):
+        bench_layout.lay_out(bench, first)
+    bench.filling.value = bench.fill({})
+    bench_connect.connect(bench)
+    for tab in tabs.values():
+        making.connect(tab, bench)
+    return bench
 
 
 def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> None:
     """Looks that change nothing: on load, on the timer, on coming back to the page or the history."""
     events = [blocks.load, page.timer.tick, *more_events]
     gr.on(events, page.reporting(page.look), page.state, page.outputs, **QUIET)
-    page.known.change(None, None, None, js="() => window.wanStudio.tellAgain()", **QUIET)
+    page.known.change(page.bench.tell, page.bench.inputs, page.bench.told, **QUIET)
 
 
 def _connect_panel(page: Page) -> None:

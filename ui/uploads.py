@@ -1,6 +1,7 @@
-"""Components that take a file in and hand over its place, untouched: our own code reads it.
+"""Components that hand over what they were given, untouched: our own code judges it.
 
-Gradio's own open pictures and convert videos before a handler is called, and fail there in their own words.
+Gradio's own open pictures, convert videos and refuse choices before a handler is called, and fail there in
+their own words.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ class Clip(gr.Video):
 
     def postprocess(self, value: str | None) -> FileData | None:
         return _file(value, FileData)
+
+
+class OneOf(gr.Dropdown):
+    """One of several; what is offered may change, in the browser alone."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
 
 
 def in_browser(update: Any, part: gr.components.Component, link: Callable[[Path], str | None]) -> Any:

@@ -1,7 +1,6 @@
 // What the page does in the browser itself: Ctrl+Enter, looking again after a pause, filling the form.
 (() => {
-  // The settings used last arrive a moment after the page. What was typed by then stays; once anything
-  // besides the prompt was chosen, so does the whole form, as its parts depend on each other.
+  // What was typed before the form is filled stays, see `fill`.
   const changed = new Set();
   const note = (event) => {
     const place = event.target.closest?.(".field, .seed-row .icon, .examples");
@@ -10,23 +9,27 @@
   document.addEventListener("input", note, true);
   document.addEventListener("change", note, true);
   document.addEventListener("pointerdown", (event) => {
+    if (event.target.closest?.('[role="tab"]')) changed.clear();
     if (event.target.closest?.(".field-model, .seed-row .icon, .examples button")) note(event);
   }, true);
 
   const seen = (selector) => [...document.querySelectorAll(selector)].find((part) => part.offsetParent);
+  const PROMPT = "form-prompt";
+  let filled = "";
 
   window.wanStudio = {
-    recall(tabs) {
-      return Object.entries(tabs).flatMap(([tab, updates]) => {
-        const chosen = [...changed].some((id) => id.startsWith(`${tab}-`) && id !== `${tab}-prompt`);
-        return Object.entries(updates).map(([name, update]) =>
-          chosen || changed.has(`${tab}-${name}`) ? { __type__: "update" } : update);
-      });
+    // Updates by name, applied once. The settings used last arrive a moment after the page: once anything
+    // besides the prompt was chosen, the whole form stays, as its parts depend on each other.
+    fill({ id, kept, updates }) {
+      const again = id === filled;
+      filled = id;
+      const chosen = kept === "all" && [...changed].some((name) => name !== PROMPT);
+      const stays = (name) => again || chosen || (kept && name === PROMPT && changed.has(name));
+      return updates.map(([name, update]) => (!update || stays(name) ? { __type__: "update" } : update));
     },
-    // The pre-flight line of the tab in sight.
-    tellAgain() {
-      const sight = seen(".preflight")?.closest(".tabitem");
-      sight?.querySelector(".tell-again")?.click();
+    // The form is there in the tabs that make something.
+    show(makes) {
+      document.getElementById("form").classList.toggle("away", !makes);
     },
   };
 

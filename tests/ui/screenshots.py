@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
             page = open_page(browser, app, width=1440, height=860)
-            examples = page.locator("#t2v-examples button")
+            examples = page.locator("#form-examples button")
             for number in reversed(range(examples.count())):
                 make(page, number)
             page.screenshot(path=folder / "screenshot.png")
@@ -57,12 +57,12 @@ def open_page(browser: Browser, app: App, width: int, height: int, dark: bool = 
 
 def make(page: Page, number: int) -> None:
     """Make the video of an example and wait until it plays."""
-    example = page.locator("#t2v-examples button").nth(number)
+    example = page.locator("#form-examples button").nth(number)
     prompt = example.inner_text()
     example.click()
-    page.wait_for_function(f"document.querySelector('#t2v-prompt textarea').value === {prompt!r}")
-    page.locator("#t2v-seed input").fill(str(SEED))
-    page.locator("#t2v-generate").click()
+    page.wait_for_function(f"document.querySelector('#form-prompt textarea').value === {prompt!r}")
+    page.locator("#form-seed input").fill(str(SEED))
+    page.locator("#form-generate").click()
     page.locator("#status[class] .prompt", has_text=prompt).wait_for()
     page.wait_for_selector('#status [data-status="done"]', timeout=PATIENCE)
     settle(page)

@@ -76,9 +76,9 @@ def test_it_serves_within_seconds(app: App) -> None:
 
 def test_a_prompt_becomes_a_video_that_holds_its_request(app: App, open_page: OpenPage) -> None:
     page = open_page(app.address)
-    page.locator("#t2v-examples button").first.click()
-    expect(page.locator("#t2v-prompt textarea")).not_to_have_value("")
-    page.locator("#t2v-prompt textarea").press("Control+Enter")
+    page.locator("#form-examples button").first.click()
+    expect(page.locator("#form-prompt textarea")).not_to_have_value("")
+    page.locator("#form-prompt textarea").press("Control+Enter")
     page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth > 0", timeout=PATIENCE)
     page.wait_for_function(VIDEO_PLAYS, timeout=PATIENCE)
     job = app.newest()
@@ -97,7 +97,7 @@ def test_a_reload_finds_the_job_and_stop_ends_it(app: App, open_page: OpenPage) 
     page.reload()
     expect(page.locator("#status .prompt")).to_have_text(prompt)
     expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 200"), timeout=PATIENCE)
-    page.locator("#t2v-stop").click()
+    page.locator("#form-stop").click()
     wait_until_done(page, "cancelled")
     job = app.newest()
     assert (job.status, job.total) == (JobStatus.CANCELLED, 200)
@@ -106,7 +106,7 @@ def test_a_reload_finds_the_job_and_stop_ends_it(app: App, open_page: OpenPage) 
 def test_a_bad_input_makes_no_job(app: App, open_page: OpenPage) -> None:
     page, before = open_page(app.address), app.newest().id
     generate(page, "   ")
-    expect(page.locator("#t2v-notice .alert")).to_have_text(
+    expect(page.locator("#form-notice .alert")).to_have_text(
         "Prompt: the prompt is empty. Describe what should be seen."
     )
     assert app.newest().id == before

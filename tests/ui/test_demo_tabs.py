@@ -56,9 +56,9 @@ def files(tmp_path_factory: pytest.TempPathFactory, clip: np.ndarray) -> Path:
 
 def make(app: App, page: Page, key: str, prompt: str) -> np.ndarray:
     """Generate in a tab and watch it play; the frames (T, H, W, 3) of the file."""
-    page.locator(f"#{key}-seed input").fill(str(SEED))
-    page.locator(f"#{key}-prompt textarea").fill(prompt)
-    page.locator(f"#{key}-generate").click()
+    page.locator("#form-seed input").fill(str(SEED))
+    page.locator("#form-prompt textarea").fill(prompt)
+    page.locator("#form-generate").click()
     expect(page.locator("#status .prompt")).to_have_text(prompt, timeout=PATIENCE)
     page.wait_for_selector('#status [data-status="done"], #status [data-status="failed"]', timeout=PATIENCE)
     job = app.newest()
@@ -70,7 +70,7 @@ def make(app: App, page: Page, key: str, prompt: str) -> np.ndarray:
 def test_a_picture_is_set_in_motion(app: App, open_page: OpenPage, files: Path, clip: np.ndarray) -> None:
     page = open_page(app.address)
     open_with(page, "i2v", "image", files / "first.png", "64×64")
-    expect(page.locator("#i2v-model input")).to_have_value("Demo image to video (built in)")
+    expect(page.locator("#form-model input")).to_have_value("Demo image to video (built in)")
     frames = make(app, page, "i2v", PROMPT)
     assert psnr(frames[0], clip[0]) > 22
     assert detect(frames).motion == "right"
@@ -101,7 +101,7 @@ def test_what_is_around_a_region_is_kept(
 ) -> None:
     page = open_page(app.address)
     open_with(page, "control", "video", files / "clip.mp4", "64×64")
-    expect(page.locator("#control-model input")).to_have_value("Demo VACE (built in)")
+    expect(page.locator("#form-model input")).to_have_value("Demo VACE (built in)")
     page.locator("#control-mask_fold > button").click()
     page.locator("#control-mask_builder input").click()
     page.get_by_role("option", name="Region", exact=True).click()
@@ -138,15 +138,15 @@ def test_one_click_fills_a_tab(
 ) -> None:
     page = open_page(app.address)
     open_tab(page, key)
-    page.locator(f"#{key}-examples button", has_text=title).click()
-    expect(page.locator(f"#{key}-prompt textarea")).to_have_value(prompt)
+    page.locator("#form-examples button", has_text=title).click()
+    expect(page.locator("#form-prompt textarea")).to_have_value(prompt)
     for name in given:
         page.wait_for_function(SHOWN_AT_64, arg=f"#{key}-{name}", timeout=PATIENCE)
-    expect(page.locator(f"#{key}-preflight")).to_contain_text("64×64 · 2.1 s")
+    expect(page.locator("#form-preflight")).to_contain_text("64×64 · 2.1 s")
     if key == "control":
         page.locator("#control-mask_fold > button").click()
         expect(page.locator("#control-top input")).to_have_value("20")
-        page.locator("#control-examples button", has_text="Bring a triangle to life").click()
+        page.locator("#form-examples button", has_text="Bring a triangle to life").click()
         expect(page.locator("#control-seen img")).to_have_count(1)
         expect(page.locator("#control-video video")).to_have_count(0)
         expect(page.locator("#control-top")).to_be_hidden()
@@ -155,8 +155,8 @@ def test_one_click_fills_a_tab(
 def test_an_example_is_made_as_it_comes(app: App, open_page: OpenPage) -> None:
     page = open_page(app.address)
     open_tab(page, "v2v")
-    page.locator("#v2v-examples button", has_text="Make it a red circle").click()
+    page.locator("#form-examples button", has_text="Make it a red circle").click()
     prompt = "a red circle moving right at night"
-    expect(page.locator("#v2v-prompt textarea")).to_have_value(prompt)
+    expect(page.locator("#form-prompt textarea")).to_have_value(prompt)
     found = detect(make(app, page, "v2v", prompt))
     assert (found.colour, found.motion) == ("red", "right")

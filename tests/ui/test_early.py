@@ -23,7 +23,7 @@ window.fetch = async (address, options) => {
 AT_ONCE = """
 window.clicks = [];
 const early = new MutationObserver(() => {
-  const field = document.querySelector(FIELD), button = document.querySelector('#t2v-generate');
+  const field = document.querySelector(FIELD), button = document.querySelector('#form-generate');
   if (!field || !button) return;
   early.disconnect();
   requestAnimationFrame(() => {  // the first picture that anybody sees of the page
@@ -52,13 +52,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def test_a_prompt_typed_at_once_is_kept_and_generate_waits(studio: Studio, page: Page) -> None:
-    page.add_init_script(typed_at_once("#t2v-prompt textarea", "a red circle, typed early"))
+    page.add_init_script(typed_at_once("#form-prompt textarea", "a red circle, typed early"))
     page.goto(studio.address)
-    page.wait_for_selector("#t2v-generate[disabled]")
-    page.locator("#t2v-generate").click()  # waits until it can be clicked
+    page.wait_for_selector("#form-generate[disabled]")
+    page.locator("#form-generate").click()  # waits until it can be clicked
     expect(page.locator("#status .prompt")).to_have_text("a red circle, typed early")
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a red circle, typed early")
-    expect(page.locator("#t2v-notice .alert")).to_have_count(0)
+    expect(page.locator("#form-prompt textarea")).to_have_value("a red circle, typed early")
+    expect(page.locator("#form-notice .alert")).to_have_count(0)
     assert page.evaluate("clicks") == [True]
     wait_until_done(page)
     assert [job.request.prompt for job in studio.context.store.list()] == ["a red circle, typed early"]
@@ -67,21 +67,21 @@ def test_a_prompt_typed_at_once_is_kept_and_generate_waits(studio: Studio, page:
 def test_the_other_settings_come_back_beside_an_early_prompt(studio: Studio, page: Page) -> None:
     page.goto(studio.address)
     page.get_by_label("Balanced · 12").check()
-    page.locator("#t2v-prompt textarea").fill("a blue star")
-    page.locator("#t2v-generate").click()
+    page.locator("#form-prompt textarea").fill("a blue star")
+    page.locator("#form-generate").click()
     expect(page.locator("#status .prompt")).to_have_text("a blue star")
     wait_until_done(page)
-    page.add_init_script(typed_at_once("#t2v-prompt textarea", "a green star"))
+    page.add_init_script(typed_at_once("#form-prompt textarea", "a green star"))
     page.reload()
-    expect(page.locator("#t2v-generate")).to_be_enabled(timeout=15_000)
+    expect(page.locator("#form-generate")).to_be_enabled(timeout=15_000)
     expect(page.get_by_label("Balanced · 12")).to_be_checked()
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a green star")
+    expect(page.locator("#form-prompt textarea")).to_have_value("a green star")
 
 
 def test_a_form_that_was_set_at_once_stays_as_it_was_set(studio: Studio, page: Page) -> None:
-    page.add_init_script(typed_at_once("#t2v-seed input", "77"))
+    page.add_init_script(typed_at_once("#form-seed input", "77"))
     page.goto(studio.address)
-    page.locator("#t2v-prompt textarea").fill("a seeded star")
-    page.locator("#t2v-generate").click()
+    page.locator("#form-prompt textarea").fill("a seeded star")
+    page.locator("#form-generate").click()
     expect(page.locator("#status .prompt")).to_have_text("a seeded star")
     assert studio.context.store.list(limit=1)[0].request.seed == 77

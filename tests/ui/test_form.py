@@ -14,9 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests import tiny
 from tests.ui.fake import draw
 from ui import choices, form, guess, inputs, masking, preflight, units
+from ui.bench import Bench
 from ui.context import Context
 from ui.examples import inputs_for, prompts_for, request_of
 from ui.strings import ENGLISH
+from ui.studio import build_bench
 from ui.tabs import making
 from ui.tabs.plans import TABS, TabPlan, plan_of
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, resolve, validate
@@ -37,6 +39,13 @@ def values(model: str = "demo", **changes: object) -> dict[str, object]:
     return {**form.values_of(GenerationRequest(model=model)), "prompt": "a star", **changes}
 
 
+def bench_of(context: Context) -> Bench:
+    """The tabs and their form, connected."""
+    with gr.Blocks():
+        tabs = {plan.key: making.build(context, plan) for plan in TABS}
+        return build_bench(context, tabs, "t2v")
+
+
 def test_every_request_field_of_all_tasks_has_one_control() -> None:
     shown = {name for group in ("main", "lora", "sampling", "output") for name in form.fields(group)}
     of_all = {name for name, knob in knobs().items() if knob.group not in ("media", "steering")}
@@ -44,12 +53,15 @@ def test_every_request_field_of_all_tasks_has_one_control() -> None:
 
 
 def test_every_input_of_any_model_has_a_place_in_its_tab(context: Context) -> None:
+    bench = bench_of(context)
     for plan in TABS:
-        with gr.Blocks():
-            tab = making.build(context, plan)
-        assert set(inputs.names(plan.inputs)) <= set(tab.controls), plan.key
+        tab = bench.tabs[plan.key]
+        assert set(inputs.names(plan.inputs)) == {*tab.controls} | ({"image_format"} & plan.inputs), plan.key
         for spec in plan.models:
-            updates = tab.model_updates(spec, tab.default_values(spec))
+            updates = {
+                name.split("-", 1)[1]: update
+                for name, update in bench.updates(tab, spec, tab.default_values(spec)).items()
+            }
             always = set(inputs.names(plan.inputs)) - inputs.JOINING - inputs.BUILDING
             seen = {name for name in always if updates[name]["visible"]}
             assert seen == set(inputs.names(plan.taken(spec))) & always, (plan.key, spec.id)
@@ -73,7 +85,7 @@ def test_a_mask_asks_only_for_the_numbers_that_it_is_built_from(
     spec = next(spec for spec in plan.models if "outpaint" in plan.taken(spec))
     with gr.Blocks():
         tab = making.build(context, plan)
-    updates = tab.model_updates(spec, {**tab.default_values(spec), "mask_builder": builder})
+    updates = tab.updates(spec, {**tab.default_values(spec), "mask_builder": builder})
     assert {name for name in inputs.BUILDING if updates[name]["visible"]} == seen
     assert updates["sides_help"]["visible"] is (builder == "outpaint")
 
@@ -88,8 +100,9 @@ def test_a_single_frame_is_a_picture() -> None:
 
 def test_files_and_numbers_become_request_fields() -> None:
     given = {
-        "image": "/a.png", "references": ["/b.png", "/c.png"], "video": None, "aspect": "match", "fit": "fit",
-        "mask_builder": "region", "left": 25, "top": 0, "right": 75, "bottom": 100, "kept_frames": "0 -1",
+        "image": "/a.png", "references": ["/b.png", "/c.png"], "video": None, "fit": "fit",
+        "match_input": True, "mask_builder": "region",
+        "left": 25, "top": 0, "right": 75, "bottom": 100, "kept_frames": "0 -1",
         "continues": "f" * 32 + ".mp4", "join": False,
     }  # fmt: skip
     taken = {*given, "region", "outpaint", "match_input"}
@@ -253,8 +266,7 @@ def test_the_frame_rate_belongs_to_sampling() -> None:
 
 def test_a_fresh_session_takes_what_any_page_may_hold(context: Context) -> None:
     """After a restart a page still shows a model that the new session has not heard of."""
-    with gr.Blocks():
-        controls = making.build(context, T2V).controls
+    controls = bench_of(context).controls
     for model in (spec.id for spec in T2V.models):
         held = {**values(model), "num_frames": 257, "num_inference_steps": 200, "shift": 0.5}
         for name in set(held) & set(controls):
@@ -271,15 +283,17 @@ def test_a_size_of_any_kind_leaves_a_form_that_holds_its_own_choices(
     request = GenerationRequest(model=model, width=size[0], height=size[1])
     updates = form.updates_for(find_model(model), form.values_of(request), False, ENGLISH)
     assert updates["resolution"]["value"] in updates["resolution"]["choices"]
-    assert updates["aspect"]["value"] in [value for _, value in updates["aspect"]["choices"]]
+    assert updates["aspect"]["value"] in updates["aspect"]["choices"]
 
 
 def test_a_size_that_the_form_lacks_is_replaced_aloud(context: Context) -> None:
-    with gr.Blocks():
-        tab = making.build(context, T2V)
-    notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=640, height=368))["notice"]
+    bench = bench_of(context)
+    tab = bench.tabs["t2v"]
+    asked = GenerationRequest(model=WAN_SMALL.id, width=640, height=368)
+    notice = bench.restore(tab, asked)["form-notice"]
     assert "The form offers no 640×368; 832×480 is taken instead." in notice
-    notice = tab.restore(GenerationRequest(model=WAN_SMALL.id, width=480, height=832))["notice"]
+    offered = GenerationRequest(model=WAN_SMALL.id, width=480, height=832)
+    notice = bench.restore(tab, offered)["form-notice"]
     assert notice == ""
 
 

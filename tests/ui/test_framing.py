@@ -19,11 +19,11 @@ from wan_core.media.write import write_video
 def test_the_input_decides_the_shape_and_what_is_cut_is_told(context: Context, tmp_path: Path) -> None:
     picture, plan = tmp_path / "wide.png", plan_of("i2v")
     Image.new("RGB", (900, 600)).save(picture)
-    spec = plan.models[0]
-    form_values = {**values(spec.id), "image": str(picture), "aspect": "match", "fit": "crop"}
+    spec = find_model("wan2.1-i2v-14b-480p")
+    form_values = {**values(spec.id), "image": str(picture), "match_input": True, "fit": "crop"}
     assert preflight.foreseen(plan, form_values, context).width == 768
     assert "768×512" in preflight.preflight_html(plan, form_values, context)
-    request = preflight.foreseen(plan, {**form_values, "aspect": "1:1"}, context)
+    request = preflight.foreseen(plan, {**form_values, "match_input": False, "aspect": "1:1"}, context)
     seen = framing.seen_html(request, form_values, {"image"}, ENGLISH)
     assert "What the model sees, 624×624, 33 % cut away:" in seen
     assert seen.count("<img") == 1
@@ -39,7 +39,7 @@ def test_what_is_painted_around_a_video_belongs_to_its_shape(context: Context, t
     plan, clip = plan_of("control"), tmp_path / "clip.mp4"
     write_video([np.zeros((2, 480, 480, 3), np.uint8)], clip, 16, 30, {})
     spec = find_model("wan2.1-vace-1.3b")
-    given = {"video": str(clip), "aspect": "match", "fit": "crop", "mask_builder": "outpaint"}
+    given = {"video": str(clip), "match_input": True, "fit": "crop", "mask_builder": "outpaint"}
     sides = {"left": 0, "top": 0, "right": 75, "bottom": 0}
     form_values = {**values(spec.id), **given, **sides}
     request = preflight.foreseen(plan, form_values, context)

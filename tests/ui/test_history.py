@@ -54,12 +54,12 @@ def test_the_queue_is_put_in_order_changed_and_paused(studio: Studio, open_page:
     assert store.queue()[2].request.seed != 3
 
     choose_in_menu(page, "#history .row", "job 1", "Edit")
-    expect(page.locator("#t2v-notice .note")).to_contain_text("You are changing a waiting video.")
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("job 1")
-    page.locator("#t2v-prompt textarea").fill("job 1, changed")
-    expect(page.locator("#t2v-notice .leave-editing")).to_be_visible()
-    page.click("#t2v-generate")
-    expect(page.locator("#t2v-notice .note")).to_have_text("Saved; it keeps its place in the queue.")
+    expect(page.locator("#form-notice .note")).to_contain_text("You are changing a waiting video.")
+    expect(page.locator("#form-prompt textarea")).to_have_value("job 1")
+    page.locator("#form-prompt textarea").fill("job 1, changed")
+    expect(page.locator("#form-notice .leave-editing")).to_be_visible()
+    page.click("#form-generate")
+    expect(page.locator("#form-notice .note")).to_have_text("Saved; it keeps its place in the queue.")
     assert [job.request.prompt for job in store.queue()] == ["job 2", "job 3", "job 3", "job 1, changed"]
     assert store.queue()[-1].request.seed == 1
 

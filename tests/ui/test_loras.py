@@ -119,72 +119,72 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 
 def open_rows(page: Page) -> None:
-    page.locator("#t2v-loras_fold button.label-wrap").click()
-    expect(page.locator("#t2v-loras .lora-add")).to_be_visible()
+    page.locator("#form-loras_fold button.label-wrap").click()
+    expect(page.locator("#form-loras .lora-add")).to_be_visible()
 
 
 def add(page: Page, file: str) -> None:
-    count = page.locator("#t2v-loras .lora-row").count()
-    page.locator("#t2v-loras .lora-add").click()
-    page.locator("#t2v-loras .lora-file").nth(count).select_option(file)
+    count = page.locator("#form-loras .lora-row").count()
+    page.locator("#form-loras .lora-add").click()
+    page.locator("#form-loras .lora-file").nth(count).select_option(file)
 
 
 @pytest.mark.browser
 def test_a_lora_is_chosen_weighted_used_and_found_again(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     for name in ("Wan2.1 T2V 14B", "Demo (built in)"):  # the rows are drawn again after each
-        page.locator("#t2v-model input").first.click()
+        page.locator("#form-model input").first.click()
         page.get_by_role("option", name=name, exact=True).click()
-        expect(page.locator("#t2v-model input").first).to_have_value(name)
+        expect(page.locator("#form-model input").first).to_have_value(name)
     open_rows(page)
     add(page, "paper.safetensors")
-    expect(page.locator("#t2v-preflight")).to_contain_text("1 LoRA: 1 of 1 parts fit")
-    expect(page.locator("#t2v-loras .lora-about .note")).to_have_text("Paper · rank 4")
-    page.wait_for_function("document.querySelector('#t2v-loras img.lora-preview').naturalWidth === 8")
-    page.locator("#t2v-prompt textarea").fill("a boat,")
-    page.locator("#t2v-loras .chips button", has_text="folded").click()
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a boat, folded")
-    page.locator("#t2v-loras .lora-strength").fill("0.6")
-    page.locator("#t2v-loras .lora-strength").press("Tab")
-    expect(page.locator("#t2v-loras .lora-slider")).to_have_value("0.6")
-    page.locator("#t2v-loras .lora-slider").focus()
+    expect(page.locator("#form-preflight")).to_contain_text("1 LoRA: 1 of 1 parts fit")
+    expect(page.locator("#form-loras .lora-about .note")).to_have_text("Paper · rank 4")
+    page.wait_for_function("document.querySelector('#form-loras img.lora-preview').naturalWidth === 8")
+    page.locator("#form-prompt textarea").fill("a boat,")
+    page.locator("#form-loras .chips button", has_text="folded").click()
+    expect(page.locator("#form-prompt textarea")).to_have_value("a boat, folded")
+    page.locator("#form-loras .lora-strength").fill("0.6")
+    page.locator("#form-loras .lora-strength").press("Tab")
+    expect(page.locator("#form-loras .lora-slider")).to_have_value("0.6")
+    page.locator("#form-loras .lora-slider").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#t2v-loras .lora-strength")).to_have_value("0.65")
-    page.locator("#t2v-loras summary").click()
-    page.locator("#t2v-loras .lora-blocks").fill("0-1")
-    page.locator("#t2v-loras .lora-blocks").press("Tab")
-    page.locator("#t2v-generate").click()
+    expect(page.locator("#form-loras .lora-strength")).to_have_value("0.65")
+    page.locator("#form-loras summary").click()
+    page.locator("#form-loras .lora-blocks").fill("0-1")
+    page.locator("#form-loras .lora-blocks").press("Tab")
+    page.locator("#form-generate").click()
     expect(page.locator("#status .prompt")).to_have_text("a boat, folded")
     wait_until_done(page)
     wanted = (LoraUse(file="paper.safetensors", strength=0.65, blocks="0-1"),)
     assert studio.context.store.list(limit=1)[0].request.loras == wanted
-    page.locator("#t2v-loras .lora-remove").click()
-    expect(page.locator("#t2v-preflight")).not_to_contain_text("LoRA")
+    page.locator("#form-loras .lora-remove").click()
+    expect(page.locator("#form-preflight")).not_to_contain_text("LoRA")
     page.locator("#reuse").click()
-    expect(page.locator("#t2v-preflight")).to_contain_text("1 LoRA")
-    expect(page.locator("#t2v-loras .lora-file")).to_have_value("paper.safetensors")
+    expect(page.locator("#form-preflight")).to_contain_text("1 LoRA")
+    expect(page.locator("#form-loras .lora-file")).to_have_value("paper.safetensors")
     page.reload()
-    expect(page.locator("#t2v-preflight")).to_contain_text("1 LoRA")
+    expect(page.locator("#form-preflight")).to_contain_text("1 LoRA")
     open_rows(page)
-    expect(page.locator("#t2v-loras .lora-strength")).to_have_value("0.65")
-    expect(page.locator("#t2v-loras .lora-blocks")).to_have_value("0-1")
+    expect(page.locator("#form-loras .lora-strength")).to_have_value("0.65")
+    expect(page.locator("#form-loras .lora-blocks")).to_have_value("0-1")
 
 
 @pytest.mark.browser
 def test_a_preset_sets_steps_guidance_shift_and_sampler_together(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     open_rows(page)
-    for _ in range(page.locator("#t2v-loras .lora-row").count()):
-        page.locator("#t2v-loras .lora-remove").first.click()
+    for _ in range(page.locator("#form-loras .lora-row").count()):
+        page.locator("#form-loras .lora-remove").first.click()
     add(page, "sub/lightx2v_4steps.safetensors")
-    page.locator("#t2v-loras .lora-strength").fill("0.3")
-    page.locator("#t2v-loras .lora-strength").press("Tab")
-    page.locator("#t2v-loras .lora-preset", has_text="Set up for lightx2v, 4 steps").click()
-    page.locator("#t2v-sampling button.label-wrap").click()
-    expect(page.locator("#t2v-num_inference_steps input[type=number]")).to_have_value("4")
-    expect(page.locator("#t2v-shift input[type=number]")).to_have_value("5")
-    page.locator("#t2v-prompt textarea").fill("few steps")
-    page.locator("#t2v-generate").click()
+    page.locator("#form-loras .lora-strength").fill("0.3")
+    page.locator("#form-loras .lora-strength").press("Tab")
+    page.locator("#form-loras .lora-preset", has_text="Set up for lightx2v, 4 steps").click()
+    page.locator("#form-sampling_fold button.label-wrap").click()
+    expect(page.locator("#form-num_inference_steps input[type=number]")).to_have_value("4")
+    expect(page.locator("#form-shift input[type=number]")).to_have_value("5")
+    page.locator("#form-prompt textarea").fill("few steps")
+    page.locator("#form-generate").click()
     wait_until_done(page)
     expect(page.locator("#status .prompt")).to_have_text("few steps")
     request, row = studio.context.store.list(limit=1)[0].request, PRESETS["lightx2v"]
@@ -199,16 +199,16 @@ def test_strangers_texts_stay_texts_and_other_models_loras_are_told(
 ) -> None:
     page = open_page(studio.address)
     open_rows(page)
-    for _ in range(page.locator("#t2v-loras .lora-row").count()):
-        page.locator("#t2v-loras .lora-remove").first.click()
+    for _ in range(page.locator("#form-loras .lora-row").count()):
+        page.locator("#form-loras .lora-remove").first.click()
     add(page, "hostile.safetensors")
-    expect(page.locator("#t2v-loras .chips button")).to_have_text(HOSTILE)
-    assert page.locator("#t2v-loras img").count() == 0
+    expect(page.locator("#form-loras .chips button")).to_have_text(HOSTILE)
+    assert page.locator("#form-loras img").count() == 0
     add(page, "flux.safetensors")
     words = "flux.safetensors looks like a LoRA for Flux, not for Wan"
-    expect(page.locator("#t2v-loras .alert")).to_have_text(words)
-    expect(page.locator("#t2v-preflight .alert")).to_contain_text(words)
+    expect(page.locator("#form-loras .alert")).to_have_text(words)
+    expect(page.locator("#form-preflight .alert")).to_contain_text(words)
     for _ in range(2):
-        page.locator("#t2v-loras .lora-add").click()
-    expect(page.locator("#t2v-loras .lora-row")).to_have_count(loras.MAX_ROWS)
-    expect(page.locator("#t2v-loras .lora-add")).to_have_count(0)
+        page.locator("#form-loras .lora-add").click()
+    expect(page.locator("#form-loras .lora-row")).to_have_count(loras.MAX_ROWS)
+    expect(page.locator("#form-loras .lora-add")).to_have_count(0)

@@ -23,16 +23,16 @@ VIDEO_PLAYS = """() => {
 
 
 def write_prompt(page: Page, prompt: str) -> None:
-    page.locator("#t2v-prompt textarea").fill(prompt)
+    page.locator("#form-prompt textarea").fill(prompt)
 
 
 def generate(page: Page, prompt: str) -> None:
     write_prompt(page, prompt)
-    page.locator("#t2v-generate").click()
+    page.locator("#form-generate").click()
 
 
 def choose_model(page: Page, title: str) -> None:
-    page.locator("#t2v-model input").click()
+    page.locator("#form-model input").click()
     page.get_by_role("option", name=title, exact=True).click()
 
 
@@ -48,8 +48,8 @@ def wait_until_idle(studio: Studio, page: Page) -> None:
 
 def test_an_example_becomes_a_playing_video_with_its_seed(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
-    page.locator("#t2v-examples button", has_text="a red circle").click()
-    prompt = page.locator("#t2v-prompt textarea")
+    page.locator("#form-examples button", has_text="a red circle").click()
+    prompt = page.locator("#form-prompt textarea")
     expect(prompt).to_have_value("a red circle moving right in the blue sky")
     prompt.fill("a red circle slowly moving right")
     prompt.press("Control+Enter")
@@ -60,13 +60,13 @@ def test_an_example_becomes_a_playing_video_with_its_seed(studio: Studio, open_p
     expect(page.locator(".chip[data-state]")).to_have_text("Generating")
     wait_until_done(page)
     page.wait_for_function(VIDEO_PLAYS)
-    expect(page.locator("#t2v-preflight")).to_contain_text("64×64 · 2.1 s · ≈")
+    expect(page.locator("#form-preflight")).to_contain_text("64×64 · 2.1 s · ≈")
     seed = studio.context.store.list(limit=1)[0].result.request.seed
     expect(page.locator("#status .facts")).to_contain_text(f"seed {seed}")
     page.locator("#status button[data-seed]").click()
-    expect(page.locator("#t2v-seed input")).to_have_value(str(seed))
-    page.locator("#t2v-dice").click()
-    expect(page.locator("#t2v-seed input")).to_have_value("-1")
+    expect(page.locator("#form-seed input")).to_have_value(str(seed))
+    page.locator("#form-dice").click()
+    expect(page.locator("#form-seed input")).to_have_value("-1")
 
 
 def test_an_idle_page_asks_for_nothing(studio: Studio, open_page: OpenPage) -> None:
@@ -98,7 +98,7 @@ def test_jobs_queue_up_stop_and_leave_the_queue(studio: Studio, open_page: OpenP
     generate(page, "first, endlessly")
     wait_until_done(page, "running")
     generate(page, "second, endlessly")
-    expect(page.locator("#t2v-notice")).to_have_text("Added to the queue, 1 before it.")
+    expect(page.locator("#form-notice")).to_have_text("Added to the queue, 1 before it.")
     generate(page, "third, endlessly")
     expect(page.locator(".chip.queue")).to_have_text("1 running · 2 waiting")
     expect(page.locator("#status .prompt")).to_have_text("first, endlessly")
@@ -111,7 +111,7 @@ def test_jobs_queue_up_stop_and_leave_the_queue(studio: Studio, open_page: OpenP
     page.locator("#history .row", has_text="third").locator("button").first.click()
     expect(page.locator("#status .phase")).to_have_text("In the queue, 1 before it")
     page.get_by_role("tab", name="Text to Video").click()
-    page.locator("#t2v-stop").click()
+    page.locator("#form-stop").click()
     expect(page.locator("#status .phase")).to_have_text("Stopped before it was finished")
     expect(page.locator(".chip.queue")).to_have_text("1 running")
     wait_until_idle(studio, page)
@@ -123,11 +123,11 @@ def test_stop_ends_the_running_job_within_a_step(studio: Studio, open_page: Open
     page = open_page(studio.address)
     generate(page, "a white square endlessly bouncing")
     expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 20"))
-    page.locator("#t2v-stop").click()
+    page.locator("#form-stop").click()
     wait_until_done(page, "cancelled")
     job = studio.context.store.list(limit=1)[0]
     assert job.step < job.total
-    expect(page.locator("#t2v-stop")).to_be_disabled()
+    expect(page.locator("#form-stop")).to_be_disabled()
     expect(page.locator("#download")).to_be_disabled()
 
 
@@ -143,12 +143,12 @@ def test_bad_input_is_one_sentence_beside_the_button(
 ) -> None:
     page = open_page(studio.address)
     before = sum(studio.context.store.counts().values())
-    page.locator("#t2v-seed input").fill(seed)
+    page.locator("#form-seed input").fill(seed)
     generate(page, prompt)
-    expect(page.locator("#t2v-notice .alert")).to_have_text(complaint)
+    expect(page.locator("#form-notice .alert")).to_have_text(complaint)
     assert sum(studio.context.store.counts().values()) == before
-    page.locator("#t2v-prompt textarea").press_sequentially("a")
-    expect(page.locator("#t2v-notice .alert")).to_have_count(0)
+    page.locator("#form-prompt textarea").press_sequentially("a")
+    expect(page.locator("#form-notice .alert")).to_have_count(0)
 
 
 def test_a_failure_is_said_in_the_panel(studio: Studio, open_page: OpenPage) -> None:
@@ -173,20 +173,20 @@ def test_hostile_words_are_only_words(studio: Studio, open_page: OpenPage) -> No
 
 def test_another_model_brings_its_own_form(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
-    expect(page.locator("#t2v-world")).to_be_visible()
-    expect(page.locator("#t2v-resolution")).to_be_hidden()
-    page.locator("#t2v-model input").click()
+    expect(page.locator("#form-world")).to_be_visible()
+    expect(page.locator("#form-resolution")).to_be_hidden()
+    page.locator("#form-model input").click()
     page.get_by_role("option", name="Wan2.1 T2V 14B", exact=True).click()
-    expect(page.locator("#t2v-world")).to_be_hidden()
-    expect(page.locator("#t2v-quality")).to_contain_text("Draft · 20")
-    expect(page.locator("#t2v-preflight")).to_contain_text("832×480 · 5.1 s")
-    expect(page.locator("#t2v-preflight")).to_contain_text("69.0 GB to download")
+    expect(page.locator("#form-world")).to_be_hidden()
+    expect(page.locator("#form-quality")).to_contain_text("Draft · 20")
+    expect(page.locator("#form-preflight")).to_contain_text("832×480 · 5.1 s")
+    expect(page.locator("#form-preflight")).to_contain_text("69.0 GB to download")
     page.get_by_label("720p").check()
     page.get_by_label("9:16").check()
-    expect(page.locator("#t2v-preflight")).to_contain_text("720×1280 · 5.1 s")
+    expect(page.locator("#form-preflight")).to_contain_text("720×1280 · 5.1 s")
     page.get_by_label("Draft · 20").check()
-    page.locator("#t2v-sampling > button").click()
-    expect(page.locator("#t2v-num_inference_steps input[type=number]")).to_have_value("20")
+    page.locator("#form-sampling_fold > button").click()
+    expect(page.locator("#form-num_inference_steps input[type=number]")).to_have_value("20")
 
 
 def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, open_page: OpenPage) -> None:
@@ -207,10 +207,10 @@ def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, ope
     page.wait_for_function(VIDEO_PLAYS)
     page.locator("#reuse").click()
     page.get_by_role("tab", name="Text to Video").click()
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a purple triangle")
+    expect(page.locator("#form-prompt textarea")).to_have_value("a purple triangle")
     expect(page.get_by_label("Draft · 8")).to_be_checked()
     job = studio.context.store.list()[0]
-    expect(page.locator("#t2v-seed input")).to_have_value(str(job.request.seed))
+    expect(page.locator("#form-seed input")).to_have_value(str(job.request.seed))
     with page.expect_download() as download:
         page.locator("#download").click()
     assert Path(download.value.path()).read_bytes() == job.result.video.read_bytes()
@@ -229,14 +229,14 @@ def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, ope
 def test_a_new_page_starts_from_the_settings_used_last(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     page.get_by_label("Balanced · 12").check()
-    page.locator("#t2v-seed input").fill("77")
+    page.locator("#form-seed input").fill("77")
     generate(page, "a white star")
     expect(page.locator("#status .prompt")).to_have_text("a white star")
     wait_until_done(page)
     page.reload()
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a white star")
+    expect(page.locator("#form-prompt textarea")).to_have_value("a white star")
     expect(page.get_by_label("Balanced · 12")).to_be_checked()
-    expect(page.locator("#t2v-seed input")).to_have_value("77")
+    expect(page.locator("#form-seed input")).to_have_value("77")
 
 
 def test_a_phone_in_the_dark(studio: Studio, open_page: OpenPage) -> None:
@@ -253,7 +253,7 @@ def test_a_phone_in_the_dark(studio: Studio, open_page: OpenPage) -> None:
 def test_at_most_ten_controls_meet_the_eye(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     choose_model(page, "Wan2.1 T2V 14B")
-    expect(page.locator("#t2v-resolution")).to_be_visible()
+    expect(page.locator("#form-resolution")).to_be_visible()
     visible = page.locator("#inputs .field:visible, .go button:visible, .seed-row button:visible")
     assert visible.count() == 10
 
@@ -261,8 +261,8 @@ def test_at_most_ten_controls_meet_the_eye(studio: Studio, open_page: OpenPage) 
 def test_a_model_asked_for_at_the_start_wins_over_the_last_one(tmp_path: Path, open_page: OpenPage) -> None:
     studio = open_studio(tmp_path, model="wan2.1-t2v-1.3b")
     page = open_page(studio.address)
-    expect(page.locator("#t2v-model input")).to_have_value("Wan2.1 T2V 1.3B")
-    expect(page.locator("#t2v-preflight")).to_contain_text("832×480")
+    expect(page.locator("#form-model input")).to_have_value("Wan2.1 T2V 1.3B")
+    expect(page.locator("#form-preflight")).to_contain_text("832×480")
     studio.close()
 
 
@@ -296,8 +296,8 @@ def test_reuse_gives_back_the_video_that_is_shown(studio: Studio, open_page: Ope
     page = open_page(studio.address)
     make(studio, prompt="a star made elsewhere", seed=5)
     page.locator("#reuse").click()
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a star to be reused")
-    expect(page.locator("#t2v-seed input")).to_have_value("4")
+    expect(page.locator("#form-prompt textarea")).to_have_value("a star to be reused")
+    expect(page.locator("#form-seed input")).to_have_value("4")
 
 
 def test_stop_is_for_the_job_that_the_page_has_seen(studio: Studio, open_page: OpenPage) -> None:
@@ -320,13 +320,13 @@ def test_settings_beyond_the_sliders_come_back_whole(studio: Studio, open_page: 
     job = make(studio, prompt="a star beyond", seed=9, **extreme)
     page = open_page(studio.address)
     page.locator("#reuse").click()
-    expect(page.locator("#t2v-prompt textarea")).to_have_value("a star beyond")
-    expect(page.locator("#t2v-num_frames")).to_contain_text("Duration: 0.08 s · 5 frames")
-    page.locator("#t2v-sampling > button").click()
-    steps = page.locator("#t2v-num_inference_steps input[type=range]")
+    expect(page.locator("#form-prompt textarea")).to_have_value("a star beyond")
+    expect(page.locator("#form-num_frames")).to_contain_text("Duration: 0.08 s · 5 frames")
+    page.locator("#form-sampling_fold > button").click()
+    steps = page.locator("#form-num_inference_steps input[type=range]")
     expect(steps).to_have_attribute("max", "150")
-    expect(page.locator("#t2v-shift input[type=range]")).to_have_attribute("min", "0.3")
-    page.locator("#t2v-generate").click()
+    expect(page.locator("#form-shift input[type=range]")).to_have_attribute("min", "0.3")
+    page.locator("#form-generate").click()
     page.wait_for_function("document.querySelectorAll('#status [data-status=running]').length > 0")
     wait_until_done(page)
     again = studio.context.store.list(limit=1)[0]
@@ -338,14 +338,14 @@ def test_settings_beyond_the_sliders_come_back_whole(studio: Studio, open_page: 
 def test_a_number_being_typed_is_no_error(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     choose_model(page, "Wan2.1 T2V 1.3B")
-    frames = page.locator("#t2v-num_frames input[type=number]")
-    expect(page.locator("#t2v-num_frames input[type=range]")).to_have_attribute("max", "129")
-    expect(page.locator("#t2v-num_frames")).to_contain_text("Duration: 5.1 s · 81 frames")
+    frames = page.locator("#form-num_frames input[type=number]")
+    expect(page.locator("#form-num_frames input[type=range]")).to_have_attribute("max", "129")
+    expect(page.locator("#form-num_frames")).to_contain_text("Duration: 5.1 s · 81 frames")
     frames.fill("")
     frames.press_sequentially("129", delay=150)
-    expect(page.locator("#t2v-preflight")).to_contain_text("8.1 s")
-    expect(page.locator("#t2v-preflight")).to_contain_text("longer than the 81 frames")
-    expect(page.locator("#t2v-num_frames")).to_contain_text("Duration: 8.1 s · 129 frames")
+    expect(page.locator("#form-preflight")).to_contain_text("8.1 s")
+    expect(page.locator("#form-preflight")).to_contain_text("longer than the 81 frames")
+    expect(page.locator("#form-num_frames")).to_contain_text("Duration: 8.1 s · 129 frames")
     assert page.locator(".toast-body").count() == 0
 
 
@@ -371,17 +371,17 @@ def test_a_page_left_open_works_on_after_a_restart(tmp_path: Path, open_page: Op
     page = open_page(studio.address)
     choose_model(page, "Wan2.1 T2V 14B")
     page.get_by_label("720p").check()
-    expect(page.locator("#t2v-preflight")).to_contain_text("1280×720 · 5.1 s")
+    expect(page.locator("#form-preflight")).to_contain_text("1280×720 · 5.1 s")
     studio.close()
     studio = open_studio(tmp_path, port=port)
     page.get_by_label("9:16").check()
-    expect(page.locator("#t2v-preflight")).to_contain_text("720×1280 · 5.1 s")
+    expect(page.locator("#form-preflight")).to_contain_text("720×1280 · 5.1 s")
     generate(page, "")
-    expect(page.locator("#t2v-notice .alert")).to_have_text(
+    expect(page.locator("#form-notice .alert")).to_have_text(
         "Prompt: the prompt is empty. Describe what should be seen."
     )
     choose_model(page, "Demo (built in)")
-    expect(page.locator("#t2v-num_frames input[type=range]")).to_have_attribute("max", "25")
+    expect(page.locator("#form-num_frames input[type=range]")).to_have_attribute("max", "25")
     generate(page, "a star after the restart")
     wait_until_done(page)
     studio.close()

@@ -93,7 +93,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def open_tab(page: Page, key: str) -> None:
     page.get_by_role("tab", name=TITLES[key], exact=True).click()
-    page.wait_for_selector(f"#{key}-preflight p")
+    page.wait_for_selector("#form-preflight p")
 
 
 def give(page: Page, key: str, name: str, *paths: Path) -> None:
@@ -104,13 +104,13 @@ def open_with(page: Page, key: str, name: str, path: Path, told: str) -> None:
     """Open a tab, give it a file, and wait until what comes of it is told."""
     open_tab(page, key)
     give(page, key, name, path)
-    expect(page.locator(f"#{key}-preflight")).to_contain_text(told)
+    expect(page.locator("#form-preflight")).to_contain_text(told)
 
 
 def make(studio: Studio, page: Page, key: str, prompt: str) -> Job:
     """Generate in a tab and wait for the result."""
-    page.locator(f"#{key}-prompt textarea").fill(prompt)
-    page.locator(f"#{key}-generate").click()
+    page.locator("#form-prompt textarea").fill(prompt)
+    page.locator("#form-generate").click()
     expect(page.locator("#status .prompt")).to_have_text(prompt)
     wait_until_done(page)
     return studio.context.store.list(limit=1)[0]
@@ -125,7 +125,7 @@ def test_a_picture_becomes_a_video_and_is_there_after_a_reload(
 ) -> None:
     page = open_page(studio.address)
     open_with(page, "i2v", "image", files / "first.png", "64×48 · 2.1 s")
-    expect(page.locator("#i2v-model input")).to_have_value("Small i2v")
+    expect(page.locator("#form-model input")).to_have_value("Small i2v")
     expect(page.locator("#i2v-seen")).to_contain_text("What the model sees, 64×48, 11 % cut away:")
     page.wait_for_function("document.querySelector('#i2v-seen img').naturalWidth === 64")
     request = make(studio, page, "i2v", "it moves").request
@@ -133,9 +133,9 @@ def test_a_picture_becomes_a_video_and_is_there_after_a_reload(
     assert kept(studio, request.image).read_bytes() == (files / "first.png").read_bytes()
     page.wait_for_function(VIDEO_PLAYS)
     page.reload()
-    page.wait_for_selector("#t2v-preflight .facts")
+    page.wait_for_selector("#form-preflight .facts")
     open_tab(page, "i2v")
-    expect(page.locator("#i2v-prompt textarea")).to_have_value("it moves")
+    expect(page.locator("#form-prompt textarea")).to_have_value("it moves")
     page.wait_for_function("document.querySelector('#i2v-image img').naturalWidth === 96")
     assert make(studio, page, "i2v", "it moves again").request.image == request.image
 
@@ -145,15 +145,15 @@ def test_first_and_last_are_asked_for_swapped_and_framed(
 ) -> None:
     page = open_page(studio.address)
     open_with(page, "flf2v", "image", files / "first.png", "64×48")
-    page.locator("#flf2v-prompt textarea").fill("from red to blue")
-    page.locator("#flf2v-generate").click()
-    expect(page.locator("#flf2v-notice .alert")).to_contain_text("Last image: Small flf2v needs it")
+    page.locator("#form-prompt textarea").fill("from red to blue")
+    page.locator("#form-generate").click()
+    expect(page.locator("#form-notice .alert")).to_contain_text("Last image: Small flf2v needs it")
     give(page, "flf2v", "last_image", files / "last.png")
     expect(page.locator("#flf2v-seen img")).to_have_count(2)
     page.locator("#flf2v-swap").click()
     page.locator("#flf2v-framing_fold > button").click()
-    page.get_by_label("1:1").locator("visible=true").check()
-    expect(page.locator("#flf2v-preflight")).to_contain_text("64×64")
+    page.locator("#flf2v-match_input input").uncheck()
+    expect(page.locator("#form-preflight")).to_contain_text("64×64")
     expect(page.locator("#flf2v-seen")).to_contain_text("64×64, 33 % cut away")
     request = make(studio, page, "flf2v", "from blue to red").request
     assert (request.task, request.match_input, request.width, request.height) == ("flf2v", False, 64, 64)
@@ -172,7 +172,7 @@ def test_a_video_is_changed_from_a_moment_on_with_a_strength(
     page.locator("#v2v-video_start input").fill("0.5")
     page.locator("#v2v-video_end textarea, #v2v-video_end input").first.fill("soon")
     page.locator("#v2v-video_start input").press("Tab")
-    expect(page.locator("#v2v-preflight .alert")).to_contain_text("To: 'soon' is refused.")
+    expect(page.locator("#form-preflight .alert")).to_contain_text("To: 'soon' is refused.")
     page.locator("#v2v-video_end textarea, #v2v-video_end input").first.fill("")
     request = make(studio, page, "v2v", "the same at night").request
     assert (request.task, request.strength, request.video_start, request.video_end) == ("v2v", 0.4, 0.5, None)
@@ -184,9 +184,9 @@ def test_control_takes_references_and_refuses_what_does_not_fit(
 ) -> None:
     page = open_page(studio.address)
     open_tab(page, "control")
-    page.locator("#control-prompt textarea").fill("nothing given")
-    page.locator("#control-generate").click()
-    expect(page.locator("#control-notice .alert")).to_contain_text("nothing is given that could steer")
+    page.locator("#form-prompt textarea").fill("nothing given")
+    page.locator("#form-generate").click()
+    expect(page.locator("#form-notice .alert")).to_contain_text("nothing is given that could steer")
     page.locator("#control-pictures_fold > button").click()
     give(page, "control", "references", files / "first.png", files / "last.png")
     expect(page.locator("#control-seen img")).to_have_count(2)
@@ -211,11 +211,11 @@ def test_a_mask_is_built_from_a_region(studio: Studio, open_page: OpenPage, file
 
 def test_a_single_frame_is_a_picture_that_can_be_set_in_motion(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
-    frames = page.locator("#t2v-num_frames input[type=number]")
+    frames = page.locator("#form-num_frames input[type=number]")
     frames.fill("1")
     frames.press("Tab")
-    expect(page.locator("#t2v-num_frames")).to_contain_text("Duration: a single picture")
-    expect(page.locator("#t2v-preflight")).to_contain_text("64×64 · a picture")
+    expect(page.locator("#form-num_frames")).to_contain_text("Duration: a single picture")
+    expect(page.locator("#form-preflight")).to_contain_text("64×64 · a picture")
     job = make(studio, page, "t2v", "a still star")
     assert (job.request.task, job.result.video.suffix) == ("t2i", ".png")
     page.wait_for_function("document.querySelector('#stage img.picture').naturalWidth === 64")
@@ -223,7 +223,7 @@ def test_a_single_frame_is_a_picture_that_can_be_set_in_motion(studio: Studio, o
     expect(page.locator("#send-i2v")).to_have_text("Image to Video")
     page.locator("#send-i2v").click()
     page.wait_for_function("document.querySelector('#i2v-image img')?.naturalWidth === 64")
-    expect(page.locator("#i2v-prompt textarea")).to_have_value("a still star")
+    expect(page.locator("#form-prompt textarea")).to_have_value("a still star")
     expect(page.locator("#i2v-join")).to_be_hidden()
 
 
@@ -248,8 +248,8 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
     expect(page.locator("#status .prompt")).to_have_text("and goes on")
     page.locator("#reuse").click()
     expect(page.get_by_role("tab", name="Image to Video")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#i2v-prompt textarea")).to_have_value("and goes on")
-    expect(page.locator("#i2v-seed input")).to_have_value(str(longer.seed))
+    expect(page.locator("#form-prompt textarea")).to_have_value("and goes on")
+    expect(page.locator("#form-seed input")).to_have_value(str(longer.seed))
     again = make(studio, page, "i2v", "and goes on once more").request
     assert (again.image, again.continues, again.seed) == (longer.image, longer.continues, longer.seed)
 
@@ -257,17 +257,17 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
 def test_the_shift_shown_is_that_of_the_size(studio: Studio, open_page: OpenPage) -> None:
     page = open_page(studio.address)
     open_tab(page, "i2v")
-    page.locator("#i2v-model input").click()
+    page.locator("#form-model input").click()
     page.get_by_role("option", name="Wan2.1 I2V 14B 720P", exact=True).click()
-    page.locator("#i2v-sampling > button").click()
-    shift = page.locator("#i2v-shift input[type=number]")
+    page.locator("#form-sampling_fold > button").click()
+    shift = page.locator("#form-shift input[type=number]")
     expect(shift).to_have_value("5")
-    page.locator("#i2v-resolution").get_by_label("480p").check()
+    page.locator("#form-resolution").get_by_label("480p").check()
     expect(shift).to_have_value("3")
     shift.fill("7")
     shift.press("Tab")
-    page.locator("#i2v-resolution").get_by_label("720p").check()
-    expect(page.locator("#i2v-preflight")).to_contain_text("1280×720")
+    page.locator("#form-resolution").get_by_label("720p").check()
+    expect(page.locator("#form-preflight")).to_contain_text("1280×720")
     expect(shift).to_have_value("7")
 
 
@@ -294,10 +294,10 @@ def test_what_is_no_picture_is_one_sentence(studio: Studio, open_page: OpenPage,
     page = open_page(studio.address)
     open_tab(page, "i2v")
     give(page, "i2v", "image", files / "words.png")
-    expect(page.locator("#i2v-preflight .alert")).to_contain_text("words.png")
-    page.locator("#i2v-prompt textarea").fill("a star")
-    page.locator("#i2v-generate").click()
-    expect(page.locator("#i2v-notice .alert")).to_contain_text("words.png")
+    expect(page.locator("#form-preflight .alert")).to_contain_text("words.png")
+    page.locator("#form-prompt textarea").fill("a star")
+    page.locator("#form-generate").click()
+    expect(page.locator("#form-notice .alert")).to_contain_text("words.png")
     assert page.locator(".toast-body").count() == 0
 
 

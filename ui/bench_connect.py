@@ -1,0 +1,201 @@
+"""What the shared form does by itself: choices that set others, the prompt's helpers, and what it tells."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from ui import choices, form, framing, inputs, loras, preflight
+from ui.bench import Bench, Reading, Updates
+from ui.examples import inputs_for, request_of
+from ui.listening import QUIET, error_html
+from ui.tabs.making_tab import MakingTab
+from wan_core.catalog import find_model
+from wan_core.lora.presets import PRESETS
+from wan_core.media.inputs import InputStore
+from wan_core.schema import InvalidRequest, MediaError
+
+_TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
+"""Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
+
+_TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox, gr.HTML)
+_SEEN_BY = {
+    *("model", "resolution", "aspect", "match_input", "fit", "video_start", "mask_builder"),
+    *inputs.SIDES,
+    *framing.SHAPED,
+    "references",
+}
+"""Controls that decide what the model sees."""
+
+_SLEEP_JS = "() => ({ __type__: 'update', interactive: false })"
+
+
+def connect(bench: Bench) -> None:
+    """Listen to people only (``input``): while a handler fills many controls, they contradict each other."""
+    _connect_model(bench)
+    _connect_choices(bench)
+    _connect_prompt(bench)
+    _connect_loras(bench)
+    _connect_telling(bench)
+
+
+def connect_strip(bench: Bench, places: dict[str, gr.Tab]) -> None:
+    """Going from tab to tab: the form shows what it held there, see ``Bench.forms``."""
+
+    def switch(key: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
+        reading, tab = bench.read(arguments), bench.tabs[key]
+        if tab is reading.tab:  # a handler went there and has filled the form
+            return [gr.skip()] * 4
+        values = bench.held(tab, forms or {}, reading)
+        try:
+            updates = bench.updates(tab, find_model(values["model"]), values)
+        except InvalidRequest:  # a model file that has gone meanwhile
+            updates = bench.updates(tab, tab.first_model, tab.default_values(tab.first_model))
+        filling = bench.fill({**updates, "form-notice": ""}, kept="prompt")
+        return [key, bench.left(forms, reading), filling, ""]
+
+    generate = bench.parts["generate"]
+    for key, place in places.items():
+        place.select(None, None, generate, js=_SLEEP_JS, **QUIET)
+        outputs = [bench.active, bench.forms, bench.filling, bench.editing]
+        bench.filled_after(place.select(partial(switch, key), [bench.forms, *bench.inputs], outputs, **QUIET))
+
+
+def _connect_model(bench: Bench) -> None:
+    def choose_model(*arguments: Any) -> str:
+        reading = bench.read(arguments)
+        tab, spec = reading.tab, reading.spec
+        builder = {name: value for name, value in reading.values.items() if name == "mask_builder"}
+        return bench.fill(bench.updates(tab, spec, {**tab.default_values(spec), **builder}))
+
+    chosen = bench.controls["model"].input(choose_model, bench.inputs, bench.filling, **QUIET)
+    bench.filled_after(chosen)
+
+
+def _connect_choices(bench: Bench) -> None:
+    controls = bench.controls
+
+    def choose_resolution(model: str, resolution: str, aspect: str, shift: float) -> list[Any]:
+        spec = find_model(model)
+        offered = list(choices.sizes_by_choice(spec).get(resolution, {}))
+        kept = aspect if aspect in offered else next(iter(offered), None)
+        return [gr.update(choices=offered, value=kept), choices.shift_for(spec, resolution, shift)]
+
+    def choose_quality(model: str, quality: str) -> int:
+        return choices.steps_for(find_model(model))[quality]
+
+    def name_quality(model: str, steps: int) -> str | None:
+        return choices.quality_of(find_model(model), steps)
+
+    def choose_shape(model: str, matched: bool) -> Any:
+        return gr.update(visible=form.asks_shape(find_model(model), matched))
+
+    model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
+    resolution, aspect, shift = controls["resolution"], controls["aspect"], controls["shift"]
+    chosen = (
+        resolution.input(choose_resolution, [model, resolution, aspect, shift], [aspect, shift], **QUIET),
+        quality.input(choose_quality, [model, quality], steps, **QUIET),
+        bench.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
+    )
+    for event in chosen:
+        bench.tell_after(event)
+    steps.input(name_quality, [model, steps], quality, **QUIET)
+    for tab in bench.tabs.values():
+        if matching := tab.controls.get("match_input"):
+            matching.input(choose_shape, [model, matching], aspect, **QUIET)
+
+
+def _connect_prompt(bench: Bench) -> None:
+    prompt, notice, model = bench.controls["prompt"], bench.notice, bench.controls["model"]
+
+    def own_negative(model: str) -> str:
+        return find_model(model).defaults.negative_prompt
+
+    kept = "(said) => said?.includes('leave-editing') ? said : ''"  # that is still so
+    prompt.input(None, notice, notice, js=kept, **QUIET)
+    bench.parts["reset"].click(own_negative, model, bench.controls["negative_prompt"], **QUIET)
+
+    def take_example(active: str, model: str, event: gr.EventData) -> str:
+        return bench.fill(_example(bench, bench.tabs[active], model, event))
+
+    picked = bench.parts["examples"].pick(take_example, [bench.active, model], bench.filling, **QUIET)
+    bench.filled_after(picked)
+
+
+def _example(bench: Bench, tab: MakingTab, model: str, picked: gr.EventData) -> Updates:
+    """A prompt; where an example brings files along, the whole form becomes that of a request with them."""
+    if not tab.plan.first:
+        return {"form-prompt": gr.update(value=str(picked.prompt)), "form-notice": ""}
+    store = InputStore(bench.context.settings.inputs_dir)
+    try:
+        spec = find_model(model)
+        example = dict(enumerate(inputs_for(spec, tab.key))).get(picked.number)
+        if example is None:  # another model has been chosen meanwhile
+            return {}
+        return bench.restore(tab, request_of(example, spec, tab.plan.task(spec, None), store))
+    except (InvalidRequest, MediaError) as error:
+        return {"form-notice": error_html(str(error))}
+
+
+def _connect_loras(bench: Bench) -> None:
+    """A preset sets what belongs to it; a trigger word joins the prompt."""
+    controls = bench.controls
+
+    def take_preset(model: str, event: gr.EventData) -> list[Any]:
+        row = PRESETS.get(str(event.preset))
+        if row is None:
+            return [gr.skip()] * (len(loras.PRESET_FIELDS) + 1)
+        quality = choices.quality_of(find_model(model), row.num_inference_steps)
+        return [*(getattr(row, name) for name in loras.PRESET_FIELDS), quality]
+
+    def take_word(prompt: str, event: gr.EventData) -> str:
+        words = [part for part in ((prompt or "").rstrip(" ,"), str(event.word)) if part]
+        return ", ".join(words)
+
+    def tell_of(event: gr.EventData) -> Any:
+        return loras.answer(bench.context.settings, event.files)
+
+    rows = controls["loras"]
+    rows.ask(tell_of, None, rows, trigger_mode="multiple", **QUIET)
+    chosen = [*(controls[name] for name in loras.PRESET_FIELDS), controls["quality"]]
+    bench.tell_after(rows.preset(take_preset, controls["model"], chosen, **QUIET))
+    rows.word(take_word, controls["prompt"], controls["prompt"], **QUIET)
+
+
+def _connect_telling(bench: Bench) -> None:
+    """The pre-flight line follows every control; so does, where files are given, what the model sees."""
+    shown = {tab.key: tab.parts["seen"] for tab in bench.tabs.values() if "seen" in tab.parts}
+
+    def see(*arguments: Any) -> list[Any]:
+        reading = bench.read(arguments)
+        return [_seen_html(bench, reading) if key == reading.tab.key else gr.skip() for key in shown]
+
+    named = [*bench.controls.items(), *(item for tab in bench.tabs.values() for item in tab.controls.items())]
+    told_by = [
+        part.input
+        for name, part in named
+        if name not in _TOLD_OTHERWISE and name not in _SEEN_BY and isinstance(part, _TYPED)
+    ]
+    seen_by = [
+        part.change if name in inputs.FILES else part.input
+        for name, part in named
+        if name in _SEEN_BY and name != "model"
+    ]
+    _listen(bench, told_by, bench.tell, bench.told)
+    # told only then: what an upload changes besides is in the form by that time
+    bench.tell_after(_listen(bench, seen_by, see, list(shown.values())))
+
+
+def _listen(bench: Bench, events: list[Any], handler: Any, outputs: list[Any]) -> Any:
+    return gr.on(events, handler, bench.inputs, outputs, trigger_mode="always_last", **QUIET)
+
+
+def _seen_html(bench: Bench, reading: Reading) -> str:
+    try:
+        plan, values = reading.tab.plan, reading.values
+        request = preflight.foreseen(plan, values, bench.context)
+        return framing.seen_html(request, values, plan.taken(reading.spec), bench.context.texts)
+    except (InvalidRequest, MediaError):  # the pre-flight line says it
+        return ""
