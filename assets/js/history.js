@@ -3,7 +3,7 @@
 const { texts } = props;
 const part = (selector) => element.querySelector(selector);
 const queue = part(".queue"), past = part(".cards"), form = part(".search"), undo = part(".undo");
-const state = { known: null, after: null, deleted: [], favourites: false };
+const state = { known: null, after: null, epoch: 0, more: false, deleted: [], favourites: false };
 let busy = false, again = false, pressed = false, dragged = null, typing = null, fading = null;
 
 // Questions go as events and their answers come as the property `told`: one at a time, so that none is lost.
@@ -120,24 +120,32 @@ const complain = (words) => {
   part(".alert").textContent = words || "";
 };
 
-// One question at a time; what is asked meanwhile is asked once more afterwards.
+// One look at a time; what is asked for meanwhile comes after it. Cards of a search that has changed since
+// are not shown.
 const look = async (more = false) => {
-  if (busy) { again = true; return; }
+  if (busy) { again = true; state.more ||= more; return; }
   busy = true;
+  const { epoch } = state;
   try {
     const wanted = { search: search(), shown: past.children.length, known: more ? null : state.known };
     const seen = await ask("look", more ? { ...wanted, after: state.after } : wanted);
     if (!seen.queue) { complain(seen.error); return; }
     showQueue(seen);
-    if (seen.past) showPast(seen, more);
-    state.known = seen.revision;
+    if (epoch === state.epoch) {
+      if (seen.past) showPast(seen, more);
+      state.known = seen.revision;
+    }
     mark();
   } finally {
     busy = false;
-    if (again) { again = false; setTimeout(look, 100); }
+    if (again) {
+      const next = state.more && state.after;
+      again = state.more = false;
+      setTimeout(look, pressed || dragged ? 100 : 0, Boolean(next));
+    }
   }
 };
-const lookAnew = () => { state.known = null; look(); };
+const lookAnew = () => { state.known = null; state.more = false; state.epoch += 1; look(); };
 
 // What changes the queue is told to the page, which then watches it.
 const act = async (does, values = {}) => {

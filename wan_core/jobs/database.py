@@ -83,6 +83,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX jobs_deleted ON jobs (deleted) WHERE deleted IS NOT NULL",
         "ALTER TABLE worker ADD COLUMN paused INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        "CREATE INDEX jobs_of_model_by_end ON jobs (model, finished, sequence) "
+        "WHERE deleted IS NULL AND finished IS NOT NULL",
+    ),
 )
 
 SEARCHED = "words"

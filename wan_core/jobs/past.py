@@ -23,7 +23,7 @@ MAX_TAGS, MAX_TAG_LENGTH = 20, 40
 UNDO_SECONDS = 300.0
 """For how long a deletion can be undone; the files go after it."""
 
-_ENDED = "deleted IS NULL AND finished IS NOT NULL AND status NOT IN ('queued', 'running')"
+_ENDED = "deleted IS NULL AND finished IS NOT NULL"  # what waits or runs has no end, also on its second run
 
 Place = tuple[float, int]
 """Where a job stands in the history: when it ended, and its sequence."""

@@ -63,14 +63,15 @@ class Words:
     def condition(self, words: str) -> tuple[str, list[str]]:
         """SQL that holds for jobs with all words in their text or tags, and the values of its marks.
 
-        A part in double quotes is one term, spaces and all.
+        A part in double quotes is one term, spaces and all. The sign before the sequence has SQLite walk the
+        jobs in the order that is asked for, not in that of the texts, which it would have to sort.
         """
         conditions, values = ["1"], []
         for term in terms_of(words):
             pattern, escape = _pattern(term)
             text = "text" if len(term) >= _SHORTEST_INDEXED else "+text"  # the sign leaves the index out
             conditions.append(
-                f"jobs.sequence IN (SELECT rowid FROM {self._table} WHERE {text} LIKE ?{escape} UNION "
+                f"+jobs.sequence IN (SELECT rowid FROM {self._table} WHERE {text} LIKE ?{escape} UNION "
                 f"SELECT sequence FROM jobs WHERE tags != '[]' AND tags LIKE ?{escape})"
             )
             values += [pattern, pattern]
