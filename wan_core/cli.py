@@ -1,4 +1,4 @@
-"""``python -m wan_core generate | decode | models | worker | train``.
+"""``python -m wan_core generate | decode | export | models | worker | train``.
 
 Torch is imported only by the commands that
 need it.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, validate
+from wan_core.cli_export import add_export
 from wan_core.cli_request import add_request_options, read_request, require_suffix
 from wan_core.manager.kept_settings import KeptSettings, changed
 from wan_core.manager.weights import Part, WeightStore, model_parts
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     decode = _command(commands, "decode", "make the video of latents that an earlier job saved", _decode)
     decode.add_argument("latents", type=Path, help="a file of the latents folder")
     _add_output(decode)
+
+    add_export(commands)
 
     models = _command(commands, "models", "list the models, or download one", _models)
     models.add_argument("action", nargs="?", choices=("list", "download"), default="list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -11,18 +12,22 @@ from pydantic import ValidationError
 
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.media.inputs import InputStore
+from wan_core.media.naming import suffix_of
 from wan_core.schema import GenerationRequest, InvalidRequest, Knob, knobs
 from wan_core.schema.inputs import MEDIA_FIELDS
 from wan_core.schema.lora import LoraUse
+from wan_core.schema.output import SUFFIXES, VideoFormat
 from wan_core.schema.request import ImageFormat, Task
 
 _NAMES = {"references": "reference", "loras": "lora"}
 """Options that are not called like their field."""
 
 
-def add_request_options(parser: argparse.ArgumentParser) -> None:
-    """One option per field; what is not given stays out of the request."""
+def add_request_options(parser: argparse.ArgumentParser, only: Collection[str] = ()) -> None:
+    """One option per field, or per field of ``only``; what is not given stays out of the request."""
     for name, knob in knobs().items():
+        if only and name not in only:
+            continue
         option = f"--{_NAMES.get(name, name).replace('_', '-')}"
         kind = _kind(name)
         parser.add_argument(option, dest=name, default=argparse.SUPPRESS, help=_help(name, knob), **kind)
@@ -57,8 +62,8 @@ def require_suffix(output: Path | None, request: GenerationRequest) -> None:
     Raises:
         InvalidRequest: naming the ending that fits.
     """
-    wanted = f".{request.image_format}" if request.task == "t2i" else ".mp4"
-    if output is not None and _ending(output) != wanted:
+    wanted = suffix_of(request)
+    if output is not None and wanted and _ending(output) != wanted:
         kind = "picture" if request.task == "t2i" else "video"
         raise InvalidRequest(
             "output", f"{output.name!r} is no name for this {kind}", f"End it with {wanted}."
@@ -70,11 +75,19 @@ def _ending(output: Path) -> str:
 
 
 def _told_by(output: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """A picture's name asks for a picture of its format."""
-    format = _ending(output).removeprefix(".")
-    if format not in get_args(ImageFormat):
-        return {}
-    return {"image_format": format, **({} if MEDIA_FIELDS & set(given) else {"task": "t2i"})}
+    """A name asks for its format; that of a picture for one, unless a video is asked for in words."""
+    ending = _ending(output)
+    is_video = bool(MEDIA_FIELDS & set(given)) or given.get("task", "t2i") != "t2i" or "video_format" in given
+    if ending.removeprefix(".") in get_args(ImageFormat) and not is_video:
+        return {"image_format": ending.removeprefix("."), "task": "t2i"}
+    format = format_of(output)
+    return {} if format is None else {"video_format": format}
+
+
+def format_of(output: Path) -> VideoFormat | None:
+    """The format of videos with this ending, if there is one."""
+    ending = _ending(output)
+    return next((format for format, suffix in SUFFIXES.items() if suffix and suffix == ending), None)
 
 
 def infer_task(spec: ModelSpec, given: set[str]) -> Task:

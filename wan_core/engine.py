@@ -20,6 +20,7 @@ from wan_core.manager.origins import Origins
 from wan_core.manager.speed import set_speed
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
+from wan_core.media.naming import new_path
 from wan_core.media.write import require_writable, write_poster
 from wan_core.pipelines.components import VaeWay
 from wan_core.pipelines.conditioning.kept import kept_pixels, paste
@@ -40,7 +41,7 @@ from wan_core.rescue import (
     too_much,
     undecodable,
 )
-from wan_core.result_files import beside, metadata_of, new_target, notes_on, write_result
+from wan_core.result_files import beside, metadata_of, notes_on, write_result
 from wan_core.schema import (
     Emit,
     GenerationRequest,
@@ -226,7 +227,7 @@ class Engine:
     def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video or picture, its poster, and its settings."""
         request = job.request
-        target = job.output or new_target(self.settings.outputs_dir, request, job.id)
+        target = job.output or new_path(self.settings.outputs_dir, request, job.id)
         thumbnail = None if job.output else beside(target, request)
         metadata, told = metadata_of(request, job.origins, self.inputs)
         with closing(self._frames(job)) as frames:

@@ -16,28 +16,17 @@ from wan_core.media.finishing import enlarged
 from wan_core.media.inputs import InputStore
 from wan_core.media.joining import joined_frames
 from wan_core.media.metadata import FILES_KEY, request_metadata
-from wan_core.media.naming import new_path
+from wan_core.media.naming import suffix_of
 from wan_core.media.read import probe
 from wan_core.media.write import POSTER_SUFFIX, write_clip, write_image, write_sidecar
 from wan_core.pipelines.settling import repeated_frames
 from wan_core.schema import GenerationRequest, MediaError
-from wan_core.schema.output import SUFFIXES
 
 Metadata = dict[str, Any]
 
 _WITH_SOUND = ("mp4", "webm")
 _MOVED_IN_TIME = ("before", "after")
 """Masks whose clip does not begin where the video does."""
-
-
-def suffix_of(request: GenerationRequest) -> str:
-    """What the name of a request's file ends with."""
-    return f".{request.image_format}" if request.task == "t2i" else SUFFIXES[request.video_format]
-
-
-def new_target(folder: Path, request: GenerationRequest, job_id: str) -> Path:
-    """A new file for a request, named by its template."""
-    return new_path(folder, request, job_id, suffix_of(request))
 
 
 def beside(target: Path, request: GenerationRequest, suffix: str = POSTER_SUFFIX) -> Path:

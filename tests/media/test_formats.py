@@ -137,10 +137,7 @@ def test_the_request_is_in_every_format(tmp_path: Path, format: str) -> None:
 @pytest.mark.parametrize("format", SUFFIXES)
 def test_without_metadata_there_is_none(tmp_path: Path, format: str) -> None:
     path = write(tmp_path, ball(), video_format=format)
-    if format == "png-folder":
-        assert not (path / "settings.json").exists()
-    else:
-        assert read_metadata(path) == {}
+    assert read_metadata(path) == {}
 
 
 def test_a_webp_that_does_not_move_has_its_request_too(tmp_path: Path) -> None:

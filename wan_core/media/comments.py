@@ -49,6 +49,8 @@ def read_comment(path: Path) -> bytes:
     """
     if path.is_dir():
         path = path / SETTINGS_FILE
+        if not path.is_file():
+            return b""
     with path.open("rb") as file:
         head = file.read(16)
         file.seek(0)

@@ -105,28 +105,29 @@ def encoder_of(options: OutputOptions) -> Encoder:
 
 
 def check_output(request: GenerationRequest) -> None:
-    """Refuse a format or codec that this machine cannot write, before anything is made.
+    """``check_coding`` of a request that makes a video, before anything is made."""
+    if request.task != "t2i":
+        check_coding(request)
+
+
+def check_coding(options: OutputOptions) -> None:
+    """Refuse a format or codec that this machine cannot write.
 
     Raises:
         InvalidRequest: naming the codecs that can be used instead.
     """
-    if request.task == "t2i":
-        return
-    format = request.video_format
+    format = options.video_format
     if complaint := unavailable_format(format):
         raise InvalidRequest("video_format", complaint, "Choose MP4.")
     if format not in _AUTO:
         return
-    encoder = encoder_of(request)
-    fitting = [codec for codec, row in ENCODERS.items() if format in row.formats and not unavailable(codec)]
+    encoder = encoder_of(options)
+    codec = options.codec if options.codec != "auto" else _AUTO[format]
+    complaint = unavailable(codec)
     if format not in encoder.formats:
-        raise InvalidRequest(
-            "codec",
-            f"{encoder.title} does not go into a {format.upper()} file",
-            f"Choose one of auto, {', '.join(fitting)}.",
-        )
-    codec = request.codec if request.codec != "auto" else _AUTO[format]
-    if complaint := unavailable(codec):
+        complaint = f"{encoder.title} does not go into a {format.upper()} file"
+    if complaint:
+        fitting = [name for name, row in ENCODERS.items() if format in row.formats and not unavailable(name)]
         raise InvalidRequest("codec", complaint, f"Choose one of auto, {', '.join(fitting)}.")
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wan_core.schema import GenerationRequest
-from wan_core.schema.output import DEFAULT_NAME
+from wan_core.schema.output import DEFAULT_NAME, SUFFIXES
 
 LONGEST_STEM = 80
 """Bytes of UTF-8; with a counter and the ending of a poster a name stays below 100."""
@@ -25,8 +25,13 @@ _FIELD = re.compile(r"\{(\w+)\}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 
-def new_path(folder: Path, request: GenerationRequest, job_id: str, suffix: str) -> Path:
-    """The file of a request by its own template.
+def suffix_of(request: GenerationRequest) -> str:
+    """What the name of a request's file ends with; a folder of frames has nothing there."""
+    return f".{request.image_format}" if request.task == "t2i" else SUFFIXES[request.video_format]
+
+
+def new_path(folder: Path, request: GenerationRequest, job_id: str) -> Path:
+    """A new file for a request, named by its own template.
 
     No file in ``folder`` has its stem, whatever its ending and case: a poster or a sidecar of another
     result is never in the way.
@@ -43,7 +48,7 @@ def new_path(folder: Path, request: GenerationRequest, job_id: str, suffix: str)
         "fps": request.fps,
         "steps": request.num_inference_steps,
     }
-    return unused(folder, filled(request.filename, values), suffix)
+    return unused(folder, filled(request.filename, values), suffix_of(request))
 
 
 def new_video_path(folder: Path, job_id: str, suffix: str = ".mp4") -> Path:

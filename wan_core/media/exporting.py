@@ -1,0 +1,229 @@
+"""A finished video in another format, without making it anew.
+
+Frames are read from the file, finished and written as if they came from the model; its settings and its sound
+go along. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from PIL import Image, ImageSequence
+
+from wan_core.media.atomic import whole_file
+from wan_core.media.audio import sound_of
+from wan_core.media.encoders import check_coding
+from wan_core.media.metadata import REQUEST_KEY, read_metadata
+from wan_core.media.naming import safe_stem, unused
+from wan_core.media.read import (
+    MAX_FRAMES,
+    MAX_PICTURE_PIXELS,
+    PILLOW_ERRORS,
+    probe,
+    read_image,
+    stream_clip,
+)
+from wan_core.media.sniff import WEBP, sniff
+from wan_core.media.write import write_clip, write_image
+from wan_core.schema import MediaError
+from wan_core.schema.output import SUFFIXES, OutputOptions, VideoFormat
+
+ExportFormat = VideoFormat | Literal["last-frame"]
+"""The formats of videos, and the last frame as a PNG."""
+
+EXPORT_FORMATS: tuple[str, ...] = (*get_args(VideoFormat), "last-frame")
+
+_CHUNK = 8  # frames
+_FRAME = re.compile(r"frame_\d{5,}\.png")
+_LARGEST_FRAME = 256 * 2**20  # bytes of a PNG
+_ZIP = b"PK\x03\x04"
+_USUAL_FPS = 16
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Frames (H, W, 3) of a result, one at a time, and how many a second."""
+
+    frames: Iterator[np.ndarray]
+    fps: float
+    has_sound: bool = False
+
+
+def export(result: Path, format: ExportFormat, folder: Path, options: OutputOptions | None = None) -> Path:
+    """Write a result as a new file in ``folder``, and return it; see ``export_to``."""
+    options = options or OutputOptions()
+    last = format == "last-frame"
+    stem = safe_stem(result.name if result.is_dir() else result.stem)
+    target = unused(folder, f"{stem}-last" if last else stem, ".png" if last else SUFFIXES[format])
+    return export_to(result, format, target, options)
+
+
+def export_to(result: Path, format: ExportFormat, target: Path, options: OutputOptions) -> Path:
+    """Write a result as ``target``, which is replaced if it exists, in a format.
+
+    Args:
+        result: a video, a GIF or WebP that moves, or frames in a ZIP or folder; of a picture only the last
+            frame can be had.
+        format: what to write; ``options.video_format`` is not looked at.
+        target: the new file, or the folder of frames.
+        options: codec, quality, loops, in-between frames, enlarging and ping-pong. Where they change
+            nothing and the format stays, the file is copied as it is.
+
+    Raises:
+        MediaError: the result cannot be read, or the disk refuses.
+        InvalidRequest: the codec is not for this format, or not on this machine.
+    """
+    if format == "last-frame":
+        write_image(_last_frame(result), target, "png", read_metadata(result))
+        return target
+    options = options.model_copy(update={"video_format": format})
+    check_coding(options)
+    if _is_same(result, options):
+        return _copied(result, target)
+    source = _opened(result)
+    sound = nullcontext()
+    if source.has_sound and format in ("mp4", "webm") and options.keep_audio and not options.ping_pong:
+        sound = sound_of(result, 0.0, probe(result).seconds, target.parent)
+    with sound as audio:
+        metadata = read_metadata(result) if options.embed_metadata else {}
+        write_clip(_chunks(source.frames), target, source.fps, options, metadata, audio)
+    return target
+
+
+def _is_same(result: Path, options: OutputOptions) -> bool:
+    """Whether a copy is what is wanted."""
+    plain = OutputOptions(video_format=options.video_format)
+    is_format = not result.is_dir() and result.suffix.lower() == SUFFIXES[options.video_format]
+    return options == plain and is_format and (result.suffix.lower() != ".webp" or _frame_count(result) > 1)
+
+
+def _copied(result: Path, target: Path) -> Path:
+    try:
+        with whole_file(target) as partial:
+            shutil.copyfile(result, partial)
+    except OSError as error:
+        raise MediaError(f"{target.name} could not be written ({error.strerror or error}).") from error
+    return target
+
+
+def _last_frame(result: Path) -> np.ndarray:
+    if _is_picture(result):
+        return read_image(result)
+    last = None
+    for frame in _opened(result).frames:
+        last = frame
+    if last is None:
+        raise MediaError(f"{result.name} has no frames; choose another file.")
+    return last
+
+
+def _is_picture(result: Path) -> bool:
+    if result.is_dir() or _is_zip(result):
+        return False
+    found = sniff(result)
+    return found.kind == "image" and (found is not WEBP or _frame_count(result) == 1)
+
+
+def _opened(result: Path) -> _Source:
+    if result.is_dir():
+        return _Source(_folder_frames(result), _told_fps(result))
+    if _is_zip(result):
+        return _Source(_zip_frames(result), _told_fps(result))
+    if _is_picture(result):
+        raise MediaError(f"{result.name} is a picture; only a video can be exported as one.")
+    if sniff(result) is WEBP:
+        return _Source(_webp_frames(result), _webp_fps(result))
+    stream = stream_clip(result)
+    return _Source(stream.frames, round(stream.fps, 3), has_sound=True)
+
+
+def _chunks(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    while several := list(islice(frames, _CHUNK)):
+        yield np.stack(several)
+
+
+def _told_fps(result: Path) -> float:
+    """What the settings say of the frames a second, else the usual."""
+    request: Any = read_metadata(result).get(REQUEST_KEY)
+    values = [request.get(name) for name in ("fps", "interpolate_fps")] if isinstance(request, dict) else []
+    return max((v for v in values if isinstance(v, int) and 0 < v <= 120), default=_USUAL_FPS)
+
+
+# -- frames in a ZIP or a folder --------------------------------------------------------------------
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == _ZIP
+    except OSError as error:
+        raise MediaError(f"{path.name} cannot be opened ({error.strerror}); check that it exists.") from error
+
+
+def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
+    names = sorted(path for path in folder.iterdir() if _FRAME.fullmatch(path.name))
+    for path in names[:MAX_FRAMES]:
+        yield read_image(path)
+
+
+def _zip_frames(path: Path) -> Iterator[np.ndarray]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist() if _FRAME.fullmatch(info.filename)]
+            for info in sorted(infos, key=lambda info: info.filename)[:MAX_FRAMES]:
+                if info.file_size > _LARGEST_FRAME:
+                    raise MediaError(f"{info.filename} in {path.name} is too large; choose another file.")
+                with archive.open(info) as file, _picture(path, file) as picture:
+                    yield np.asarray(picture.convert("RGB"))
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise MediaError(f"{path.name} is a damaged ZIP; choose another copy of it.") from error
+
+
+# -- WebP -------------------------------------------------------------------------------------------
+
+
+def _frame_count(path: Path) -> int:
+    with _picture(path, path) as picture:
+        return getattr(picture, "n_frames", 1)
+
+
+def _webp_frames(path: Path) -> Iterator[np.ndarray]:
+    with _picture(path, path) as picture:
+        for frame in ImageSequence.Iterator(picture):
+            yield np.asarray(frame.convert("RGB"))
+
+
+def _webp_fps(path: Path) -> float:
+    """The inverse of the mean time between frames."""
+    with _picture(path, path) as picture:
+        milliseconds = []
+        for frame in ImageSequence.Iterator(picture):
+            frame.load()  # only then it is known
+            milliseconds.append(frame.info.get("duration", 0))
+    mean = sum(milliseconds) / len(milliseconds)
+    return round(1000 / mean, 3) if mean > 0 else _USUAL_FPS
+
+
+@contextmanager
+def _picture(path: Path, file: Any) -> Iterator[Image.Image]:
+    """Lend a picture that is not decoded yet; its size is checked before it is.
+
+    Raises:
+        MediaError: it is damaged, or too large.
+    """
+    try:
+        with Image.open(file, formats=("PNG", "WEBP")) as picture:
+            if picture.width * picture.height > MAX_PICTURE_PIXELS:
+                raise MediaError(f"{path.name} is too large; choose another file.")
+            yield picture
+    except PILLOW_ERRORS as error:
+        raise MediaError(f"{path.name} is damaged; choose another copy of it.") from error
