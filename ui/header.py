@@ -41,7 +41,7 @@ def line_html(context: Context) -> str:
         f'<div class="chip {state}" title="{escape(_detail(status), quote=True)}" data-state="{state}">'
         f'<i class="dot"></i>{escape(label)}</div>'
         f"{_memory_html(status, texts)}"
-        f'<div class="chip queue">{escape(_queue(counts, texts))}</div></div>'
+        f'<div class="chip queue">{escape(_queue(counts, context))}</div></div>'
     )
 
 
@@ -84,8 +84,10 @@ def _memory_html(status: WorkerStatus, texts: Texts) -> str:
     )
 
 
-def _queue(counts: dict[JobStatus, int], texts: Texts) -> str:
-    parts = []
+def _queue(counts: dict[JobStatus, int], context: Context) -> str:
+    texts, parts = context.texts, []
+    if context.store.is_paused():
+        parts.append(texts.history.is_paused)
     if counts[JobStatus.RUNNING]:
         parts.append(texts.queue_running)
     if counts[JobStatus.QUEUED]:

@@ -9,6 +9,7 @@ HISTORY_TEXTS = HistoryTexts(
     pause="Pause",
     pause_help="The running video waits after its step, and nothing else begins.",
     resume="Resume",
+    is_paused="Paused",
     paused="Paused: nothing begins until you resume.",
     paused_running="Paused: the running video waits after its step and keeps its memory.",
     free_memory="Free the memory",

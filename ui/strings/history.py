@@ -15,6 +15,7 @@ class HistoryTexts:
     pause: str
     pause_help: str
     resume: str
+    is_paused: str
     paused: str
     paused_running: str
     free_memory: str
