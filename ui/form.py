@@ -12,6 +12,7 @@ from ui import choices, loras
 from ui.strings import Texts
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec, find_model, resolve, validate
+from wan_core.media.encoders import ENCODERS, unavailable, unavailable_format
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 from wan_core.schema.inputs import InputName
 
@@ -54,6 +55,11 @@ _TITLES = {
     "png": "PNG",
     "jpeg": "JPEG",
     "webp": "WebP",
+    "mp4": "MP4",
+    "webm": "WebM",
+    "gif": "GIF",
+    "png-folder": "PNG frames in a folder",
+    **{codec: encoder.title for codec, encoder in ENCODERS.items()},
     "flow": "Optical flow",
     "sigma": "Shortened noise range",
     "steps": "Skipped steps",
@@ -102,17 +108,27 @@ def control(name: str, value: Any, key: str) -> gr.components.Component:
         "elem_classes": "field",
     }
     if words := choices_of(name):
-        titles = [(_TITLES.get(word, word.replace("-", " ").capitalize()), word) for word in words]
+        titles = [(_title(name, word), word) for word in words]
         return gr.Dropdown(titles, **{**common, "value": shown_value(name, value)})
     if kind is bool:
         return gr.Checkbox(**common)
     if str in (kind, *get_args(kind)):
-        return gr.Textbox(lines=3, max_lines=8, **common)
+        long = {"max_lines": 1} if name == "filename" else {"lines": 3, "max_lines": 8}
+        return gr.Textbox(**long, **common)
     if value is None:  # gradio's Number shows and sends a 0 for nothing
         return gr.Textbox(max_lines=1, min_width=100, **{**common, "value": ""})
     if knob.high > _LONGEST_SLIDER:
         return gr.Number(min_width=100, **common)
     return gr.Slider(knob.low, knob.high, step=knob.step, buttons=[], **common)
+
+
+def _title(name: str, word: str) -> str:
+    """What a choice is called; what this machine cannot do says so and is refused by ``validate``."""
+    title = _TITLES.get(word, word.replace("-", " ").capitalize())
+    if (name, word) == ("video_format", "png"):
+        title = "PNG frames in a ZIP"
+    missing = {"codec": unavailable, "video_format": unavailable_format}.get(name)
+    return f"{title} (not on this machine)" if missing and missing(word) else title
 
 
 def shown_value(name: str, value: Any) -> Any:

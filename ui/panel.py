@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,9 +18,12 @@ from ui.links import link
 from ui.strings import Texts
 from wan_core.catalog import find_model, is_known, resolve
 from wan_core.jobs.job import Job, JobStatus
-from wan_core.schema import GenerationRequest, Stage
+from wan_core.media.exporting import is_picture as does_not_move
+from wan_core.schema import GenerationRequest, GenerationResult, MediaError, Stage
 
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_SHOWN_AS_IMAGES = (*_PICTURE_SUFFIXES, ".gif")
+_PLAYED = (".mp4", ".webm")
 _TAKING = ("i2v", "v2v", "control")
 """Tabs that a result can be sent to."""
 
@@ -95,8 +99,12 @@ def build(texts: Texts, tabs: Sequence[str]) -> Panel:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a result is a picture and no video."""
-    return path.suffix in _PICTURE_SUFFIXES
+    """Whether a result is a picture and no video; a WebP can be either."""
+    if path.suffix != ".webp":
+        return path.suffix in _PICTURE_SUFFIXES
+    with suppress(MediaError):
+        return does_not_move(path)
+    return True
 
 
 def updates(job: Job | None, context: Context, send: Iterable[str]) -> list[Any]:
@@ -135,6 +143,12 @@ def _size(request: GenerationRequest) -> tuple[int, int]:
     return request.width or 16, request.height or 9
 
 
+def _shown(result: GenerationResult) -> Path:
+    """What a browser can show of a result: of frames in a ZIP or a folder the poster."""
+    is_known = result.video.suffix in (*_SHOWN_AS_IMAGES, *_PLAYED)
+    return result.video if is_known or result.thumbnail is None else result.thumbnail
+
+
 def stage_html(job: Job | None, texts: Texts) -> str:
     """The picture: the video if there is one, else the looping preview, else a quiet placeholder."""
     if job is None:
@@ -146,7 +160,7 @@ def stage_html(job: Job | None, texts: Texts) -> str:
     style = f"aspect-ratio:{width}/{height};--ratio:{width / height:.4f}"
     crisp = " crisp" if max(width, height) < _SMALL else ""
     prompt = escape(job.request.prompt[:300], quote=True)
-    if job.result and (source := link(job.result.video)) and is_picture(job.result.video):
+    if job.result and (source := link(_shown(job.result))) and _shown(job.result).suffix in _SHOWN_AS_IMAGES:
         content = f'<img class="picture" src="{source}" alt="{prompt}">'
     elif job.result and source:
         content = f'<video src="{source}" title="{prompt}" controls loop autoplay muted playsinline></video>'

@@ -14,12 +14,15 @@ from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.jobs.job import Job
+from wan_core.media.exporting import last_frame
 from wan_core.media.inputs import InputStore
-from wan_core.media.read import read_last_frames
 from wan_core.schema import InvalidRequest, MediaError
 
 if TYPE_CHECKING:
     from ui.studio import Page
+
+_JOINED = (".mp4", ".webm", ".gif")
+"""Results that what continues them can be joined to."""
 
 
 def connect(page: Page) -> None:
@@ -122,8 +125,9 @@ def _given(job: Job, tab: MakingTab) -> dict[str, Any]:
         return {**prompt, "video": str(store.path(store.keep(result)))}
     if panel.is_picture(result):
         return {**prompt, "image": str(store.path(store.keep(result))), "continues": "", "join": True}
-    image = store.path(store.keep_picture(read_last_frames(result, 1).frames[-1]))
-    return {**prompt, "image": str(image), "continues": store.keep(result), "join": True}
+    image = store.path(store.keep_picture(last_frame(result)))
+    before = store.keep(result) if result.suffix in _JOINED else ""
+    return {**prompt, "image": str(image), "continues": before, "join": True}
 
 
 def taker(tab: MakingTab, model: str, values: dict[str, Any]) -> ModelSpec:

@@ -83,7 +83,7 @@ def export_to(result: Path, format: ExportFormat, target: Path, options: OutputO
         InvalidRequest: the codec is not for this format, or not on this machine.
     """
     if format == "last-frame":
-        write_image(_last_frame(result), target, "png", read_metadata(result))
+        write_image(last_frame(result), target, "png", read_metadata(result))
         return target
     options = options.model_copy(update={"video_format": format})
     check_coding(options)
@@ -115,8 +115,9 @@ def _copied(result: Path, target: Path) -> Path:
     return target
 
 
-def _last_frame(result: Path) -> np.ndarray:
-    if _is_picture(result):
+def last_frame(result: Path) -> np.ndarray:
+    """The last frame (H, W, 3) of a result of any format; raises as ``export_to``."""
+    if is_picture(result):
         return read_image(result)
     last = None
     for frame in _opened(result).frames:
@@ -126,7 +127,12 @@ def _last_frame(result: Path) -> np.ndarray:
     return last
 
 
-def _is_picture(result: Path) -> bool:
+def is_picture(result: Path) -> bool:
+    """Whether a result does not move.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
     if result.is_dir() or _is_zip(result):
         return False
     found = sniff(result)
@@ -138,7 +144,7 @@ def _opened(result: Path) -> _Source:
         return _Source(_folder_frames(result), _told_fps(result))
     if _is_zip(result):
         return _Source(_zip_frames(result), _told_fps(result))
-    if _is_picture(result):
+    if is_picture(result):
         raise MediaError(f"{result.name} is a picture; only a video can be exported as one.")
     if sniff(result) is WEBP:
         return _Source(_webp_frames(result), _webp_fps(result))
