@@ -101,11 +101,11 @@ def ago(moment: float, texts: Texts) -> str:
 def _picture(job: Job) -> str:
     if job.result is None or (image := link(job.result.thumbnail)) is None:
         return ""
-    moving = link(moving_path(job.result.video))
+    video = job.result.video
+    moving = link(moving_path(video)) or (link(video) if video.suffix in (".gif", ".webp") else None)
     plays = f' data-moving="{moving}"' if moving else ""
-    if not moving and job.result.video.suffix in (".mp4", ".webm"):
-        video = link(job.result.video)
-        plays = f' data-video="{video}"' if video else ""
+    if not moving and video.suffix in (".mp4", ".webm") and (address := link(video)):
+        plays = f' data-video="{address}"'
     return f'<img src="{image}" alt="" loading="lazy" draggable="false"{plays}>'
 
 

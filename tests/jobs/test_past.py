@@ -18,7 +18,7 @@ from wan_core.jobs.store import JobStore
 from wan_core.jobs.words import Words
 from wan_core.media.metadata import request_metadata
 from wan_core.media.moving import moving_path, write_moving
-from wan_core.media.write import write_image, write_video
+from wan_core.media.write import write_image, write_sidecar, write_video
 from wan_core.schema import GenerationRequest, Settings
 
 PROMPTS = ("A red fox runs", "a Blue WHALE", "100% of a fox_trot", "一只红色的狐狸在雪地里奔跑")
@@ -125,14 +125,21 @@ def test_results_that_the_database_lost_are_found_again(settings: Settings) -> N
     write_image(frames[0], outputs / "picture.png", "png", request_metadata(made))
     write_video([frames], outputs / "foreign.mp4", 16, 18, {})
     (outputs / "broken.mp4").write_bytes(b"no video")
+    folder = outputs / "frames"
+    folder.mkdir()
+    write_image(frames[0], folder / "frame_00001.png", "png", request_metadata(made))
+    write_sidecar(folder / "settings.json", request_metadata(made))
     store = JobStore(settings.store_path)
-    assert recover(store, outputs) == 2
+    assert recover(store, outputs) == 3
     assert recover(store, outputs) == 0
     video = next(job for job in store.history(Search(), 10) if job.result.video.suffix == ".mp4")
     assert (video.status, video.request, video.result.video) == (JobStatus.DONE, made, outputs / "lost.mp4")
     assert video.result.thumbnail.is_file()
     assert video.finished == pytest.approx((outputs / "lost.mp4").stat().st_mtime)
-    assert found(store, words="lost fox") == ["a lost fox"] * 2
+    assert found(store, words="lost fox") == ["a lost fox"] * 3
+    assert {job.result.video.name for job in store.history(Search(), 10)} == {
+        *("lost.mp4", "picture.png", "frames")
+    }
     assert store.estimate_seconds(made) is None  # nobody measured it
     store.delete(video.id)
     assert recover(store, outputs) == 0  # nor is a deleted one taken back

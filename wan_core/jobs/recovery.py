@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wan_core.jobs.store import JobStore
+from wan_core.media.comments import SETTINGS_FILE
 from wan_core.media.metadata import read_request
 from wan_core.media.moving import MOVING_SUFFIX
 from wan_core.media.write import POSTER_SUFFIX, write_thumbnail
@@ -17,7 +18,7 @@ from wan_core.schema import GenerationResult, MediaError
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset((".mp4", ".webm", ".mkv", ".mov", ".gif", ".png", ".jpg", ".jpeg", ".webp"))
+SUFFIXES = frozenset((".mp4", ".webm", ".gif", ".png", ".jpg", ".jpeg", ".webp", ".zip"))
 _NO_RESULTS = (POSTER_SUFFIX, MOVING_SUFFIX)
 
 
@@ -51,15 +52,19 @@ def recover(store: JobStore, outputs: Path, go_on: Callable[[], bool] = lambda: 
 
 
 def _results_in(outputs: Path) -> Iterator[Path]:
-    """Files that may be results, the oldest first."""
+    """Files and folders of frames that may be results, the oldest first."""
     if not outputs.is_dir():
         return
+    clips = {path.parent for path in outputs.rglob(SETTINGS_FILE)} - {outputs}
     files = [
         path
         for path in outputs.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.endswith(_NO_RESULTS) and path.is_file()
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.endswith(_NO_RESULTS)
+        and path.parent not in clips
+        and path.is_file()
     ]
-    yield from sorted(files, key=lambda path: path.stat().st_mtime)
+    yield from sorted([*clips, *files], key=lambda path: path.stat().st_mtime)
 
 
 def _result_of(path: Path) -> GenerationResult | None:
@@ -67,11 +72,13 @@ def _result_of(path: Path) -> GenerationResult | None:
         request = read_request(path)
     except MediaError:  # not one of ours, or made without settings
         return None
-    poster = path.with_name(f"{path.stem}{POSTER_SUFFIX}")
+    poster: Path | None = path.with_name(f"{path.stem}{POSTER_SUFFIX}")
     try:
         if not poster.is_file():
             write_thumbnail(path, poster)
     except MediaError as error:
-        log.warning("%s is damaged and not taken into the history: %s", path, error)
-        return None
+        if path.is_file() and path.suffix != ".zip":
+            log.warning("%s is damaged and not taken into the history: %s", path, error)
+            return None
+        poster = None  # frames have none
     return GenerationResult(video=path, thumbnail=poster, request=request, seconds={}, peak_bytes=0)
