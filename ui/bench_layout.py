@@ -55,7 +55,7 @@ def _note(bench: Bench, name: str, words: str, visible: bool) -> None:
 def _prompt(bench: Bench, examples: str) -> None:
     texts = bench.context.texts
     bench.controls["prompt"] = gr.Textbox(
-        label=knobs()["prompt"].label,
+        label=bench.context.texts.names["prompt"].label,
         placeholder=texts.prompt_placeholder,
         lines=3,
         max_lines=8,
@@ -79,7 +79,7 @@ def _model_and_seed(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> No
         controls["model"] = OneOf(
             [(row.title, row.id) for row in MODELS.values()],
             value=spec.id,
-            label=knobs()["model"].label,
+            label=bench.context.texts.names["model"].label,
             elem_id="form-model",
             elem_classes=[_FIELD, "field-model"],
             min_width=240,
@@ -87,7 +87,7 @@ def _model_and_seed(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> No
         with gr.Row(elem_classes="seed-row"):
             controls["seed"] = gr.Number(
                 values["seed"],
-                label=knobs()["seed"].label,
+                label=bench.context.texts.names["seed"].label,
                 precision=0,
                 elem_id="form-seed",
                 elem_classes=[_FIELD, "field-seed"],
@@ -168,7 +168,7 @@ def _sampling(bench: Bench, values: dict[str, Any]) -> None:
     texts, controls = bench.context.texts, bench.controls
     with _fold("sampling", texts.sampling):
         for name in form.fields("sampling"):
-            controls[name] = form.control(name, values[name], "form")
+            controls[name] = form.control(name, values[name], "form", texts)
             if name == "negative_prompt":
                 bench.parts["reset"] = gr.Button(texts.reset_negative, size="sm", elem_id="form-reset")
         controls["videos"] = gr.Slider(
@@ -182,10 +182,13 @@ def _sampling(bench: Bench, values: dict[str, Any]) -> None:
             elem_id="form-videos",
             elem_classes=_FIELD,
         )
+        controls["lines"] = gr.Checkbox(
+            False, label=texts.lines, info=texts.lines_help, elem_id="form-lines", elem_classes=_FIELD
+        )
 
 
 def _output(bench: Bench, values: dict[str, Any]) -> None:
     with _fold("output", bench.context.texts.output):
         for name in form.fields("output"):
-            bench.controls[name] = form.control(name, values[name], "form")
+            bench.controls[name] = form.control(name, values[name], "form", texts)
         bench.controls["image_format"] = inputs.build("image_format", "form", bench.context.texts)

@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 
 from ui import choices, loras
-from ui.strings import Texts
+from ui.strings import Texts, title_of
 from ui.tabs.plans import TabPlan
-from wan_core.catalog import ModelSpec, find_model, resolve, validate
+from wan_core.catalog import ModelSpec, find_model, resolve
+from wan_core.jobs.batch import expand, prompt_lines
 from wan_core.media.encoders import ENCODERS, unavailable, unavailable_format
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
 from wan_core.schema.inputs import InputName
@@ -47,27 +48,6 @@ _OFFERED = {
 SLIDERS = ("num_frames", *_OFFERED)
 """Sliders whose ends depend on the model and the request shown, see ``slider_range``."""
 
-_TITLES = {
-    "": "None",
-    "unipc": "UniPC",
-    "dpm++": "DPM++",
-    "lcm": "LCM",
-    "png": "PNG",
-    "jpeg": "JPEG",
-    "webp": "WebP",
-    "mp4": "MP4",
-    "webm": "WebM",
-    "gif": "GIF",
-    "png-folder": "PNG frames in a folder",
-    **{codec: encoder.title for codec, encoder in ENCODERS.items()},
-    "flow": "Optical flow",
-    "sigma": "Shortened noise range",
-    "steps": "Skipped steps",
-    "before": "What comes before",
-    "after": "What comes after",
-}
-"""Words that are not shown as they are written."""
-
 _LONGEST_SLIDER = 1000
 
 Values = Mapping[str, Any]
@@ -93,7 +73,7 @@ def choices_of(name: str) -> tuple[str, ...]:
     return ("", *words) if words else ()
 
 
-def control(name: str, value: Any, key: str) -> gr.components.Component:
+def control(name: str, value: Any, key: str, texts: Texts) -> gr.components.Component:
     """The component of one request field in the tab ``key``, by its type.
 
     A slider holds whatever a request may: Gradio refuses what is beyond its ends before any of our code
@@ -102,8 +82,8 @@ def control(name: str, value: Any, key: str) -> gr.components.Component:
     knob, kind = knobs()[name], GenerationRequest.model_fields[name].annotation
     common = {
         "value": value,
-        "label": knob.label,
-        "info": knob.help,
+        "label": texts.names[name].label,
+        "info": texts.names[name].help,
         "elem_id": f"{key}-{name}",
         "elem_classes": "field",
     }
@@ -172,6 +152,7 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
         "aspect": choices.aspect_of(size),
         "quality": choices.quality_of(spec, request.num_inference_steps),
         "videos": 1,
+        "lines": False,
     }
 
 
@@ -209,25 +190,29 @@ def awaiting(plan: TabPlan, request: GenerationRequest) -> GenerationRequest:
     return request.model_copy(update={**given, "prompt": request.prompt or "-"})
 
 
-def several(request: GenerationRequest, count: int) -> list[GenerationRequest]:
+def several(request: GenerationRequest, count: int, lines: bool = False) -> list[GenerationRequest]:
     """The request, as often as wanted; a fixed seed counts up from video to video.
 
+    With ``lines``, every line of the prompt is a prompt of its own, made that often.
+
     Raises:
-        InvalidRequest: the model cannot do it, or the seeds end.
+        InvalidRequest: the model cannot do it, the seeds end, or there are too many.
     """
-    validate(request)
-    if request.seed == -1:
-        return [request] * count
-    return [
-        GenerationRequest.parse({**request.model_dump(), "seed": request.seed + number})
-        for number in range(count)
-    ]
+    return expand(request, prompts=prompt_lines(request.prompt) if lines else (), videos=count)
 
 
-def sentence(error: InvalidRequest) -> str:
+def videos_of(values: Values) -> int:
+    """How many videos the form asks for."""
+    lines = len(prompt_lines(values["prompt"])) if values.get("lines") else 1
+    return int(values["videos"]) * max(lines, 1)
+
+
+def sentence(error: InvalidRequest, texts: Texts) -> str:
     """The error as the page says it, with the field's label in place of its name."""
-    knob = knobs().get(error.field)
-    return f"{knob.label if knob else error.field}: {error.problem}. {error.remedy}"
+    name = texts.names[error.field].label if error.field in texts.names else error.field
+    return texts.sentence.format(
+        name=name, problem=texts.said(error.problem), remedy=texts.said(error.remedy)
+    )
 
 
 def clip_range(spec: ModelSpec) -> tuple[int, int]:

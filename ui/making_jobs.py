@@ -29,7 +29,8 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
         reading, drawn = bench.read(arguments[:count]), dict(zip(drawings, arguments[count:], strict=True))
         try:
             request = _request(bench, reading, drawn.get(reading.tab.key))
-            words = submit(context, form.several(request, int(reading.shared["videos"])), editing)
+            lines = bool(reading.shared["lines"])
+            words = submit(context, form.several(request, int(reading.shared["videos"]), lines), editing)
             tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
         except (InvalidRequest, MediaError) as error:
             words = form.sentence(error) if isinstance(error, InvalidRequest) else str(error)

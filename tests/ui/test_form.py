@@ -205,6 +205,16 @@ def test_several_videos_count_the_seed_up() -> None:
         form.several(form.to_request(T2V, values(seed=2**32 - 1)), 2)
 
 
+def test_every_line_of_the_prompt_is_a_video(context: Context) -> None:
+    several = values(prompt="a red star\n\n a blue star \n", seed=7, videos=2, lines=True)
+    made = form.several(form.to_request(T2V, several), 2, lines=True)
+    assert [(each.prompt, each.seed) for each in made] == [
+        *(("a red star", 7), ("a red star", 8), ("a blue star", 7), ("a blue star", 8))
+    ]
+    assert form.videos_of(several) == 4 and form.videos_of({**several, "prompt": ""}) == 2
+    assert "4 videos" in preflight.preflight_html(T2V, several, context)
+
+
 def test_an_empty_seed_means_a_new_one() -> None:
     assert form.to_request(T2V, values(seed=None)).seed == -1
 

@@ -3,10 +3,17 @@
 from ui.strings.en_history import HISTORY_TEXTS
 from ui.strings.en_loras import LORA_TEXTS
 from ui.strings.en_machine import MODELS_TEXTS, SETTINGS_TEXTS
+from ui.strings.en_panel import PANEL_TEXTS
+from ui.strings.naming import CHOICE_TITLES, REQUEST_NAMES
 from ui.strings.texts import Texts
 
 ENGLISH = Texts(
+    language="en",
     title="Wan Studio",
+    names=REQUEST_NAMES,
+    titles=CHOICE_TITLES,
+    patterns=(),
+    sentence="{name}: {problem}. {remedy}",
     tabs={
         "t2v": "Text to Video",
         "i2v": "Image to Video",
@@ -51,6 +58,8 @@ ENGLISH = Texts(
     reset_negative="Reset to the model's own",
     videos="Number of videos",
     videos_help="Each one gets the next seed, or a new one when the seed is -1.",
+    lines="One video for each line of the prompt",
+    lines_help="Every line is a prompt of its own; all of them begin with the same seed, unless it is -1.",
     demo_world=(
         "The demo knows circles, squares, triangles and stars in red, yellow, green, blue, purple or white, "
         "moving left, right, up or down, growing or bouncing, at night, on grey, in the sky or on earth."
@@ -63,6 +72,7 @@ ENGLISH = Texts(
     },
     loras=LORA_TEXTS,
     history=HISTORY_TEXTS,
+    panel=PANEL_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(
         "For a region, where its edges lie, from the picture's left and top; "

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 from ui.strings.history import HistoryTexts
 from ui.strings.loras import LoraTexts
 from ui.strings.machine import ModelsTexts, SettingsTexts
+from ui.strings.naming import Named
+from ui.strings.sentences import Pattern, said
+from ui.strings.panel import PanelTexts
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Every text that the page shows besides the request's own labels.
+    """Every text that the page shows.
 
-    Names in braces are filled in with ``str.format``.
+    Names in braces are filled in with ``str.format``. ``names`` are those of the request's fields, ``titles``
+    those of the words that fields can be; ``patterns`` say what the engine words in English.
     """
 
+    language: str
     title: str
+    names: dict[str, Named]
+    titles: dict[str, str]
+    patterns: tuple[Pattern, ...]
+    sentence: str
     tabs: dict[str, str]
     tab_history: str
     tab_models: str
@@ -58,11 +67,14 @@ class Texts:
     reset_negative: str
     videos: str
     videos_help: str
+    lines: str
+    lines_help: str
     demo_world: str
 
     folds: dict[str, str]
     loras: LoraTexts
     history: HistoryTexts
+    panel: PanelTexts
     sides: dict[str, str]
     sides_help: str
     join: str
@@ -124,3 +136,7 @@ class Texts:
     just_now: str
     minutes_ago: str
     hours_ago: str
+
+    def said(self, words: str) -> str:
+        """A sentence of the engine in this language, see ``ui.strings.sentences``."""
+        return said(words, self.patterns)
