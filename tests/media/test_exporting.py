@@ -53,7 +53,7 @@ def test_every_format_becomes_every_other(tmp_path: Path, source: str, format: s
     assert (path.suffix, path.parent.name) == (SUFFIXES[format], "out")
     frames, fps = frames_of(path)
     assert frames.shape == (9, 48, 64, 3)
-    assert fps is None or fps == pytest.approx(8, abs=0.1)
+    assert fps is None or fps == pytest.approx(8, abs=0.1 if path.suffix == ".gif" else 0.01)
     assert np.abs(frames.astype(int) - ball()).mean() <= max(EXACT[source], EXACT[format]) + 4
     assert read_request(path) == REQUEST
 

@@ -47,6 +47,7 @@ _FRAME = re.compile(r"frame_\d{5,}\.png")
 _LARGEST_FRAME = 256 * 2**20  # bytes of a PNG
 _ZIP = b"PK\x03\x04"
 _USUAL_FPS = 16
+_ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,13 @@ def _opened(result: Path) -> _Source:
     if sniff(result) is WEBP:
         return _Source(_webp_frames(result), _webp_fps(result))
     stream = stream_clip(result)
-    return _Source(stream.frames, round(stream.fps, 3), has_sound=True)
+    return _Source(stream.frames, _as_meant(stream.fps, result), has_sound=True)
+
+
+def _as_meant(fps: float, result: Path) -> float:
+    """Frames a second as the settings tell them, where the rounded times of WebM and GIF come near."""
+    told = _told_fps(result)
+    return told if abs(fps - told) < _ROUNDING * told else round(fps, 3)
 
 
 def _chunks(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -216,7 +223,7 @@ def _webp_fps(path: Path) -> float:
             frame.load()  # only then it is known
             milliseconds.append(frame.info.get("duration", 0))
     mean = sum(milliseconds) / len(milliseconds)
-    return round(1000 / mean, 3) if mean > 0 else _USUAL_FPS
+    return _as_meant(1000 / mean, path) if mean > 0 else _USUAL_FPS
 
 
 @contextmanager
