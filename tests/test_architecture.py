@@ -30,6 +30,7 @@ LAYERS = {
     "wan_core/manager/": 5,
     "wan_core/pipelines/": 5,
     "wan_core/catalog/": 4,
+    "wan_core/prompts/": 4,
     "wan_core/media/": 3,
     "wan_core/acceleration/": 3,
     "wan_core/lora/": 3,
@@ -71,6 +72,7 @@ TORCH_FREE = (
     "wan_core/lora/presets.py",
     "wan_core/lora/shelf.py",
     "wan_core/models/umt5/tokenizer.py",
+    "wan_core/prompts/",
 )
 HEAVY = {"torch", "transformers", "safetensors", "diffusers"}
 

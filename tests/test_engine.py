@@ -37,7 +37,7 @@ PROMPT = "一只猫在月光下跳舞 🐱 a red circle"
 
 
 def request(**values: object) -> GenerationRequest:
-    return GenerationRequest(model="tiny", prompt=PROMPT, **{"seed": 1, **values})
+    return GenerationRequest(model="tiny", **{"prompt": PROMPT, "seed": 1, **values})
 
 
 def ignore(event: ProgressEvent) -> None:
@@ -277,6 +277,20 @@ def test_a_prompt_cut_short_is_a_warning_of_the_result(settings: Settings) -> No
     assert re.fullmatch(r"The prompt has \d{3,4} tokens; the model sees the first 512\.", warning)
     # another process has encoded nothing; it takes the latents and counts the tokens
     assert Engine(settings).generate(long, ignore, "b").warnings == (warning,)
+
+
+def test_the_seed_draws_the_words_of_a_prompt(engine: Engine) -> None:
+    engine.settings.wildcards_dir.mkdir(parents=True)
+    (engine.settings.wildcards_dir / "animal.txt").write_text("cat\ndog\n")
+    templates = [request(prompt="a {red|blue} __animal__", seed=seed) for seed in range(6)]
+    first, *others = (engine.generate(template).request.prompt for template in templates)
+    assert re.fullmatch("a (red|blue) (cat|dog)", first)
+    assert len({first, *others}) > 1
+    again, plain = engine.generate(templates[0]), engine.generate(request(prompt=first, seed=0))
+    assert again.request == plain.request == read_request(again.video)
+    assert again.video.read_bytes() == plain.video.read_bytes()
+    with pytest.raises(InvalidRequest, match="no wildcard file for __colour__"):
+        engine.generate(request(prompt="a __colour__ cat"))
 
 
 def test_a_named_file_has_no_poster_and_its_neighbours_stay(engine: Engine, tmp_path: Path) -> None:

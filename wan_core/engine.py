@@ -30,6 +30,7 @@ from wan_core.pipelines.generation import decode_latents, generate_latents
 from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
 from wan_core.pipelines.settling import settle
+from wan_core.prompts.templates import draw_request
 from wan_core.rescue import (
     Rung,
     cheaper_ways,
@@ -115,7 +116,8 @@ class Engine:
         ``decode``.
 
         Args:
-            request: open fields are filled in with the model's defaults, seed -1 with a new seed.
+            request: open fields are filled in with the model's defaults, seed -1 with a new seed, and what
+                its prompts leave to chance with words that the seed draws.
             emit: told every step; raises ``Cancelled`` to stop the job within one step.
             job_id: names the files; None is a new one.
             output: the video's file, replaced if it exists, with no poster beside it; None is a new one
@@ -131,7 +133,8 @@ class Engine:
             Cancelled: ``emit`` said so.
         """
         spec, job_id = validate(request), job_id or secrets.token_hex(6)
-        request, settled = self._with_room(lambda: settle(resolve(request), spec, self.inputs))
+        drawn = draw_request(resolve(request), self.settings.wildcards_dir)
+        request, settled = self._with_room(lambda: settle(drawn, spec, self.inputs))
         job = self._start(request, emit, job_id, output, profile)
         job.latents = self._with_room(lambda: self._saved_latents(job.request, job_id))
         worn: tuple[str, ...] = ()

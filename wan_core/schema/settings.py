@@ -130,6 +130,16 @@ class Settings(BaseModel):
         return self.home / "inputs"
 
     @property
+    def wildcards_dir(self) -> Path:
+        """Texts that prompts draw a line from, see ``wan_core.prompts.wildcards``."""
+        return self.home / "wildcards"
+
+    @property
+    def presets_dir(self) -> Path:
+        """Presets and styles by name, see ``wan_core.prompts.presets``."""
+        return self.home / "presets"
+
+    @property
     def latents_dir(self) -> Path:
         return self.home / "latents"
 
