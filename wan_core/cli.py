@@ -1,4 +1,4 @@
-"""``python -m wan_core generate | decode | export | models | worker | train``.
+"""``python -m wan_core generate | decode | export | models | presets | worker | train``.
 
 Torch is imported only by the commands that
 need it.
@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, validate
 from wan_core.cli_export import add_export
+from wan_core.cli_prompts import add_presets_options, add_prompt_options, preset_values, run_presets, styled
 from wan_core.cli_request import add_request_options, read_request, require_suffix
 from wan_core.manager.kept_settings import KeptSettings, changed
 from wan_core.manager.weights import Part, WeightStore, model_parts
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
     generate = _command(commands, "generate", "make a video from a prompt", _generate)
     add_request_options(generate)
+    add_prompt_options(generate)
     _add_output(generate)
 
     decode = _command(commands, "decode", "make the video of latents that an earlier job saved", _decode)
@@ -75,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     models = _command(commands, "models", "list the models, or download one", _models)
     models.add_argument("action", nargs="?", choices=("list", "download"), default="list")
     models.add_argument("model", nargs="?", metavar="model", help="which model to download")
+
+    add_presets_options(_command(commands, "presets", "list, export or import presets and styles", _presets))
 
     _command(commands, "worker", "run the jobs of the store until standard input closes", _worker)
     commands.add_parser("train", help="train the demo model", add_help=False)
@@ -127,7 +131,9 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    request = read_request(options, InputStore(_settings(options).inputs_dir))
+    settings = _settings(options)
+    inputs, preset = InputStore(settings.inputs_dir), preset_values(options, settings)
+    request = styled(read_request(options, inputs, preset), options, settings)
     validate(request)
     require_suffix(options.output, request)
     return _run(options, lambda engine, emit, job, output: engine.generate(request, emit, job, output))
@@ -214,6 +220,10 @@ def _place(store: WeightStore, spec: ModelSpec, part: Part) -> Path | None:
     """The folder of a part, or where a person's own file for it is."""
     files = model_parts(spec)[part]
     return Path(files.files[0]).parent if files.are_own else store.locate(spec, part)
+
+
+def _presets(options: argparse.Namespace) -> int:
+    return run_presets(options, _settings(options))
 
 
 def _worker(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -33,8 +33,10 @@ def add_request_options(parser: argparse.ArgumentParser, only: Collection[str] =
         parser.add_argument(option, dest=name, default=argparse.SUPPRESS, help=_help(name, knob), **kind)
 
 
-def read_request(options: argparse.Namespace, inputs: InputStore) -> GenerationRequest:
-    """The request that the options describe; its media are taken into ``inputs``.
+def read_request(
+    options: argparse.Namespace, inputs: InputStore, preset: Mapping[str, Any] | None = None
+) -> GenerationRequest:
+    """The request that the options describe, above what a preset says; its media are taken into ``inputs``.
 
     Without ``--task`` it is the first of the model's tasks that takes what is given.
 
@@ -50,6 +52,7 @@ def read_request(options: argparse.Namespace, inputs: InputStore) -> GenerationR
         )
     if options.output is not None:
         values = {**_told_by(options.output, values), **values}
+    values = {**(preset or {}), **values}
     if "task" not in values:
         spec = find_model(values.get("model", GenerationRequest().model))
         values["task"] = infer_task(spec, set(values))

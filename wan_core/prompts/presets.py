@@ -75,12 +75,12 @@ class PresetStore:
         if slash:
             tab, name = before, after
         name = safe_name(name, "preset")
-        tabs = [tab] if tab else [tab for tab in self._tabs() if name in self.names(tab)]
+        tabs = [tab] if tab else [tab for tab in self.tabs() if name in self.names(tab)]
         if len(tabs) > 1:
             named = " or ".join(f"{tab}/{name}" for tab in tabs)
             raise InvalidRequest("preset", f"{name!r} is in several tabs", f"Name one: {named}.")
         if not tabs:
-            there = [f"{tab}/{name}" for tab in self._tabs() for name in self.names(tab)]
+            there = [f"{tab}/{name}" for tab in self.tabs() for name in self.names(tab)]
             known = ", ".join(there[:12]) or "none yet; save one in the studio"
             raise InvalidRequest("preset", f"there is no {name!r}", f"There are: {known}.")
         return self.read(tabs[0], name)
@@ -131,7 +131,7 @@ class PresetStore:
         """All presets and all styles of the person's own, as JSON."""
         presets = {
             tab: {name: self.read(tab, name) for name in self.names(tab) if self._is_fine(tab, name)}
-            for tab in self._tabs()
+            for tab in self.tabs()
         }
         own = [style for style in self.styles() if style.is_own]
         styles = {s.name: {"prompt": s.prompt, "negative_prompt": s.negative_prompt} for s in own}
@@ -162,7 +162,8 @@ class PresetStore:
     def _of(self, tab: str) -> NamedFiles:
         return NamedFiles(self._folder / _safe_tab(tab), "preset")
 
-    def _tabs(self) -> list[str]:
+    def tabs(self) -> list[str]:
+        """The tabs that have had presets."""
         folders = sorted(path.name for path in self._folder.glob("*") if path.is_dir())
         return [name for name in folders if _TAB.fullmatch(name) and name != _STYLES]
 
