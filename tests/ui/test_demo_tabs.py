@@ -30,6 +30,8 @@ SHOWN_AT_64 = """(id) => {
   return (shown?.naturalWidth ?? shown?.videoWidth) === 64;
 }"""
 
+JOB_SHOWN = """() => document.querySelector('#stage [data-job]')?.dataset.job ?? ''"""
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
@@ -58,7 +60,9 @@ def make(app: App, page: Page, key: str, prompt: str) -> np.ndarray:
     """Generate in a tab and watch it play; the frames (T, H, W, 3) of the file."""
     page.locator("#form-seed input").fill(str(SEED))
     page.locator("#form-prompt textarea").fill(prompt)
+    before = page.evaluate(JOB_SHOWN)
     page.locator("#form-generate").click()
+    page.wait_for_function(f"(before) => ({JOB_SHOWN})() !== before", arg=before, timeout=PATIENCE)
     expect(page.locator("#status .prompt")).to_have_text(prompt, timeout=PATIENCE)
     page.wait_for_selector('#status [data-status="done"], #status [data-status="failed"]', timeout=PATIENCE)
     job = app.newest()
