@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wan_core.catalog import ModelSpec
+from wan_core.catalog.local import split
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest
 from wan_core.schema.inputs import MEDIA_FIELDS
@@ -25,8 +26,8 @@ def _read(name: str) -> dict[str, list[Any]]:
 
 def prompts_for(spec: ModelSpec) -> list[str]:
     """Prompts for this model; the large models share one set."""
-    prompts = _read("prompts.json")
-    return prompts.get(spec.id) or prompts["any"]
+    prompts, (base, _) = _read("prompts.json"), split(spec.id)
+    return prompts.get(base) or prompts["any"]
 
 
 def inputs_for(spec: ModelSpec, tab: str) -> list[Example]:

@@ -22,6 +22,7 @@ from ui.studio import build_bench
 from ui.tabs import making
 from ui.tabs.plans import TABS, TabPlan, plan_of
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, resolve, validate
+from wan_core.catalog.local import with_files
 from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.media.inputs import InputStore
 from wan_core.models.dit.conditioning import DiTConditioning
@@ -408,6 +409,7 @@ def test_every_model_has_examples_that_it_accepts(model: str) -> None:
     assert len(prompts) == 6
     for prompt in prompts:
         validate(GenerationRequest(model=model, prompt=prompt))
+    assert prompts_for(with_files(find_model(model), ("mine.safetensors",))) == prompts
 
 
 @pytest.mark.parametrize("plan", [plan for plan in TABS if plan.first], ids=lambda plan: plan.key)
