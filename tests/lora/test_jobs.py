@@ -87,6 +87,17 @@ def test_merged_makes_what_worn_makes_and_is_undone_by_reading_again(engine: Eng
     assert torch.equal(again, bare)
 
 
+def test_what_stays_in_its_file_is_not_changed_but_worn(
+    engine: Engine, loras: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use = {"file": "style.safetensors", "strength": -1.0}
+    worn = made(engine, use)[1]
+    monkeypatch.setattr(engine.manager, "_stays_in_file", lambda spec, role: True)
+    result, latents = made(engine, {**use, "merge": True})
+    assert torch.equal(latents, worn)
+    assert any("not merged, as there is no RAM" in words for words in result.warnings)
+
+
 def test_a_strength_per_step_counts_from_the_first(engine: Engine, loras: Path) -> None:
     all_steps = made(engine, {"file": "style.safetensors", "strength": 1.0})[1]
     listed = made(engine, {"file": "style.safetensors", "strength": [1.0, 1.0, 1.0]})[1]

@@ -192,6 +192,10 @@ class ModelManager:
         """
         return open_lora(self._settings, use)
 
+    def can_merge(self, spec: ModelSpec) -> bool:
+        """Whether there is room for changed weights: not where they stay in their files, for want of RAM."""
+        return not self._stays_in_file(spec, Role.TRANSFORMER)
+
     def helper(self, files: WeightFiles, emit: Emit) -> Path:
         """The folder of a small model beside the video models, downloaded if need be."""
         return self.store.helper(files, emit)

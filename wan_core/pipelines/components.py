@@ -52,6 +52,9 @@ class ComponentSource(Protocol):
     def lora(self, use: LoraUse) -> Lora:
         """A LoRA that a request names, opened."""
 
+    def can_merge(self, spec: ModelSpec) -> bool:
+        """Whether there is room for changed weights of the model's transformer."""
+
     def folder(self, spec: ModelSpec, part: Role | Literal["tokenizer"], emit: Emit) -> Path:
         """The folder that the part's files are relative to, downloaded if need be."""
 

@@ -27,12 +27,14 @@ class Dressing:
     Attributes:
         worn: those that go beside the layers.
         merge: those that go into the weights, if any.
+        unmerged: whether some are worn that were to be merged.
         nbytes: what all of them take beside the weights.
         reports: how much of each fits, in the order of the request.
     """
 
     worn: tuple[Fit, ...] = ()
     merge: Merge | None = None
+    unmerged: bool = False
     nbytes: int = 0
     reports: tuple[LoraReport, ...] = ()
 
@@ -60,6 +62,8 @@ class Dressing:
     def notes(self, request: GenerationRequest) -> tuple[str, ...]:
         """Sentences on how much of each LoRA is used."""
         notes = tuple(report.sentence for report in self.reports)
+        if self.unmerged:
+            notes += ("LoRAs were not merged, as there is no RAM for changed weights; they were put beside.",)
         if self.in_dim is not None and request.task != "v2v":
             notes += ("A Control-LoRA follows a video and has none here; use it with video to video.",)
         return notes
@@ -89,10 +93,14 @@ def choose_loras(source: ComponentSource, spec: ModelSpec, request: GenerationRe
         model = WanDiT(spec.dit)
     files = [source.lora(use) for use in request.loras]
     fits = [fit(file, model) for file in files]
-    merged = [(one, file.identity) for one, file in zip(fits, files, strict=True) if file.use.merge]
+    room = source.can_merge(spec)
+    opened = list(zip(fits, files, strict=True))
+    merged = [(one, file.identity) for one, file in opened if file.use.merge and room]
+    worn = [(one, file) for one, file in opened if not (file.use.merge and room)]
     return Dressing(
-        worn=tuple(one for one in fits if not one.use.merge),
+        worn=tuple(one for one, _ in worn),
         merge=Merge(tuple(one for one, _ in merged), tuple(name for _, name in merged)) if merged else None,
-        nbytes=sum(file.nbytes for file in files if not file.use.merge),
+        unmerged=any(file.use.merge for _, file in worn),
+        nbytes=sum(file.nbytes for _, file in worn),
         reports=tuple(one.report for one in fits),
     )
