@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,28 @@ def test_damaged_files_never_do_harm(other: Settings, tmp_path: Path, format: st
             assert isinstance(restore(path, other).request, GenerationRequest)
         except MediaError:
             continue
+
+
+MILLION = 1_000_000
+SLOW = {
+    "chunks.png": b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0aaAa\0\0\0\0" * MILLION,
+    "segments.jpg": b"\xff\xd8" + b"\xff\xfe\0\2" * MILLION,
+    "blocks.gif": b"GIF89a" + bytes(7) + b"\x21\xfe" + b"\1a" * MILLION,
+    "extensions.gif": b"GIF89a" + bytes(7) + b"\x21\x01\0" * MILLION,
+    "atoms.mp4": b"\0\0\0\x08free" * MILLION,
+    "tags.webm": b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff" + b"\x12\x54\xc3\x67\x80" * MILLION,
+    "chunks.webp": b"RIFF\xff\xff\xff\x7fWEBP" + b"abcd\0\0\0\0" * MILLION,
+    "long.json": b"{" + b" " * 10 * MILLION,
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_file_made_to_keep_us_busy_does_not(other: Settings, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(SLOW[name])
+    begun = time.perf_counter()
+    with pytest.raises(MediaError, match="holds no settings"):
+        restore(tmp_path / name, other)
+    assert time.perf_counter() - begun < 2
 
 
 def test_a_digest_is_read_once_and_again_when_the_file_changes(settings: Settings, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -89,14 +89,40 @@ def _in_text(file: BinaryIO) -> bytes:
     return text.removeprefix(b"\xef\xbb\xbf") if len(text) <= LARGEST_COMMENT else b""
 
 
-def _in_picture(file: BinaryIO) -> bytes:
-    try:
-        with Image.open(file, formats=("PNG", "JPEG")) as picture:
-            if picture.format == "PNG":
-                return str(picture.info.get("comment", "")).encode()
-            return b"".join(data for name, data in getattr(picture, "applist", []) if name == "COM")
-    except PILLOW_ERRORS:
-        return b""
+# -- PNG and JPEG -----------------------------------------------------------------------------------
+
+
+def _in_png(file: BinaryIO) -> bytes:
+    """The iTXt called comment, as it is, before the picture."""
+    file.seek(8)
+    for _ in range(_MOST_BLOCKS):
+        header = file.read(8)
+        size, kind = int.from_bytes(header[:4]), header[4:]
+        if len(kind) < 4 or kind == b"IDAT":
+            return b""
+        if kind == b"iTXt" and size <= LARGEST_COMMENT:
+            keyword, _, rest = file.read(size).partition(b"\0")
+            if keyword == b"comment" and rest[:1] == b"\0":  # not packed
+                return rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+            file.seek(4, 1)
+        else:
+            file.seek(size + 4, 1)
+    return b""
+
+
+def _in_jpeg(file: BinaryIO) -> bytes:
+    """All COM segments before the picture, one after the other."""
+    comment = bytearray()
+    file.seek(2)
+    for _ in range(_MOST_BLOCKS):
+        marker, size = file.read(2), int.from_bytes(file.read(2))
+        if marker[:1] != b"\xff" or marker == b"\xff\xda" or size < 2 or len(comment) > LARGEST_COMMENT:
+            break
+        if marker == b"\xff\xfe":
+            comment += file.read(size - 2)
+        else:
+            file.seek(size - 2, 1)
+    return bytes(comment) if len(comment) <= LARGEST_COMMENT else b""
 
 
 # -- MP4 --------------------------------------------------------------------------------------------
@@ -141,17 +167,17 @@ def _find_atom(file: BinaryIO, name: bytes, start: int, end: int) -> tuple[int, 
 
 def _in_webm(file: BinaryIO) -> bytes:
     """The string of the first tag called COMMENT that comes before the pictures."""
-    end = file.seek(0, 2)
-    segment = _elements(file, 0, end, (_SEGMENT,))
-    tags = [bounds for each in segment[:1] for bounds in _elements(file, *each[1:], (_TAGS,))]
-    tag = [bounds for each in tags for bounds in _elements(file, *each[1:], (_TAG,))]
-    for simple in (s for each in tag for s in _elements(file, *each[1:], (_SIMPLE_TAG,))):
+    end, steps = file.seek(0, 2), iter(range(_MOST_BLOCKS))
+    inner = [(0, end)]
+    for level in (_SEGMENT, _TAGS, _TAG, _SIMPLE_TAG):
+        inner = [each[1:] for bounds in inner for each in _elements(file, bounds, (level,), steps)]
+    for bounds in inner:
         parts = {
             kind: (start, stop)
-            for kind, start, stop in _elements(file, *simple[1:], (_TAG_NAME, _TAG_STRING))
+            for kind, start, stop in _elements(file, bounds, (_TAG_NAME, _TAG_STRING), steps)
             if stop - start <= LARGEST_COMMENT
         }
-        if len(parts) == 2 and _content(file, parts[_TAG_NAME]).upper() == b"COMMENT":
+        if len(parts) == 2 and _content(file, parts[_TAG_NAME])[:8].upper() == b"COMMENT":
             return _content(file, parts[_TAG_STRING])
     return b""
 
@@ -161,10 +187,16 @@ def _content(file: BinaryIO, bounds: tuple[int, int]) -> bytes:
     return file.read(bounds[1] - bounds[0]).rstrip(b"\0")
 
 
-def _elements(file: BinaryIO, start: int, end: int, wanted: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(id, first byte, end) of the elements in [start, end) that are wanted; pictures end the search."""
+def _elements(
+    file: BinaryIO, bounds: tuple[int, int], wanted: tuple[int, ...], steps: Iterator[int]
+) -> list[tuple[int, int, int]]:
+    """(id, first byte, end) of the elements within ``bounds`` that are wanted; pictures end the search.
+
+    Every element takes one of ``steps``; when there are none left, the rest is not looked at.
+    """
+    start, end = bounds
     found = []
-    for _ in range(_MOST_BLOCKS):
+    for _ in steps:
         if start >= end:
             break
         file.seek(start)
@@ -202,7 +234,7 @@ def _number(file: BinaryIO, keep_marker: bool) -> int | None:
 
 def _in_gif(file: BinaryIO) -> bytes:
     """The comment extensions before the first picture."""
-    comment, room = bytearray(), LARGEST_COMMENT
+    comment, room = bytearray(), LARGEST_COMMENT // 255
     _skip_gif_header(file)
     for _ in range(_MOST_BLOCKS):
         if file.read(1) != b"\x21":
@@ -212,7 +244,7 @@ def _in_gif(file: BinaryIO) -> bytes:
             data = file.read(length)
             if is_comment:
                 comment += data
-            if (room := room - len(data) - 1) < 0:
+            if (room := room - 1) < 0:
                 return b""
         if comment:
             break
@@ -327,8 +359,8 @@ def _in_zip(file: BinaryIO) -> bytes:
 
 
 _BEGINNINGS: tuple[tuple[bytes, Callable[[BinaryIO], bytes]], ...] = (
-    (b"\x89PNG", _in_picture),
-    (b"\xff\xd8\xff", _in_picture),
+    (b"\x89PNG", _in_png),
+    (b"\xff\xd8\xff", _in_jpeg),
     (b"\x1a\x45\xdf\xa3", _in_webm),
     (b"GIF8", _in_gif),
     (b"PK\x03\x04", _in_zip),
