@@ -3,6 +3,7 @@
 from wan_core.schema.errors import (
     Cancelled,
     DownloadError,
+    EnhancementFailed,
     GenerationFailed,
     InvalidRequest,
     MediaError,
@@ -21,6 +22,7 @@ __all__ = [
     "Cancelled",
     "DownloadError",
     "Emit",
+    "EnhancementFailed",
     "GenerationFailed",
     "GenerationRequest",
     "GenerationResult",

@@ -7,6 +7,7 @@ WanStudioError              what went wrong and what to do, in one sentence
 ├── GenerationFailed        the model ran and its result cannot be used (NaN, black frames)
 ├── OutOfMemory             the device could not hold the work
 ├── MediaError              a video or an image could not be read or written
+├── EnhancementFailed       a prompt could not be written out by a language model
 ├── StoreError              the job store or its home folder cannot be used
 └── Cancelled               the person stopped the job
 """
@@ -66,6 +67,10 @@ class OutOfMemory(WanStudioError):
 
 class MediaError(WanStudioError):
     """A media file could not be read or written."""
+
+
+class EnhancementFailed(WanStudioError):
+    """A language model, on this machine or at an endpoint, wrote no prompt; the person's own stays."""
 
 
 class StoreError(WanStudioError):
