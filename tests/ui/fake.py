@@ -11,8 +11,8 @@ from wan_core.catalog import resolve
 from wan_core.jobs.job import Job
 from wan_core.jobs.runner import Run
 from wan_core.media.metadata import request_metadata
-from wan_core.media.naming import new_video_path
-from wan_core.media.write import animated_webp, write_image, write_poster, write_video
+from wan_core.media.naming import new_path
+from wan_core.media.write import POSTER_SUFFIX, animated_webp, write_clip, write_image, write_poster
 from wan_core.schema import (
     Emit,
     GenerationFailed,
@@ -73,16 +73,16 @@ def fake_run(settings: Settings) -> Run:
         if request.prompt == UNDECODED_PROMPT:
             running_out.while_decoding(settings, job)
         settings.outputs_dir.mkdir(parents=True, exist_ok=True)
+        video, told = new_path(settings.outputs_dir, request, job_id), request_metadata(request)
         if request.task == "t2i":
-            video = new_video_path(settings.outputs_dir, job_id, f".{request.image_format}")
-            write_image(frames[0], video, request.image_format, request_metadata(request))
+            write_image(frames[0], video, request.image_format, told)
         else:
-            video = new_video_path(settings.outputs_dir, job_id)
-            write_video([frames], video, request.fps, request.crf, request_metadata(request))
-        write_poster(frames[len(frames) // 2], video.with_suffix(".webp"))
+            write_clip([frames], video, request.fps, request, told)
+        poster = video.with_name(f"{video.stem}{POSTER_SUFFIX}")
+        write_poster(frames[len(frames) // 2], poster)
         return GenerationResult(
             video=video,
-            thumbnail=video.with_suffix(".webp"),
+            thumbnail=poster,
             request=request,
             seconds={"denoise": time.time() - start},
             peak_bytes=1,
