@@ -141,7 +141,7 @@ class Bench:
             updates = self.updates(tab, find_model(request.model), values)
             return {**updates, "form-notice": note_html(" ".join(complaints))}
         except InvalidRequest as error:
-            return {"form-notice": error_html(form.sentence(error))}
+            return {"form-notice": error_html(form.sentence(error, self.context.texts))}
 
     def held(self, tab: MakingTab, forms: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         """What stands in a tab that may be out of sight, but for its files, which stay where they are.

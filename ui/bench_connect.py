@@ -136,7 +136,7 @@ def _example(bench: Bench, tab: MakingTab, model: str, picked: gr.EventData) -> 
             return {}
         return bench.restore(tab, request_of(example, spec, tab.plan.task(spec, None), store))
     except (InvalidRequest, MediaError) as error:
-        return {"form-notice": error_html(str(error))}
+        return {"form-notice": error_html(bench.context.texts.said(str(error)))}
 
 
 def _connect_loras(bench: Bench) -> None:

@@ -190,5 +190,5 @@ def _sampling(bench: Bench, values: dict[str, Any]) -> None:
 def _output(bench: Bench, values: dict[str, Any]) -> None:
     with _fold("output", bench.context.texts.output):
         for name in form.fields("output"):
-            bench.controls[name] = form.control(name, values[name], "form", texts)
+            bench.controls[name] = form.control(name, values[name], "form", bench.context.texts)
         bench.controls["image_format"] = inputs.build("image_format", "form", bench.context.texts)

@@ -13,8 +13,8 @@ from ui.strings import Texts, title_of
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec, find_model, resolve
 from wan_core.jobs.batch import expand, prompt_lines
-from wan_core.media.encoders import ENCODERS, unavailable, unavailable_format
-from wan_core.schema import GenerationRequest, InvalidRequest, knobs
+from wan_core.media.encoders import unavailable, unavailable_format
+from wan_core.schema import GenerationRequest, InvalidRequest, WanStudioError, knobs
 from wan_core.schema.inputs import InputName
 
 SEEN_AS_CHOICES = ("width", "height")
@@ -88,7 +88,7 @@ def control(name: str, value: Any, key: str, texts: Texts) -> gr.components.Comp
         "elem_classes": "field",
     }
     if words := choices_of(name):
-        titles = [(_title(name, word), word) for word in words]
+        titles = [(_title(name, word, texts), word) for word in words]
         return gr.Dropdown(titles, **{**common, "value": shown_value(name, value)})
     if kind is bool:
         return gr.Checkbox(**common)
@@ -102,13 +102,11 @@ def control(name: str, value: Any, key: str, texts: Texts) -> gr.components.Comp
     return gr.Slider(knob.low, knob.high, step=knob.step, buttons=[], **common)
 
 
-def _title(name: str, word: str) -> str:
+def _title(name: str, word: str, texts: Texts) -> str:
     """What a choice is called; what this machine cannot do says so and is refused by ``validate``."""
-    title = _TITLES.get(word, word.replace("-", " ").capitalize())
-    if (name, word) == ("video_format", "png"):
-        title = "PNG frames in a ZIP"
+    title = texts.titles.get(f"{name}:{word}") or title_of(word, texts.titles)
     missing = {"codec": unavailable, "video_format": unavailable_format}.get(name)
-    return f"{title} (not on this machine)" if missing and missing(word) else title
+    return texts.title_absent.format(title=title) if missing and missing(word) else title
 
 
 def shown_value(name: str, value: Any) -> Any:
@@ -207,8 +205,10 @@ def videos_of(values: Values) -> int:
     return int(values["videos"]) * max(lines, 1)
 
 
-def sentence(error: InvalidRequest, texts: Texts) -> str:
+def sentence(error: WanStudioError, texts: Texts) -> str:
     """The error as the page says it, with the field's label in place of its name."""
+    if not isinstance(error, InvalidRequest):
+        return texts.said(str(error))
     name = texts.names[error.field].label if error.field in texts.names else error.field
     return texts.sentence.format(
         name=name, problem=texts.said(error.problem), remedy=texts.said(error.remedy)

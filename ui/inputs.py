@@ -71,18 +71,17 @@ def build(name: str, key: str, texts: Texts) -> gr.components.Component:
         return gr.Checkbox(True, label=texts.join, info=texts.join_help, visible=False, **common)
     if name == "continues":
         return gr.Textbox(visible="hidden", **common)
-    knob = knobs()[name]
-    common["label"] = knob.label
+    common["label"] = texts.names[name].label
     if name in PICTURES:
         return Picture(sources=["upload", "clipboard"], height=_HEIGHT, buttons=[], **common)
     if name == "video":
         return Clip(sources=["upload"], height=_HEIGHT, buttons=[], **common)
     if name == "kept_frames":
-        return gr.Textbox(info=knob.help, placeholder="0, -1", **common)
+        return gr.Textbox(info=texts.names[name].help, placeholder="0, -1", **common)
     if name in _FILE_TYPES:
         count = "multiple" if name == "references" else "single"
         return gr.File(file_count=count, file_types=_FILE_TYPES[name], height=_FILE_HEIGHT, **common)
-    return form.control(name, GenerationRequest.model_fields[name].default, key)
+    return form.control(name, GenerationRequest.model_fields[name].default, key, texts)
 
 
 def to_fields(values: Mapping[str, Any], taken: set[str], keep: Keep) -> dict[str, Any]:

@@ -16,16 +16,18 @@ from wan_core.schema.settings import setting_knobs
 def keep(context: Context, name: str, value: Any) -> str:
     """Keep a setting and say so, or why not; nothing is said of one that is so already."""
     knob, texts = setting_knobs()[name], context.texts
+    label = texts.settings.names[name].label
     values = {name: None if value == "" else value}
     machine = context.store.worker_status().machine
     try:
         if changed(context.settings, values) == context.settings:
             return ""
         if refusal := unsupported(name, value, machine):
-            return error_html(f"{knob.label}: {refusal}")
+            return error_html(f"{label}: {texts.said(refusal)}")
         context.change(values)
     except InvalidRequest as error:
-        return error_html(f"{knob.label}: {error.problem}. {error.remedy}")
+        problem, remedy = texts.said(error.problem), texts.said(error.remedy)
+        return error_html(texts.sentence.format(name=label, problem=problem, remedy=remedy))
     return note_html(texts.settings.saved[knob.effect])
 
 

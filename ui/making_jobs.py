@@ -33,7 +33,7 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
             words = submit(context, form.several(request, int(reading.shared["videos"]), lines), editing)
             tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
         except (InvalidRequest, MediaError) as error:
-            words = form.sentence(error) if isinstance(error, InvalidRequest) else str(error)
+            words = form.sentence(error, context.texts)
             still = editing_html(context.texts) if editing else ""
             return [error_html(words) + still, gr.skip(), editing, watched, *page.look(watched)]
         kept = memory.settings(kept, reading.tab, request)

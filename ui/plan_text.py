@@ -57,13 +57,13 @@ def plan_html(context: Context, model: str, machine: Machine) -> str:
     spec = find_model(model)
     request = resolve(GenerationRequest(model=model, task=spec.tasks[0]))
     plan = plan_memory(spec, request, _budget(context, machine), context.settings)
-    why, *lines = plan.explain().splitlines()
+    why, *lines = map(context.texts.said, plan.explain().splitlines())
     size = context.texts.settings.plan_for.format(
         width=request.width, height=request.height, frames=request.num_frames
     )
     kind = KINDS[machine.facts.kind]
     if kind.limits:
-        lines.append(f"{kind.title}: {kind.limits}")
+        lines.append(context.texts.said(f"{kind.title}: {kind.limits}"))
     listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f'<p class="caption">{escape(size)}</p><p class="why">{escape(why)}</p><ul>{listed}</ul>'
 

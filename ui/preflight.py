@@ -21,10 +21,8 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
         worn = loras.facts(loras.check(request, spec, context.settings), context.texts.loras)
         told = [*facts_of(request, form.videos_of(values), context), *worn]
         facts = " · ".join(escape(fact) for fact in told)
-    except InvalidRequest as error:
-        return error_html(form.sentence(error))
-    except (MediaError, StoreError, WeightsError) as error:  # a file, the disk, a damaged index of shards
-        return error_html(str(error))
+    except (InvalidRequest, MediaError, StoreError, WeightsError) as error:  # a damaged index of shards
+        return error_html(form.sentence(error, context.texts))
     texts, note = context.texts, ""
     if (request.num_frames or 0) > spec.defaults.num_frames:
         words = texts.beyond_training.format(frames=spec.defaults.num_frames)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import form, inputs, panel
+from ui import form, inputs
 from ui.editing import editing_html
 from ui.listening import QUIET, error_html, reporting
+from ui.stage import is_picture
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of
 from wan_core.catalog import ModelSpec, find_model
@@ -28,8 +30,12 @@ _JOINED = (".mp4", ".webm", ".gif")
 def connect(page: Page) -> None:
     """Reuse settings, take the seed, and send to another tab."""
     _connect_reuse(page)
-    for key in page.panel.send:
-        _connect_send(page, page.bench.tabs[key])
+    _connect_send(page)
+
+    def take_seed(event: gr.EventData) -> int:
+        return int(event.seed)
+
+    page.panel.view.take(take_seed, None, page.bench.controls["seed"], **QUIET)
 
 
 def _connect_reuse(page: Page) -> None:
@@ -59,29 +65,28 @@ def _connect_reuse(page: Page) -> None:
         left, filling = bench.left(forms, bench.read(arguments)), bench.fill(updates)
         return [tab.key, left, filling, job_id if editing else "", gr.Tabs(selected=tab.key), ""]
 
-    outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, right.notice]
-    given, cards = [bench.forms, *bench.inputs], page.history.cards
-    reused = right.reuse.click(
-        reporting(reuse, outputs, right.notice), [page.showing, *given], outputs, **QUIET
-    )
-    picked = cards.edit(pick, None, bench.editing, **QUIET)
-    edited = picked.then(reporting(edit, outputs, right.notice), [bench.editing, *given], outputs, **QUIET)
-    for event in (reused, edited):
+    outputs = _filled(page)
+    given = [bench.forms, *bench.inputs]
+    for listener, kept, handler in (
+        (right.view.reuse, right.asked, reuse),
+        (page.history.cards.edit, bench.editing, edit),
+    ):
+        picked = listener(pick, None, kept, **QUIET)
+        event = picked.then(reporting(handler, outputs, right.notice), [kept, *given], outputs, **QUIET)
         bench.filled_after(event)
 
-    def take_seed(event: gr.EventData) -> int:
-        return int(event.seed)
 
-    right.status.take(take_seed, None, bench.controls["seed"], **QUIET)
+def _connect_send(page: Page) -> None:
+    """Put a result into another tab and go there."""
+    right, bench, texts = page.panel, page.bench, page.context.texts
 
+    def pick(event: gr.EventData) -> str:
+        return json.dumps([str(event.job), str(event.to)])
 
-def _connect_send(page: Page, tab: MakingTab) -> None:
-    """Put the result shown into ``tab`` and go there."""
-    right, bench = page.panel, page.bench
-
-    def send(showing: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
-        job = page.context.store.get(showing)
-        if job is None or job.result is None:
+    def send(asked: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
+        job_id, key = json.loads(asked)
+        job, tab = page.context.store.get(job_id), bench.tabs.get(key)
+        if job is None or job.result is None or tab is None or key not in right.tabs:
             return [gr.skip()] * len(outputs)
         reading = bench.read(arguments)
         held = bench.held(tab, forms or {}, reading)
@@ -89,7 +94,7 @@ def _connect_send(page: Page, tab: MakingTab) -> None:
             given = _given(job, tab)
             spec = taker(tab, held["model"], given)
         except (InvalidRequest, MediaError) as error:
-            return [*[gr.skip()] * (len(outputs) - 1), error_html(str(error))]
+            return [*[gr.skip()] * (len(outputs) - 1), error_html(texts.said(str(error)))]
         if spec.id != held["model"]:  # else the rest of the form stays as it is
             held |= {**tab.default_values(spec), "mask_builder": "none", "model": spec.id}
         updates = bench.updates(tab, spec, {**held, **given, **_length(job, given, spec, held["fps"])})
@@ -97,11 +102,17 @@ def _connect_send(page: Page, tab: MakingTab) -> None:
         filling = bench.fill({**updates, "form-notice": ""})
         return [tab.key, forms, filling, "", gr.Tabs(selected=tab.key), ""]
 
-    outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, right.notice]
-    event = right.send[tab.key].click(
-        reporting(send, outputs, right.notice), [page.showing, bench.forms, *bench.inputs], outputs, **QUIET
-    )
+    outputs = _filled(page)
+    picked = right.view.send(pick, None, right.asked, **QUIET)
+    given = [right.asked, bench.forms, *bench.inputs]
+    event = picked.then(reporting(send, outputs, right.notice), given, outputs, **QUIET)
     bench.filled_after(event)
+
+
+def _filled(page: Page) -> list[gr.components.Component]:
+    """What changes where a job goes into the form of some tab."""
+    bench = page.bench
+    return [bench.active, bench.forms, bench.filling, bench.editing, page.strip, page.panel.notice]
 
 
 def _length(job: Job, given: dict[str, Any], spec: ModelSpec, fps: float | None) -> dict[str, int]:
@@ -123,7 +134,7 @@ def _given(job: Job, tab: MakingTab) -> dict[str, Any]:
     store = InputStore(tab.context.settings.inputs_dir)
     if tab.key != "i2v":
         return {**prompt, "video": str(store.path(store.keep(result)))}
-    if panel.is_picture(result):
+    if is_picture(result):
         return {**prompt, "image": str(store.path(store.keep(result))), "continues": "", "join": True}
     image = store.path(store.keep_picture(last_frame(result)))
     before = store.keep(result) if result.suffix in _JOINED else ""

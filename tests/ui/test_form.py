@@ -146,7 +146,7 @@ def test_a_painted_mask_is_white_where_it_was_painted() -> None:
 @pytest.mark.parametrize("name", [*form.fields("sampling"), *form.fields("output")])
 def test_a_control_carries_its_knob(name: str) -> None:
     knob = knobs()[name]
-    built = form.control(name, values()[name], "t2v")
+    built = form.control(name, values()[name], "t2v", ENGLISH)
     assert (built.label, built.info) == (knob.label, knob.help)
     if knob.high is not None:
         assert (built.minimum, built.maximum, built.step) == (knob.low, knob.high, knob.step)
@@ -233,7 +233,7 @@ def test_an_empty_seed_means_a_new_one() -> None:
 def test_errors_name_the_control_by_its_label(change: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         form.several(form.to_request(T2V, values(**change)), 1)
-    assert form.sentence(caught.value).startswith(words)
+    assert form.sentence(caught.value, ENGLISH).startswith(words)
 
 
 def test_clips_start_at_a_fifth_of_a_second_or_so() -> None:
@@ -428,7 +428,7 @@ def test_every_tab_has_examples_that_its_demo_model_accepts(plan: TabPlan, tmp_p
 
 
 def test_every_text_is_there() -> None:
-    assert all(vars(ENGLISH).values())
+    assert all(words for name, words in vars(ENGLISH).items() if name != "patterns")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ui import form, panel
+from ui import form, stage
+from ui.strings import ENGLISH
 from wan_core.media import encoders
 from wan_core.media.write import write_clip, write_image
 from wan_core.schema import GenerationRequest, GenerationResult
@@ -15,7 +16,7 @@ from wan_core.schema.output import SUFFIXES, OutputOptions
 
 
 def titles(name: str) -> dict[str, str]:
-    built = form.control(name, GenerationRequest.model_fields[name].default, "t2v")
+    built = form.control(name, GenerationRequest.model_fields[name].default, "t2v", ENGLISH)
     return {value: title for title, value in built.choices}
 
 
@@ -40,7 +41,7 @@ def test_what_this_machine_cannot_do_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_file_name_is_one_line() -> None:
-    assert form.control("filename", "", "t2v").max_lines == 1
+    assert form.control("filename", "", "t2v", ENGLISH).max_lines == 1
 
 
 @pytest.mark.parametrize("format", SUFFIXES)
@@ -52,6 +53,6 @@ def test_a_browser_is_shown_what_it_can_show(tmp_path: Path, format: str) -> Non
     result = GenerationResult(
         video=path, thumbnail=poster, request=GenerationRequest(), seconds={}, peak_bytes=0
     )
-    assert panel._shown(result) == (poster if format.startswith("png") else path)
-    assert not panel.is_picture(path)
-    assert panel.is_picture(poster)
+    assert stage.shown(result) == (poster if format.startswith("png") else path)
+    assert not stage.is_picture(path)
+    assert stage.is_picture(poster)

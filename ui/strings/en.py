@@ -13,6 +13,7 @@ ENGLISH = Texts(
     names=REQUEST_NAMES,
     titles=CHOICE_TITLES,
     patterns=(),
+    title_absent="{title} (not on this machine)",
     sentence="{name}: {problem}. {remedy}",
     tabs={
         "t2v": "Text to Video",

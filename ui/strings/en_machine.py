@@ -1,6 +1,7 @@
 """The Models and Settings tabs in English."""
 
 from ui.strings.machine import ModelsTexts, SettingsTexts
+from ui.strings.naming import SETTING_NAMES
 from wan_core.schema.attention import ATTENTION_TITLES
 
 MODELS_TEXTS = ModelsTexts(
@@ -54,6 +55,7 @@ MODELS_TEXTS = ModelsTexts(
 )
 
 SETTINGS_TEXTS = SettingsTexts(
+    names=SETTING_NAMES,
     groups={
         "memory": "Memory",
         "precision": "Weights",

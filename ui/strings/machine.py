@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ui.strings.naming import Named
+
 
 @dataclass(frozen=True)
 class ModelsTexts:
@@ -55,11 +57,13 @@ class ModelsTexts:
 
 @dataclass(frozen=True)
 class SettingsTexts:
-    """What the Settings tab says besides the settings' own labels.
+    """What the Settings tab says.
 
-    ``choices`` are named by setting and value, ``effects`` by ``wan_core.schema.settings.Effect``.
+    ``names`` are those of the settings, ``choices`` are named by setting and value, ``effects`` by
+    ``wan_core.schema.settings.Effect``.
     """
 
+    names: dict[str, Named]
     groups: dict[str, str]
     choices: dict[str, dict[str, str]]
     effects: dict[str, str]

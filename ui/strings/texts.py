@@ -8,8 +8,8 @@ from ui.strings.history import HistoryTexts
 from ui.strings.loras import LoraTexts
 from ui.strings.machine import ModelsTexts, SettingsTexts
 from ui.strings.naming import Named
-from ui.strings.sentences import Pattern, said
 from ui.strings.panel import PanelTexts
+from ui.strings.sentences import Pattern, said
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Texts:
     names: dict[str, Named]
     titles: dict[str, str]
     patterns: tuple[Pattern, ...]
+    title_absent: str
     sentence: str
     tabs: dict[str, str]
     tab_history: str

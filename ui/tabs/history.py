@@ -141,9 +141,9 @@ class Doors:
         try:
             return self.look(asked) if door == "look" else self.act(asked)
         except InvalidRequest as error:
-            return {"error": sentence(error)}
+            return {"error": sentence(error, self._context.texts)}
         except (StoreError, OSError) as error:
-            return {"error": str(error)}
+            return {"error": self._context.texts.said(str(error))}
 
     def look(self, asked: Answer) -> Answer:
         """What is there: the queue, and the history if it is not as the browser knows it.

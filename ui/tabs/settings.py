@@ -150,8 +150,8 @@ def _control(name: str, settings: Settings, machine: Machine | None, texts: Text
     knob, kind = setting_knobs()[name], Settings.model_fields[name].annotation
     common = {
         "value": _shown(name, settings),
-        "label": knob.label,
-        "info": f"{knob.help} {texts.settings.effects[knob.effect]}",
+        "label": texts.settings.names[name].label,
+        "info": f"{texts.settings.names[name].help} {texts.settings.effects[knob.effect]}",
         "elem_id": f"settings-{name}",
         "elem_classes": "field",
     }
@@ -209,7 +209,7 @@ def _refused_html(machine: Machine | None, texts: Texts) -> str:
     values = get_args(Settings.model_fields["precision"].annotation)
     schemes = [SCHEMES[value] for value in values if value in SCHEMES]
     refused = [(scheme.title, unsupported("precision", scheme.id, machine)) for scheme in schemes]
-    summing = setting_knobs()["fp16_accumulation"].label
+    summing = texts.settings.names["fp16_accumulation"].label
     refused.append((summing, unsupported("fp16_accumulation", "on", machine)))
     return _greyed_html(refused, [scheme.remark(machine.facts) for scheme in schemes], texts)
 
@@ -218,7 +218,7 @@ def _slow_html(machine: Machine | None, texts: Texts) -> str:
     """What would be faster and failed its trial on this device, each with its reason."""
     values = get_args(Settings.model_fields["attention"].annotation)
     refused = [(ATTENTION_TITLES[value], unsupported("attention", value, machine)) for value in values]
-    refused.append((setting_knobs()["compile"].label, unsupported("compile", "on", machine)))
+    refused.append((texts.settings.names["compile"].label, unsupported("compile", "on", machine)))
     return _greyed_html(refused, [], texts)
 
 
@@ -230,7 +230,9 @@ def _greyed_html(
     for title, reason in refused:
         if reason:
             reasons.setdefault(reason, []).append(f"<s>{escape(title)}</s>")
-    listed = "".join(f"<li>{' · '.join(names)} {escape(reason)}</li>" for reason, names in reasons.items())
-    said = "".join(f"<li>{escape(words)}</li>" for words in remarks if words)
+    listed = "".join(
+        f"<li>{' · '.join(names)} {escape(texts.said(reason))}</li>" for reason, names in reasons.items()
+    )
+    said = "".join(f"<li>{escape(texts.said(words))}</li>" for words in remarks if words)
     heading = f'<p class="caption">{escape(texts.settings.unsupported)}</p>' if reasons else ""
     return f'{heading}<ul class="greyed">{listed}{said}</ul>' if listed or said else ""
