@@ -222,7 +222,7 @@ def _connect_panel(page: Page) -> None:
         try:
             context.store.delete(showing)
         except InvalidRequest as error:
-            return [watched, *page.look(watched, error_html(form.sentence(error)))]
+            return [watched, *page.look(watched, error_html(form.sentence(error, context.texts)))]
         return [None, *page.look(None, "")]
 
     def again(showing: str, watched: str | None) -> list[Any]:
