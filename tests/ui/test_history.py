@@ -12,7 +12,6 @@ from tests.ui.fake import FAILING_PROMPT
 from tests.ui.test_page import generate, wait_until_done
 from wan_core.jobs.job import JobStatus
 from wan_core.media.moving import moving_path
-from wan_core.schema import GenerationRequest
 
 
 def open_history(page: Page) -> None:
@@ -32,9 +31,11 @@ def choose_in_menu(page: Page, where: str, words: str, item: str) -> None:
 def test_the_queue_is_put_in_order_changed_and_paused(studio: Studio, open_page: OpenPage) -> None:
     store = studio.context.store
     store.pause()
-    for number in (1, 2, 3):
-        store.submit(GenerationRequest(prompt=f"job {number}", seed=number))
     page = open_page(studio.address)
+    page.locator("#form-seed input").fill("1")
+    page.get_by_role("button", name="Sampling").click()
+    page.get_by_label("One video for each line of the prompt").check()
+    generate(page, "job 1\njob 2\n\njob 3")
     open_history(page)
     expect(page.locator("#history .paused span")).to_have_text("Paused: nothing begins until you resume.")
     expect(page.locator("#history .row .prompt")).to_have_text(["job 1", "job 2", "job 3"])
@@ -51,7 +52,7 @@ def test_the_queue_is_put_in_order_changed_and_paused(studio: Studio, open_page:
 
     choose_in_menu(page, "#history .row", "job 3", "Once more with a new seed")
     expect(page.locator("#history .row .prompt")).to_have_text(["job 2", "job 3", "job 3", "job 1"])
-    assert store.queue()[2].request.seed != 3
+    assert [job.request.seed == 1 for job in store.queue()] == [True, True, False, True]
 
     choose_in_menu(page, "#history .row", "job 1", "Edit")
     expect(page.locator("#form-notice .note")).to_contain_text("You are changing a waiting video.")
