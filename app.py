@@ -77,7 +77,7 @@ def serve(
     takes all cores, and the page would wait for it.
     """
     from ui.context import Context  # gradio takes seconds to import, so not before the arguments are known
-    from ui.server import Access, launch, secured
+    from ui.server import Access, launch, mcp_words, secured
     from ui.studio import build
 
     access = secured(Access(options.host, options.port, options.share, options.auth))
@@ -85,7 +85,7 @@ def serve(
     page = build(Context(executor, errands, kept, options.model, owned))
     executor.start()
     address = launch(page, kept.current, access)
-    sys.stdout.write(f"Wan Studio is ready at {address}\n")
+    sys.stdout.write(f"Wan Studio is ready at {address}\n{mcp_words(access, address)}\n")
     if access.login and not options.auth:
         sys.stdout.write("Log in as {} with the password {}\n".format(*access.login))
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -38,6 +39,22 @@ def secured(access: Access) -> Access:
     return Access(access.host, access.port, access.share, (USER, secrets.token_urlsafe(12)))
 
 
+def serves_mcp(access: Access) -> bool:
+    """Whether the endpoints are also tools for MCP clients: gradio lists those without asking for the login,
+    so never where there is one, and its package has to be there.
+    """
+    return access.login is None and find_spec("mcp") is not None
+
+
+def mcp_words(access: Access, address: str) -> str:
+    """One sentence about it."""
+    if access.login is not None:
+        return "MCP is off, as a login is set."
+    if find_spec("mcp") is None:
+        return "MCP is off: its package is not installed (pip install 'mcp<2')."
+    return f"MCP clients find the tools at {address.rstrip('/')}/gradio_api/mcp/"
+
+
 def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
     """Serve the page from threads of this process and return its address.
 
@@ -56,7 +73,8 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
             auth=access.login,
             prevent_thread_lock=True,
             show_error=False,
-            footer_links=[],
+            footer_links=["api"],
+            mcp_server=serves_mcp(access),
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,

@@ -16,6 +16,7 @@ import gradio as gr
 from ui import bench_connect, bench_layout, form, header, making_jobs, memory, panel, sending
 from ui.bench import Bench
 from ui.context import Context
+from ui.endpoints import add_endpoints
 from ui.listening import QUIET, Handler, error_html, reporting
 from ui.tabs import history, making, models, settings
 from ui.tabs.making_tab import MakingTab
@@ -134,6 +135,7 @@ def build(context: Context) -> gr.Blocks:
     with gr.Blocks(
         title=texts.title, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True
     ) as blocks:
+        add_endpoints(context)  # first: their names are theirs
         head = header.build(texts)
         with gr.Row(elem_id="body"):
             with gr.Column(scale=5, min_width=320, elem_id="inputs"):

@@ -12,6 +12,9 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
+
+from wan_core.schema import MediaError
 
 
 class Picture(gr.Image):
@@ -60,12 +63,32 @@ def in_browser(update: Any, part: gr.components.Component, link: Callable[[Path]
         ]
     if changed.get("value") and isinstance(part, Picture | Clip | gr.File):
         paths = changed["value"]
-        files = [_described(Path(path), link) for path in ([paths] if isinstance(paths, str) else paths)]
+        files = [described(Path(path), link) for path in ([paths] if isinstance(paths, str) else paths)]
         changed["value"] = files[0] if isinstance(paths, str) else files
     return changed
 
 
-def _described(path: Path, link: Callable[[Path], str | None]) -> dict[str, Any]:
+def uploaded(given: Any) -> Path:
+    """The file that somebody has uploaded; ``given`` is what the upload returned, or has it as ``path``.
+
+    It may come from anybody: no other file of this machine is ever opened for it, and nothing is fetched.
+
+    Raises:
+        MediaError: it was not uploaded here, or is gone again.
+    """
+    told = given.get("path") if isinstance(given, dict) else given
+    folder = Path(get_upload_folder()).resolve()
+    try:
+        path = Path(told).resolve()
+        if path.is_relative_to(folder) and path.is_file():
+            return path
+    except (TypeError, ValueError, OSError):
+        pass
+    raise MediaError(f"{str(told)[:80]!r} is no file that was uploaded here; upload it first.")
+
+
+def described(path: Path, link: Callable[[Path], str | None]) -> dict[str, Any]:
+    """A served file as gradio's browser and clients take it; ``link`` tells its address."""
     return {
         "path": str(path),
         "url": link(path),

@@ -77,9 +77,13 @@ def test_only_outputs_previews_and_inputs_are_served(studio: Studio) -> None:
         assert httpx.get(f"{base}{path}").status_code == 403, path
 
 
-def test_nothing_is_an_api_endpoint(studio: Studio) -> None:
+def test_four_endpoints_are_public_and_nothing_else(studio: Studio) -> None:
     info = httpx.get(f"{studio.address}gradio_api/info").json()
-    assert info == {"named_endpoints": {}, "unnamed_endpoints": {}}
+    assert set(info["named_endpoints"]) == {"/generate", "/status", "/cancel", "/result"}
+    assert info["unnamed_endpoints"] == {}
+    paths = httpx.get(f"{studio.address}gradio_api/openapi.json").json()["paths"]
+    names = {path.rsplit("/", 1)[-1] for path in paths}
+    assert names == {"generate", "status", "cancel", "result", "upload", "{event_id}"}, names
 
 
 @pytest.mark.parametrize(
