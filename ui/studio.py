@@ -13,22 +13,21 @@ from typing import Any
 
 import gradio as gr
 
-from ui import bench_connect, bench_layout, form, header, making_jobs, memory, panel, sending
+from ui import bench_connect, bench_layout, header, making_jobs, memory, panel, sending
 from ui.bench import Bench
 from ui.context import Context
 from ui.endpoints import add_endpoints
-from ui.listening import QUIET, Handler, error_html, reporting
+from ui.listening import QUIET, Handler, reporting
 from ui.tabs import history, making, models, settings
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import offered_tabs
 from wan_core.jobs.job import Job, JobStatus, WorkerState
 from wan_core.jobs.store import JobStore
-from wan_core.schema import InvalidRequest
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _UNLOAD_SECONDS = 5.0
 _RECENT = 12
-_KEPT = ("showing", "stoppable", "known")
+_KEPT = ("stoppable", "known")
 """Texts that the browser keeps for the page, out of sight."""
 
 
@@ -36,10 +35,10 @@ _KEPT = ("showing", "stoppable", "known")
 class Page:
     """All parts of the page.
 
-    ``watched`` is the job that was picked to look at; None follows the queue. ``showing`` is the id of the
-    job that the page shows, ``stoppable`` that of the job that its Stop is for: both are kept by the
-    browser, so that a click means what the person saw, whatever has happened since. ``known`` changes
-    when the expected time may: with the number of finished videos, and with the device.
+    ``watched`` is the job that was picked to look at; None follows the queue. ``stoppable`` is the id of
+    the job that Stop is for: the browser keeps it, so that a click means what the person saw, whatever has
+    happened since. ``known`` changes when the expected time may: with the number of finished videos, and with
+    the device.
     """
 
     context: Context
@@ -49,7 +48,6 @@ class Page:
     history: history.History
     panel: panel.Panel
     watched: gr.State
-    showing: gr.Textbox
     stoppable: gr.Textbox
     known: gr.Textbox
     timer: gr.Timer
@@ -64,7 +62,6 @@ class Page:
             self.bench.parts["stop"],
             *self.panel.outputs,
             *self.history.outputs,
-            self.showing,
             self.stoppable,
             self.known,
             self.timer,
@@ -88,9 +85,8 @@ class Page:
             header.line_html(context),
             gr.update(interactive=header.can_unload(context)),
             gr.update(interactive=stoppable is not None),
-            *panel.updates(job, context, self.panel.send),
+            *panel.updates(job, context, self.panel.tabs),
             *history.updates(job and job.id),
-            job.id if job else "",
             stoppable or "",
             f"{counts[JobStatus.DONE]} {worker.device}",
             gr.Timer(active=busy or worker.state is WorkerState.STARTING),
@@ -141,16 +137,16 @@ def build(context: Context) -> gr.Blocks:
             with gr.Column(scale=5, min_width=320, elem_id="inputs"):
                 strip, bench, past, selected = _build_tabs(context, blocks)
             with gr.Column(scale=6, min_width=320, elem_id="panel"):
-                right = panel.build(texts, list(bench.tabs))
+                right = panel.build(context, list(bench.tabs))
         timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
         again = gr.Button(elem_id="look-again", elem_classes="unseen")
         ids = [gr.Textbox(visible="hidden", elem_id=name) for name in _KEPT]
         page = Page(context, head, strip, bench, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, selected])
         making_jobs.connect(page, memory.connect(blocks, bench))
-        _connect_panel(page)
+        _connect_unloading(page)
         sending.connect(page)
-        _connect_history(page)
+        _connect_choosing(page)
     blocks.queue(max_size=64, api_open=False)
     return blocks
 
@@ -207,9 +203,8 @@ def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> N
     page.known.change(page.bench.tell, page.bench.inputs, page.bench.told, **QUIET)
 
 
-def _connect_panel(page: Page) -> None:
-    """Unload, and what can be done with the job shown."""
-    context, right = page.context, page.panel
+def _connect_unloading(page: Page) -> None:
+    context = page.context
 
     def unload(watched: str | None) -> list[Any]:
         context.executor.unload()
@@ -218,34 +213,16 @@ def _connect_panel(page: Page) -> None:
             time.sleep(0.1)
         return page.look(watched, "")
 
-    def delete(confirmed: bool, showing: str, watched: str | None) -> list[Any]:
-        if not confirmed:
-            return [watched, *page.look(watched)]
-        try:
-            context.store.delete(showing)
-        except InvalidRequest as error:
-            return [watched, *page.look(watched, error_html(form.sentence(error, context.texts)))]
-        return [None, *page.look(None, "")]
-
-    def again(showing: str, watched: str | None) -> list[Any]:
-        context.executor.retry(showing)
-        return page.look(watched, "")
-
-    right.again.click(page.reporting(again), [page.showing, *page.state], page.outputs, **QUIET)
     page.header.unload.click(page.reporting(unload), page.state, page.outputs, **QUIET)
-    right.delete.click(
-        page.reporting(delete, page.watched),
-        [right.confirmed, page.showing, *page.state],
-        [page.watched, *page.outputs],
-        js=right.confirm_js,
-        **QUIET,
-    )
 
 
-def _connect_history(page: Page) -> None:
+def _connect_choosing(page: Page) -> None:
+    """A job picked in the history or the panel is the one that is looked at; without one, the queue is."""
+
     def choose(event: gr.EventData) -> list[Any]:
-        job_id = str(event.job)
+        job_id = str(event.job) or None
         return [job_id, *page.look(job_id, "")]
 
     chosen = [page.watched, *page.outputs]
-    page.history.cards.choose(page.reporting(choose, page.watched), None, chosen, **QUIET)
+    for part in (page.history.cards, page.panel.view):
+        part.choose(page.reporting(choose, page.watched), None, chosen, **QUIET)

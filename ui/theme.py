@@ -117,7 +117,8 @@ def theme() -> gr.themes.Base:
 def look() -> dict[str, Any]:
     """The arguments of ``launch`` that decide how the page looks."""
     script = (_ASSETS / "js" / "studio.js").read_text(encoding="utf-8")
-    style = (_ASSETS / "css" / "studio.css").read_text(encoding="utf-8")
+    sheets = (_ASSETS / "css" / f"{name}.css" for name in ("studio", "panel"))
+    style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return {
         "theme": theme(),
         "head": f"<style>{style}</style><script>{script}</script>",

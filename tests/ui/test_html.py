@@ -9,10 +9,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from ui import cards, header, panel
+from ui import cards, header
 from ui.context import Context
 from ui.links import link
 from ui.listening import error_html, reporting
+from ui.stage import stage_html
+from ui.status import status_html
 from ui.strings import ENGLISH
 from ui.studio import pick
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
@@ -34,8 +36,8 @@ def test_words_of_others_are_escaped_everywhere(context: Context, status: JobSta
         request=GenerationRequest(prompt=HOSTILE, model=HOSTILE),
     )
     shown = [
-        panel.stage_html(hostile, ENGLISH),
-        panel.status_html(hostile, context),
+        stage_html(hostile, ENGLISH),
+        status_html(hostile, context),
         cards.row(hostile, {}, ENGLISH),
         cards.card(replace(hostile, tags=(HOSTILE,)), context),
     ]
@@ -47,7 +49,7 @@ def test_a_running_job_tells_its_pace(context: Context) -> None:
     job_id = store.submit(GenerationRequest(prompt="a star"))
     store.claim()
     store.report(job_id, ProgressEvent(stage=Stage.DENOISE, step=5, total=20, seconds=170.0))
-    html = panel.status_html(store.get(job_id), context)
+    html = status_html(store.get(job_id), context)
     assert "Denoising" in html
     assert "5 of 20" in html
     assert "34 s per step · 8 min left" in html
@@ -56,7 +58,7 @@ def test_a_running_job_tells_its_pace(context: Context) -> None:
 
 def test_a_download_counts_bytes_and_passes_its_own_words_on(context: Context) -> None:
     event = {"stage": Stage.DOWNLOAD, "step": 5 * 10**9, "total": 10**10, "message": "20 MB/s, 4 min left"}
-    html = panel.status_html(replace(job(**event), status=JobStatus.RUNNING), context)
+    html = status_html(replace(job(**event), status=JobStatus.RUNNING), context)
     assert "5.0 GB of 10.0 GB" in html
     assert "20 MB/s, 4 min left" in html
 
@@ -81,13 +83,13 @@ def test_warnings_stand_beside_the_finished_video(context: Context, tmp_path: Pa
         peak_bytes=1,
         warnings=("No sound <here>.",),
     )
-    html = panel.status_html(replace(job(), status=JobStatus.DONE, result=result), context)
+    html = status_html(replace(job(), status=JobStatus.DONE, result=result), context)
     assert '<p class="warning">No sound &lt;here&gt;.</p>' in html
 
 
 def test_a_file_that_has_gone_is_said_and_not_linked(context: Context, tmp_path: Path) -> None:
     assert link(tmp_path / "gone.mp4") is None
-    html = panel.stage_html(replace(job(), status=JobStatus.DONE), ENGLISH)
+    html = stage_html(replace(job(), status=JobStatus.DONE), ENGLISH)
     assert "no longer on disk" in html
     assert "<video" not in html
 

@@ -213,13 +213,9 @@ def test_history_outlives_the_studio_and_gives_settings_back(tmp_path: Path, ope
     expect(page.locator("#form-seed input")).to_have_value(str(job.request.seed))
     with page.expect_download() as download:
         page.locator("#download").click()
+        page.locator("#download-file").click()
     assert Path(download.value.path()).read_bytes() == job.result.video.read_bytes()
 
-    page.once("dialog", lambda dialog: dialog.dismiss())
-    page.locator("#delete").click()
-    page.wait_for_timeout(500)
-    assert job.result.video.exists()
-    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#delete").click()
     expect(page.locator("#stage .empty")).to_be_visible()
     assert studio.context.store.get(job.id) is None
@@ -281,14 +277,14 @@ def test_delete_removes_the_video_that_is_shown(studio: Studio, open_page: OpenP
     page = open_page(studio.address)
     expect(page.locator("#status .prompt")).to_have_text("a star that is shown")
     other = make(studio, prompt="a star made elsewhere")
-    asked: list[str] = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
     page.locator("#delete").click()
     expect(page.locator("#status .prompt")).to_have_text("a star made elsewhere")
-    assert asked == ["Delete this video and its file?\n\na star that is shown"]
-    assert not shown.result.video.exists()
-    assert other.result.video.exists()
     assert studio.context.store.get(shown.id) is None
+    assert studio.context.store.get(other.id) is not None
+    page.locator("#result .undo").get_by_role("button", name="Undo").click()
+    expect(page.locator("#status .prompt")).to_have_text("a star that is shown")
+    page.wait_for_function(VIDEO_PLAYS)
+    assert studio.context.store.get(shown.id) is not None
 
 
 def test_reuse_gives_back_the_video_that_is_shown(studio: Studio, open_page: OpenPage) -> None:
@@ -358,9 +354,8 @@ def test_a_store_that_fails_is_one_sentence(
     make(studio, prompt="a star to keep")
     page = open_page(studio.address)
     monkeypatch.setattr(studio.context.store, "delete", fail)
-    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#delete").click()
-    expect(page.locator("#panel-notice .alert")).to_have_text("The disk is full; make room.")
+    expect(page.locator("#result .complaint")).to_have_text("The disk is full; make room.")
     expect(page.locator("#status .prompt")).to_have_text("a star to keep")
     assert page.locator(".toast-body").count() == 0
 

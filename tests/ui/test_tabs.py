@@ -219,7 +219,7 @@ def test_a_single_frame_is_a_picture_that_can_be_set_in_motion(studio: Studio, o
     job = make(studio, page, "t2v", "a still star")
     assert (job.request.task, job.result.video.suffix) == ("t2i", ".png")
     page.wait_for_function("document.querySelector('#stage img.picture').naturalWidth === 64")
-    expect(page.locator("#send-v2v")).to_be_disabled()
+    expect(page.locator("#send")).to_be_disabled()
     expect(page.locator("#send-i2v")).to_have_text("Image to Video")
     page.locator("#send-i2v").click()
     page.wait_for_function("document.querySelector('#i2v-image img')?.naturalWidth === 64")
@@ -240,6 +240,7 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
     assert kept(studio, longer.continues).read_bytes() == first.result.video.read_bytes()
     last = read_last_frames(first.result.video, 1).frames[0]
     assert np.array_equal(read_image(kept(studio, longer.image)), last)
+    page.locator("#send").click()
     page.locator("#send-v2v").click()
     page.wait_for_function("document.querySelector('#v2v-video video')?.videoWidth === 64")
     assert make(studio, page, "v2v", "changed").request.video is not None

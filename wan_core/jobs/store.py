@@ -6,13 +6,14 @@ that closing any of these loses nothing.
 
 from __future__ import annotations
 
+from wan_core.jobs.groups import Groups
 from wan_core.jobs.job import JobStatus
 from wan_core.jobs.past import Past
 from wan_core.jobs.queueing import Queueing
 from wan_core.jobs.serving import Serving
 
 
-class JobStore(Queueing, Past, Serving):
+class JobStore(Queueing, Groups, Past, Serving):
     """The queue, the history, and the status of the worker that runs the jobs.
 
     Safe to use from any thread and process; it can be pickled. ``path`` lies in the home folder, whose
