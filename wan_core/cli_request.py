@@ -28,9 +28,15 @@ def add_request_options(parser: argparse.ArgumentParser, only: Collection[str] =
     for name, knob in knobs().items():
         if only and name not in only:
             continue
-        option = f"--{_NAMES.get(name, name).replace('_', '-')}"
         kind = _kind(name)
-        parser.add_argument(option, dest=name, default=argparse.SUPPRESS, help=_help(name, knob), **kind)
+        parser.add_argument(
+            option_of(name), dest=name, default=argparse.SUPPRESS, help=_help(name, knob), **kind
+        )
+
+
+def option_of(name: str) -> str:
+    """What the option of a field is called."""
+    return f"--{_NAMES.get(name, name).replace('_', '-')}"
 
 
 def read_request(
@@ -116,7 +122,7 @@ def _kind(name: str) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     metavar = name.rsplit("_", 1)[-1].upper()
     if name == "loras":
-        return {"action": "append", "type": _read_lora, "metavar": "FILE[:STRENGTH[:BLOCKS]]"}
+        return {"action": "append", "type": _read_lora, "metavar": "FILE[:STRENGTH[:BLOCKS[:merge]]]"}
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
         many = "+" if parts[-1] is Ellipsis else len(parts)

@@ -126,15 +126,25 @@ class LoraUse(BaseModel):
 
     @classmethod
     def read(cls, text: str) -> LoraUse:
-        """Read ``FILE[:STRENGTH[:BLOCKS]]``, several strengths separated by commas.
+        """Read ``FILE[:STRENGTH[:BLOCKS[:merge]]]``, several strengths separated by commas.
 
         Raises:
             ValueError: it says no strength or no name.
         """
         file, _, rest = text.partition(":")
-        strengths, _, blocks = rest.partition(":")
+        strengths, _, rest = rest.partition(":")
+        blocks, _, merge = rest.partition(":")
+        if merge not in ("", "merge"):
+            raise ValueError(f"{merge[:40]!r} is not known; after the blocks write merge, or nothing")
         try:
             numbers = tuple(float(word) for word in strengths.split(",")) if strengths else (1.0,)
         except ValueError as error:
             raise ValueError(f"{strengths[:40]!r} is no strength; write a number, such as 0.8") from error
-        return cls(file=file, strength=numbers if len(numbers) > 1 else numbers[0], blocks=blocks)
+        strength = numbers if len(numbers) > 1 else numbers[0]
+        return cls(file=file, strength=strength, blocks=blocks, merge=bool(merge))
+
+    def written(self) -> str:
+        """What ``read`` makes this of."""
+        strengths = self.strength if isinstance(self.strength, tuple) else (self.strength,)
+        words = [self.file, ",".join(map(repr, strengths)), self.blocks, "merge" if self.merge else ""]
+        return ":".join(words).rstrip(":")
