@@ -84,7 +84,7 @@ def _connect_choices(bench: Bench) -> None:
         return [gr.update(choices=offered, value=kept), choices.shift_for(spec, resolution, shift)]
 
     def choose_quality(model: str, quality: str) -> int:
-        return choices.steps_for(find_model(model))[quality]
+        return choices.steps_of(find_model(model), quality)
 
     def name_quality(model: str, steps: int) -> str | None:
         return choices.quality_of(find_model(model), steps)

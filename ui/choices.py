@@ -10,6 +10,12 @@ ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "1:1": 1.0, "3:4": 3 
 QUALITIES: dict[str, float] = {"draft": 0.4, "balanced": 0.6, "best": 1.0}
 """Part of the model's official number of steps; of 50 these are 20, 30 and 50."""
 
+DRAFTS = "drafts"
+"""A quality, too: several drafts at once, of which one is picked and rendered again."""
+
+DRAFTS_AT_ONCE = 4
+"""How many, unless another number of videos is asked for."""
+
 _TIERS = ((700_000, "720p"), (300_000, "480p"))
 
 Size = tuple[int, int]
@@ -46,6 +52,11 @@ def size_for(spec: ModelSpec, tier: str | None, aspect: str | None) -> Size:
 def steps_for(spec: ModelSpec) -> dict[str, int]:
     """Quality -> number of steps of this model."""
     return {name: round(spec.defaults.num_inference_steps * part) for name, part in QUALITIES.items()}
+
+
+def steps_of(spec: ModelSpec, quality: str) -> int:
+    """The number of steps of a quality, of drafts those of a draft."""
+    return steps_for(spec)["draft" if quality == DRAFTS else quality]
 
 
 def quality_of(spec: ModelSpec, steps: int | None) -> str | None:

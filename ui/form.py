@@ -169,6 +169,8 @@ def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> G
     width, height = choices.size_for(spec, values["resolution"], values["aspect"])
     filled = {name: values[name] for name in plain_fields() if values.get(name) is not None}
     filled["loras"] = loras.to_field(values.get("loras"))
+    if values.get("quality") == choices.DRAFTS:
+        filled["num_inference_steps"] = choices.steps_of(spec, choices.DRAFTS)
     task = plan.task(spec, values["num_frames"])
     given = {"task": task, "width": width, "height": height, **filled, **(inputs or {})}
     return GenerationRequest.parse(given)
@@ -199,10 +201,16 @@ def several(request: GenerationRequest, count: int, lines: bool = False) -> list
     return expand(request, prompts=prompt_lines(request.prompt) if lines else (), videos=count)
 
 
+def times(values: Values) -> int:
+    """How often each prompt is made: as often as asked for; drafts to pick from are several."""
+    videos = int(values["videos"])
+    return choices.DRAFTS_AT_ONCE if videos == 1 and values.get("quality") == choices.DRAFTS else videos
+
+
 def videos_of(values: Values) -> int:
     """How many videos the form asks for."""
     lines = len(prompt_lines(values["prompt"])) if values.get("lines") else 1
-    return int(values["videos"]) * max(lines, 1)
+    return times(values) * max(lines, 1)
 
 
 def sentence(error: WanStudioError, texts: Texts) -> str:
@@ -251,8 +259,10 @@ def quality_choices(spec: ModelSpec, texts: Texts) -> list[tuple[str, str]]:
         "draft": texts.quality_draft,
         "balanced": texts.quality_balanced,
         "best": texts.quality_best,
+        choices.DRAFTS: texts.panel.drafts,
     }
-    return [(titles[name].format(steps=steps), name) for name, steps in choices.steps_for(spec).items()]
+    offered = {**choices.steps_for(spec), choices.DRAFTS: choices.steps_of(spec, choices.DRAFTS)}
+    return [(titles[name].format(steps=steps), name) for name, steps in offered.items()]
 
 
 def updates_for(spec: ModelSpec, values: Values, matched: bool, texts: Texts) -> dict[str, Any]:

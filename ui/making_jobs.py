@@ -30,7 +30,7 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
         try:
             request = _request(bench, reading, drawn.get(reading.tab.key))
             lines = bool(reading.shared["lines"])
-            words = submit(context, form.several(request, int(reading.shared["videos"]), lines), editing)
+            words = submit(context, form.several(request, form.times(reading.shared), lines), editing)
             tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
         except (InvalidRequest, MediaError) as error:
             words = form.sentence(error, context.texts)

@@ -24,6 +24,8 @@ from wan_core.schema import (
 )
 
 FAILING_PROMPT = "nothing but NaN"
+UNLUCKY_SEED = 13
+"""Fails where the prompt says "unlucky"."""
 LARGE_PROMPT = "more than the device holds"
 """Fails for want of memory, unless the job has a profile of its own."""
 UNDECODED_PROMPT = "latents without a video"
@@ -66,7 +68,8 @@ def fake_run(settings: Settings) -> Run:
                     preview=preview,
                 )
             )
-        if request.prompt == FAILING_PROMPT:
+        is_unlucky = "unlucky" in request.prompt and request.seed == UNLUCKY_SEED
+        if request.prompt == FAILING_PROMPT or is_unlucky:
             raise GenerationFailed("The video came out as NaN; try another seed.")
         if request.prompt == LARGE_PROMPT:
             running_out.while_denoising(job)
