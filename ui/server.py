@@ -10,6 +10,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ui import theme
+from ui.exports import exports_dir
 from ui.gate import MAX_UPLOAD, Gate, is_loopback
 from wan_core.schema import Settings
 
@@ -61,7 +62,7 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
     Raises:
         OSError: the port is taken or the address is not this machine's.
     """
-    served = [settings.outputs_dir, settings.previews_dir, settings.inputs_dir]
+    served = [settings.outputs_dir, settings.previews_dir, settings.inputs_dir, exports_dir(settings)]
     for folder in served:
         folder.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths(served)
