@@ -112,6 +112,8 @@ def _picture(job: Job) -> str:
 def _card_items(job: Job, context: Context) -> list[str]:
     words = context.texts.history
     items = [_tag_input(job, context.texts), _item("duplicate", job, words.duplicate)]
+    if job.result is not None and job.result.video.exists():
+        items.append(_item("compare", job, context.texts.panel.compare))
     if job.log is not None and context.owned:
         items.append(_item("log", job, words.show_log))
     if job.result is not None and context.owned and opening.opener():

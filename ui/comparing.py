@@ -63,7 +63,7 @@ def compare(left: str, right: str, context: Context) -> dict[str, Any]:
     return {
         "sides": [_side(one), _side(other)],
         "offered": [(job.id, title(job, texts)) for job in listed.values()],
-        "differences": _table(one, other, differences(one, other, texts), texts),
+        "differences": _table(differences(one, other, texts), texts),
     }
 
 
@@ -138,7 +138,7 @@ def _side(job: Job) -> dict[str, Any]:
     }
 
 
-def _table(one: Job, other: Job, rows: Sequence[Row], texts: Texts) -> str:
+def _table(rows: Sequence[Row], texts: Texts) -> str:
     words = texts.panel
     if not rows:
         return f'<p class="same">{escape(words.no_difference)}</p>'

@@ -6,29 +6,8 @@ const queue = part(".queue"), past = part(".cards"), form = part(".search"), und
 const state = { known: null, after: null, epoch: 0, more: false, deleted: [], favourites: false };
 let busy = false, again = false, pressed = false, dragged = null, typing = null, fading = null;
 
-// Questions go as events and their answers come as the property `told`: one at a time, so that none is lost.
-const [told] = Object.keys({ told: [] }); // in quotes, Gradio would take the property for an event
-let asked = 0, turn = Promise.resolve(), answered = null;
-const ask = (door, values) => {
-  const mine = turn.then(() => new Promise((resolve) => {
-    const number = ++asked;
-    const late = setTimeout(() => answered({ number, error: "" }), 20000);
-    answered = (answer) => {
-      if (answer?.number !== number) return;
-      clearTimeout(late);
-      answered = null;
-      resolve(answer);
-    };
-    trigger("ask", { door, asked: values, number });
-  }));
-  turn = mine;
-  return mine;
-};
-watch(told, () => answered?.(props.told));
-
 const inSight = () => element.offsetParent !== null;
 const attribute = (text) => CSS.escape(text);
-const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 const midnight = (text, days) => {
   if (!text) return null;
   const [year, month, day] = text.split("-").map(Number);
@@ -174,6 +153,7 @@ const neighbours = (job) => {
 const does = {
   choose: ({ job }) => trigger("choose", { job }),
   edit: ({ job }) => trigger("edit", { job }),
+  compare: ({ job }) => window.wanStudio.compare(job),
   again: async ({ job }) => { await act("again", { job }); trigger("choose", { job }); },
   up: ({ job }) => {
     const [rows, at] = neighbours(job);

@@ -32,7 +32,7 @@ PAGE = 24
 
 _MOST_CARDS = 2400
 _LOG_BYTES = 200_000
-_SCRIPT = Path(__file__).resolve().parents[2] / "assets" / "js" / "history.js"
+_SCRIPTS = Path(__file__).resolve().parents[2] / "assets" / "js"
 
 Answer = dict[str, Any]
 
@@ -54,7 +54,9 @@ def build(context: Context) -> History:
     shown = gr.HTML(
         {},
         html_template=page_html(context),
-        js_on_load=_SCRIPT.read_text(encoding="utf-8"),
+        js_on_load="".join(
+            (_SCRIPTS / name).read_text(encoding="utf-8") for name in ("asking.js", "history.js")
+        ),
         apply_default_css=False,
         elem_id="history",
         texts={**dataclasses.asdict(texts.history), "nothing": texts.history_empty},
