@@ -78,13 +78,14 @@ def serve(
     """
     from ui.context import Context  # gradio takes seconds to import, so not before the arguments are known
     from ui.server import Access, launch, mcp_words, secured
-    from ui.studio import build
+    from ui.studio import build, build_others
 
     access = secured(Access(options.host, options.port, options.share, options.auth))
     owned = options.manage or not access.is_exposed
-    page = build(Context(executor, errands, kept, options.model, owned))
+    context = Context(executor, errands, kept, options.model, owned)
+    page, others = build(context), build_others(context)
     executor.start()
-    address = launch(page, kept.current, access)
+    address = launch(page, kept.current, access, others)
     sys.stdout.write(f"Wan Studio is ready at {address}\n{mcp_words(access, address)}\n")
     if access.login and not options.auth:
         sys.stdout.write("Log in as {} with the password {}\n".format(*access.login))

@@ -64,7 +64,10 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope["path"], Headers(scope=scope))
+        path = scope["path"].removeprefix(
+            scope.get("root_path", "")
+        )  # a page below a folder is asked the same
+        refusal = self._refusal(path, Headers(scope=scope))
         if refusal is not None:
             await refusal(scope, receive, send)
             return

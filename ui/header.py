@@ -9,6 +9,7 @@ import gradio as gr
 
 from ui import units
 from ui.context import Context
+from ui.languages import CHOICE
 from ui.strings import Texts
 from wan_core.jobs.job import JobStatus, WorkerState, WorkerStatus
 
@@ -41,7 +42,16 @@ def line_html(context: Context) -> str:
         f'<div class="chip {state}" title="{escape(_detail(status), quote=True)}" data-state="{state}">'
         f'<i class="dot"></i>{escape(label)}</div>'
         f"{_memory_html(status, texts)}"
-        f'<div class="chip queue">{escape(_queue(counts, context))}</div></div>'
+        f'<div class="chip queue">{escape(_queue(counts, context))}</div>{_switch(texts)}</div>'
+    )
+
+
+def _switch(texts: Texts) -> str:
+    """The way to the page in the other language, see ``ui.languages``."""
+    language = texts.other_language
+    return (
+        f'<a class="language" href="/?{CHOICE}={language}" lang="{language}" hreflang="{language}">'
+        f"{escape(texts.other_title)}</a>"
     )
 
 

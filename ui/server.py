@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ui import theme
+from ui import languages, theme
 from ui.exports import exports_dir
 from ui.gate import MAX_UPLOAD, Gate, is_loopback
 from wan_core.schema import Settings
@@ -56,8 +59,11 @@ def mcp_words(access: Access, address: str) -> str:
     return f"MCP clients find the tools at {address.rstrip('/')}/gradio_api/mcp/"
 
 
-def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
-    """Serve the page from threads of this process and return its address.
+def launch(
+    blocks: gr.Blocks, settings: Settings, access: Access, others: Mapping[str, gr.Blocks] | None = None
+) -> str:
+    """Serve the page from threads of this process and return its address; ``others`` by language, see
+    ``ui.languages``.
 
     Raises:
         OSError: the port is taken or the address is not this machine's.
@@ -66,25 +72,21 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
     for folder in served:
         folder.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths(served)
+    gate = Middleware(Gate, local=not access.is_exposed)
+    by_language, lifespan = languages.below(others or {}, gate, partial(_shown, access))
     try:
         _, local, shared = blocks.launch(
             server_name=access.host,
             server_port=access.port,
             share=access.share,
-            auth=access.login,
             prevent_thread_lock=True,
-            show_error=False,
-            footer_links=["api"],
             mcp_server=serves_mcp(access),
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
             strict_cors=True,
-            max_file_size=MAX_UPLOAD,
             state_session_capacity=200,
             quiet=True,
-            app_kwargs={"middleware": [Middleware(Gate, local=not access.is_exposed)]},
-            **theme.look(),
+            favicon_path=theme.ICON,
+            app_kwargs={"middleware": [by_language, gate], "lifespan": lifespan},
+            **_shown(access, "en"),
         )
     except OSError as error:
         raise OSError(
@@ -92,3 +94,17 @@ def launch(blocks: gr.Blocks, settings: Settings, access: Access) -> str:
             "choose another --port, or end what uses this one."
         ) from error
     return shared or local
+
+
+def _shown(access: Access, language: str) -> dict[str, Any]:
+    """What a page in any language is served with."""
+    return {
+        "auth": access.login,
+        "show_error": False,
+        "footer_links": ["api"],
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "max_file_size": MAX_UPLOAD,
+        **theme.look(language),
+    }

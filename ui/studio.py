@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -18,6 +18,7 @@ from ui.bench import Bench
 from ui.context import Context
 from ui.endpoints import add_endpoints
 from ui.listening import QUIET, Handler, reporting
+from ui.strings import LANGUAGES
 from ui.tabs import history, making, models, settings
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import offered_tabs
@@ -149,6 +150,12 @@ def build(context: Context) -> gr.Blocks:
         _connect_choosing(page)
     blocks.queue(max_size=64, api_open=False)
     return blocks
+
+
+def build_others(context: Context) -> dict[str, gr.Blocks]:
+    """The pages in all languages but the context's own, see ``ui.languages``."""
+    others = [texts for texts in LANGUAGES.values() if texts.language != context.texts.language]
+    return {texts.language: build(replace(context, texts=texts)) for texts in others}
 
 
 def _build_tabs(context: Context, blocks: gr.Blocks) -> tuple[gr.Tabs, Bench, history.History, Any]:

@@ -10,6 +10,17 @@ from gradio.themes.utils import colors, sizes
 
 _ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
+ICON = _ASSETS / "icon.svg"
+
+TAGS = {"en": "en", "zh": "zh-CN"}
+"""Language of the page -> what a browser calls it."""
+
+_LANGUAGE_JS = """
+document.documentElement.lang = '{tag}';
+Object.defineProperty(navigator, 'language', {{ get: () => '{tag}', configurable: true }});
+Object.defineProperty(navigator, 'languages', {{ get: () => ['{tag}'], configurable: true }});
+"""
+
 _ACCENT = colors.Color(
     name="lagoon",
     c50="#effaf9",
@@ -114,13 +125,17 @@ def theme() -> gr.themes.Base:
     ).set(**_SURFACES)
 
 
-def look() -> dict[str, Any]:
-    """The arguments of ``launch`` that decide how the page looks."""
+def look(language: str) -> dict[str, Any]:
+    """The arguments of ``launch`` that decide how the page looks.
+
+    The browser is told the page's language before Gradio asks for it, which otherwise words its own parts
+    in the browser's.
+    """
+    told = _LANGUAGE_JS.format(tag=TAGS[language])
     script = (_ASSETS / "js" / "studio.js").read_text(encoding="utf-8")
     sheets = (_ASSETS / "css" / f"{name}.css" for name in ("studio", "panel"))
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return {
         "theme": theme(),
-        "head": f"<style>{style}</style><script>{script}</script>",
-        "favicon_path": _ASSETS / "icon.svg",
+        "head": f"<style>{style}</style><script>{told}{script}</script>",
     }

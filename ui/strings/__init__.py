@@ -3,5 +3,9 @@
 from ui.strings.en import ENGLISH
 from ui.strings.naming import title_of
 from ui.strings.texts import Texts
+from ui.strings.zh import CHINESE
 
-__all__ = ["ENGLISH", "Texts", "title_of"]
+LANGUAGES = {texts.language: texts for texts in (ENGLISH, CHINESE)}
+"""The languages that the page is there in, by their codes; the first is at the root, see ``ui.languages``."""
+
+__all__ = ["CHINESE", "ENGLISH", "LANGUAGES", "Texts", "title_of"]

@@ -4,11 +4,15 @@ from ui.strings.en_history import HISTORY_TEXTS
 from ui.strings.en_loras import LORA_TEXTS
 from ui.strings.en_machine import MODELS_TEXTS, SETTINGS_TEXTS
 from ui.strings.en_panel import PANEL_TEXTS
+from ui.strings.en_prompting import PROMPTING_TEXTS
+from ui.strings.en_recipes import RECIPE_TEXTS
 from ui.strings.naming import CHOICE_TITLES, REQUEST_NAMES
 from ui.strings.texts import Texts
 
 ENGLISH = Texts(
     language="en",
+    other_language="zh",
+    other_title="中文",
     title="Wan Studio",
     names=REQUEST_NAMES,
     titles=CHOICE_TITLES,
@@ -72,8 +76,10 @@ ENGLISH = Texts(
         "framing": "Framing",
     },
     loras=LORA_TEXTS,
+    prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,
+    recipes=RECIPE_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(
         "For a region, where its edges lie, from the picture's left and top; "

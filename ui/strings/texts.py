@@ -9,6 +9,8 @@ from ui.strings.loras import LoraTexts
 from ui.strings.machine import ModelsTexts, SettingsTexts
 from ui.strings.naming import Named
 from ui.strings.panel import PanelTexts
+from ui.strings.prompting import PromptingTexts
+from ui.strings.recipes import RecipeTexts
 from ui.strings.sentences import Pattern, said
 
 
@@ -21,6 +23,8 @@ class Texts:
     """
 
     language: str
+    other_language: str
+    other_title: str
     title: str
     names: dict[str, Named]
     titles: dict[str, str]
@@ -74,8 +78,10 @@ class Texts:
 
     folds: dict[str, str]
     loras: LoraTexts
+    prompting: PromptingTexts
     history: HistoryTexts
     panel: PanelTexts
+    recipes: RecipeTexts
     sides: dict[str, str]
     sides_help: str
     join: str

@@ -1,0 +1,68 @@
+"""The sentences about prompts in Chinese."""
+
+from ui.strings.prompting import PromptingTexts
+
+PROMPTING_TEXTS = PromptingTexts(
+    presets="预设",
+    presets_help="预设会设定此页的一切，但不包括提示词、种子和提供的文件。",
+    no_presets="还没有预设：把表单设成您想要的样子，再起名保存。",
+    preset_name="预设名称",
+    save="保存",
+    saved="已保存为“{name}”。",
+    applied="表单已按“{name}”设定。",
+    export="全部导出",
+    import_="导入",
+    imported="现在有 {presets} 个预设和 {styles} 个风格。",
+    delete="删除 {name}",
+    confirm_delete="永久删除“{name}”？",
+    deleted="“{name}”已删除。",
+    styles="风格",
+    styles_help="风格会把它的词写进提示词，您能看到；再点一次即取出。",
+    put_on="用“{name}”包裹提示词：{words}",
+    take_off="从提示词中取出“{name}”",
+    style_name="风格名称",
+    style_words="{prompt}，柔和的晨光",
+    style_negative="它要避开的内容：{prompt}，生硬的阴影",
+    new_style="自定义风格",
+    wildcards="通配符",
+    wildcards_help=(
+        "{red|blue} 按种子从中取一个，换种子画面就不同；__name__ 从文件 name.txt 中取一行。"
+        "完成的视频会说明取到了哪些词。"
+    ),
+    wildcards_folder="文件放在 {folder}。",
+    enhance="扩写",
+    enhance_help="由 {who} 扩写提示词：画面、动作和光线更丰富。是否采用由您决定。",
+    enhance_off="请在设置中选择由谁扩写提示词：本机的语言模型，或您自己的接口。",
+    enhancing="正在写…",
+    stop="停止",
+    offered="{who} 的改写：",
+    use="采用",
+    discard="放弃",
+    undo="撤销",
+    used="提示词已替换。",
+    one_prompt="扩写一次只针对一条提示词；请先关闭“每行生成一个视频”。",
+    tokens="{count} / {limit} 个词元",
+    tokens_about="约 {count} / {limit} 个词元",
+    tokens_help="提示词占了模型可读内容的多少。",
+    too_long="模型只读 {count} 个词元中的前 {limit} 个；其后的内容不起作用。",
+    images="多张首帧图片",
+    images_help="每张图片开始一个视频，取代上面的那一张。",
+    writer="扩写提示词",
+    writer_help="提示词下方的“扩写”会请语言模型多写一些。在您选择之前，不会询问、发送或下载任何内容。",
+    writer_kinds={"off": "关闭", "local": "本机的模型", "endpoint": "兼容 OpenAI 的接口"},
+    writer_folder="模型",
+    writer_folder_help=(
+        "含 config.json、分词器和 .safetensors 的文件夹，或已在 Hugging Face 缓存中的模型。"
+        "它在 CPU 上运行，每次扩写后释放内存。"
+    ),
+    writer_url="地址",
+    writer_url_help="例如 http://127.0.0.1:11434/v1；您的提示词会发送到那里。",
+    writer_model="接口上的模型",
+    writer_key="密钥",
+    writer_key_help="保存在只有您能读取的文件中，只发送到此地址，且不再显示。",
+    writer_key_kept="已保存密钥。留空即保留。",
+    writer_forget_key="忘记密钥",
+    writer_seconds="等待秒数",
+    writer_plain="此地址未加密：途中的人可以读到您的提示词和密钥。",
+    writer_saved="已保存，立即生效。",
+)

@@ -1,0 +1,156 @@
+# ruff: noqa: E501 - each sentence beside its translation
+"""What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
+
+_GIVEN = {
+    "{} is gone; choose the file again.": "{0} 已不存在；请重新选择文件。",
+    "Write whole numbers, such as 0, -1.": "请写整数，例如 0, -1。",
+    "{} is no list of frames": "{0} 不是帧的列表",
+    "Choose a LoRA for this model, or the model that it was made for.": "请选择适用于此模型的 LoRA，或它对应的模型。",
+    "Choose another.": "请另选一个。",
+    "Write a number, such as 0.8, or one for each step.": "请写一个数，例如 0.8，或每步一个数。",
+    "{} cannot be used": "{0} 无法使用",
+    "{} fits no part of {}": "{0} 不适用于 {1} 的任何部分",
+    "{} looks like a LoRA for {}, not for Wan": "{0} 看起来是 {1} 的 LoRA，而不是 Wan 的",
+    "{} is for a transformer of width {}, and that of {} is {}": (
+        "{0} 适用于宽度为 {1} 的 Transformer，而 {2} 的宽度是 {3}"
+    ),
+    "{} is no strength": "{0} 不是有效的强度",
+    "{} is not in any folder of LoRAs": "{0} 不在任何 LoRA 文件夹中",
+    "Choose one of the list.": "请从列表中选择。",
+    "Put it into {}.": "请把它放入 {0}。",
+    "{} is refused": "{0} 不被接受",
+}
+
+_CHECKED = {
+    "1 frame has no first and last": "只有 1 帧，没有首尾之分",
+    "Choose one of {}.": "请从中选择：{0}。",
+    "Describe what should be seen.": "请描述画面中应出现的内容。",
+    "Give one: {}": "请提供：{0}",
+    "Give up to {}.": "最多提供 {0} 个。",
+    "It does {}.": "它能做：{0}。",
+    "It goes up to {}.": "最多到 {0}。",
+    "Leave it out, or say 1.": "请不填，或设为 1。",
+    "Leave it out{}.": "请不填{0}。",
+    "Leave it out.": "请不填。",
+    "Try 1.": "请试 1。",
+    "Try 5.": "请试 5。",
+    "Try {} or leave it empty.": "请试 {0}，或留空。",
+    "Try {} or {}.": "请试 {0} 或 {1}。",
+    "the prompt is empty": "提示词为空",
+    "{} does not do {}": "{0} 不能做 {1}",
+    "{} does not take it for this task": "{0} 在此任务中不使用它",
+    "{} frames are no single picture": "{0} 帧不是单张图片",
+    "{} is longer than {} can make": "{0} 超过了 {1} 能生成的长度",
+    "{} is not 4n+1": "{0} 不是 4n+1",
+    "{} is not a model of this studio": "{0} 不是本程序的模型",
+    "{} is not a multiple of {}": "{0} 不是 {1} 的倍数",
+    "{} is not after the beginning at {}": "{0} 不在起点 {1} 之后",
+    "{} needs it and it is missing": "{0} 需要它，但没有提供",
+    "{} pictures are more than {} can follow": "{0} 张图片超过了 {1} 能参考的数量",
+    "{} s is not after the beginning at {} s": "{0} 秒不在起点 {1} 秒之后",
+    "Choose none.": "请选“无”。",
+    "Give a video, a picture or references.": "请提供视频、图片或参考图。",
+    "Give a video.": "请提供视频。",
+    "Give it.": "请提供。",
+    "Give one number from 1 to {}.": "请给出 1 到 {0} 之间的一个数。",
+    "Give the same video for both, and no end of the part.": "请为两者提供同一视频，且不设终点。",
+    "Leave one of the two out.": "请去掉两者之一。",
+    "Make one of its parts more than 0.": "请使其中一边大于 0。",
+    "Name frames from 0 to {}.": "请写 0 到 {0} 之间的帧。",
+    "Try 0.25, 0.25, 0.75, 0.75.": "请试 0.25, 0.25, 0.75, 0.75。",
+    "a mask is also built from {}": "另外还从 {0} 构建了遮罩",
+    "it is not the video that is extended at its end": "它不是在末尾续接的那个视频",
+    "nothing is added on any side": "没有在任何一边添加",
+    "nothing is given that could steer": "没有提供可用来引导的内容",
+    "the mask {} does not use it": "遮罩方式 {0} 不使用它",
+    "the mask {} needs it and it is missing": "遮罩方式 {0} 需要它，但没有提供",
+    "there is no frame {} among {}": "{1} 帧中没有第 {0} 帧",
+    "there is no video that it could be for": "没有它可以对应的视频",
+    "what is made before a video cannot be joined behind it": "在视频之前生成的内容不能接在其后",
+    "{} has no video to be drawn from where {} makes something new": "{1} 生成新内容时，{0} 没有可提取的视频",
+    "{} is no box of left, top, right, bottom inside the picture": "{0} 不是画面内由左、上、右、下组成的方框",
+    "{} is no count of frames, less than {}, that are taken over": "{0} 不是小于 {1} 的沿用帧数",
+    "Ask for 1 to {}; more can be added while these run.": "请要求 1 到 {0} 个；运行时可以再加。",
+    "{} videos were asked for at once": "一次要求了 {0} 个视频",
+    "Cancel it, then delete it once it has stopped.": "请先取消，停止后再删除。",
+    "{} is still running": "{0} 仍在运行",
+    "Choose MP4.": "请选择 MP4。",
+    "Choose one of auto, {}.": "请选择 auto 或：{0}。",
+    "Ask for {} frames, or give a pose for every frame.": "请要求 {0} 帧，或为每帧提供一个位姿。",
+    "the file has {} poses, fewer than the {} frames of the video": "文件有 {0} 个位姿，少于视频的 {1} 帧",
+    "Begin earlier.": "请从更早处开始。",
+    "Go on from a video of {} to {}, or leave it out.": "请续接 {0} 到 {1} 的视频，或不填。",
+    "Go on from a video that this studio made, or leave it out.": "请续接本程序生成的视频，或不填。",
+    "it has {} frames a second": "它每秒 {0} 帧",
+    "its size {}x{} is not in multiples of {}": "它的尺寸 {0}x{1} 不是 {2} 的倍数",
+    "{} s is behind the end of the video ({} s)": "{0} 秒在视频结尾（{1} 秒）之后",
+}
+
+_MEDIA = {
+    "The input {} is gone; choose the file again.": "输入文件 {0} 已不存在；请重新选择。",
+    "{} could not be kept ({}); free some space or choose another file.": (
+        "无法保存 {0}（{1}）；请腾出空间或选择其他文件。"
+    ),
+    "{} has {} MiB; the most is {}.": "{0} 有 {1} MiB；最多 {2}。",
+    "No frame of {} can be decoded there; choose another part or file.": (
+        "{0} 的该处没有可解码的帧；请选择其他部分或文件。"
+    ),
+    "{} has more than {} frames; cut it.": "{0} 超过 {1} 帧；请剪短。",
+    "{} is a damaged picture; choose another copy of it.": "{0} 是损坏的图片；请换一份。",
+    "{} is a picture; a video is needed.": "{0} 是图片；这里需要视频。",
+    "{} is a text; a picture or video is needed.": "{0} 是文本；这里需要图片或视频。",
+    "{} is a {}; a picture is needed.": "{0} 是 {1}；这里需要图片。",
+    "{} is damaged, or its kind of coding is not known; convert it to H.264 MP4.": (
+        "{0} 已损坏，或编码未知；请转换为 H.264 MP4。"
+    ),
+    "{} is damaged; choose another copy of it.": "{0} 已损坏；请换一份。",
+    "{} is too long at {}x{}; cut it to {} frames.": "{0} 在 {1}x{2} 下太长；请剪到 {3} 帧。",
+    "{} is {} s long and has nothing from {} s to {}; choose another part.": (
+        "{0} 长 {1} 秒，{2} 秒到 {3} 之间没有内容；请选择其他部分。"
+    ),
+    "{} is {}x{} pixels; choose one of at least {}x{}.": "{0} 为 {1}x{2} 像素；请选择至少 {3}x{4} 的。",
+    "{} is {}x{} pixels; crop it to sides of at most {} to 1.": (
+        "{0} 为 {1}x{2} 像素；请裁切到边长比不超过 {3}:1。"
+    ),
+    "{} is {}x{} pixels; make it smaller, to at most {} megapixels.": (
+        "{0} 为 {1}x{2} 像素；请缩小到至多 {3} 百万像素。"
+    ),
+    "{} cannot be opened ({}); check that it exists.": "无法打开 {0}（{1}）；请检查它是否存在。",
+    "{} cannot be opened; check that it exists.": "无法打开 {0}；请检查它是否存在。",
+    "{} is a HEIC picture, which cannot be read; save it as JPEG or PNG.": (
+        "{0} 是 HEIC 图片，无法读取；请另存为 JPEG 或 PNG。"
+    ),
+    "{} is empty; choose another file.": "{0} 是空文件；请另选一个。",
+    "{} is no picture or video of a known kind; use {}.": "{0} 不是已知种类的图片或视频；请使用 {1}。",
+    "{} came out empty; the disk may be full.": "{0} 写出来是空的；磁盘可能已满。",
+    "{} could not be written ({}).": "无法写入 {0}（{1}）。",
+    "{} holds no settings of this studio; it was made without them.": "{0} 中没有本程序的设置；生成时没有写入。",
+}
+
+_FAILED = {
+    "Every frame came out in one colour; try another seed, more steps or a guidance scale near the model's "
+    "default.": "每一帧都只有一种颜色；请换种子、增加步数，或把引导强度调到模型默认值附近。",
+    "Frame {} of {} decoded to numbers that are no picture (NaN); try precision fp32.": (
+        "第 {0} 帧（共 {1} 帧）解码出的数值不是画面（NaN）；请试精度 fp32。"
+    ),
+    "Step {} of {} produced numbers that are no picture (NaN); try precision fp32 or bf16, or a lower guidance "
+    "scale.": "第 {0} 步（共 {1} 步）产生的数值不是画面（NaN）；请试精度 fp32 或 bf16，或降低引导强度。",
+    "The VAE encoded a frame to NaN; try precision fp32.": "VAE 把一帧编码成了 NaN；请试精度 fp32。",
+    "The text encoder produced NaN; try precision bf16 or fp32.": "文本编码器产生了 NaN；请试精度 bf16 或 fp32。",
+    "The image encoder produced NaN; try precision fp32.": "图像编码器产生了 NaN；请试精度 fp32。",
+    "Memory ran out while decoding, in the smallest tiles too; the finished latents are kept, so close other "
+    "programs and decode again.": (
+        "解码时内存不足，用最小的分块也不够；已完成的潜变量已保留，请关闭其他程序后重新解码。"
+    ),
+    "The machine ran out of memory with no model loaded; close other programs or give smaller files.": (
+        "未加载模型时本机内存已不足；请关闭其他程序或提供更小的文件。"
+    ),
+    "{} is not on this machine and the studio is offline; go online, or copy the official files to {}.": (
+        "{0} 不在本机，且本程序处于离线状态；请联网，或把官方文件复制到 {1}。"
+    ),
+    "{} is no longer in any of the model folders; put it back, or choose another model.": (
+        "{0} 已不在任何模型文件夹中；请放回，或选择其他模型。"
+    ),
+}
+
+SENTENCES = {**_GIVEN, **_CHECKED, **_MEDIA, **_FAILED}
