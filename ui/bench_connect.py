@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, framing, inputs, loras, preflight
+from ui import choices, form, framing, inputs, loras, preflight, prompting
 from ui.bench import Bench, Reading, Updates
 from ui.examples import inputs_for, request_of
 from ui.listening import QUIET, error_html
@@ -38,6 +38,7 @@ def connect(bench: Bench) -> None:
     _connect_choices(bench)
     _connect_prompt(bench)
     _connect_loras(bench)
+    prompting.connect(bench)
     _connect_telling(bench)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, inputs, loras
+from ui import choices, form, inputs, loras, prompting
 from ui.bench import Bench
 from ui.example_chips import PICK_JS, examples_html
 from ui.uploads import OneOf
@@ -63,6 +63,7 @@ def _prompt(bench: Bench, examples: str) -> None:
         elem_classes=[_FIELD, "field-prompt"],
         autofocus=True,
     )
+    bench.parts["prompting"] = prompting.build(bench.context)
     bench.parts["examples"] = gr.HTML(
         examples,
         visible=bool(examples),

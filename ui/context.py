@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ui.strings import ENGLISH, Texts
@@ -13,6 +14,7 @@ from wan_core.jobs.store import JobStore
 from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
+from wan_core.prompts.enhancer import Enhancer
 from wan_core.schema import GenerationRequest, Settings, WeightsError
 
 
@@ -32,6 +34,11 @@ class Context:
     owned: bool = True
     texts: Texts = ENGLISH
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @cached_property
+    def enhancer(self) -> Enhancer:
+        """Who writes prompts out; nobody at first."""
+        return Enhancer(self.settings.home)
 
     @property
     def weights(self) -> WeightStore:

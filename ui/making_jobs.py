@@ -13,6 +13,7 @@ from ui.editing import editing_html, submit
 from ui.listening import QUIET, error_html, note_html
 from wan_core.jobs.tidying import tidy_inputs
 from wan_core.media.inputs import InputStore
+from wan_core.prompts.templates import require_wildcards
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 def connect(page: Page, saved: gr.BrowserState) -> None:
     """Generate, which also keeps its settings in the browser, and Stop."""
     context, bench = page.context, page.bench
-    drawings = {tab.key: tab.drawing for tab in bench.tabs.values() if tab.drawing is not None}
+    drawings = drawings_of(bench)
 
     def generate(kept: Any, editing: str, watched: str | None, *arguments: Any) -> list[Any]:
         count = len(bench.inputs)
         reading, drawn = bench.read(arguments[:count]), dict(zip(drawings, arguments[count:], strict=True))
         try:
-            request = _request(bench, reading, drawn.get(reading.tab.key))
+            request = request_of(bench, reading, drawn.get(reading.tab.key))
             lines = bool(reading.shared["lines"])
             words = submit(context, form.several(request, form.times(reading.shared), lines), editing)
             tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
@@ -58,7 +59,12 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
         done.then(page.reporting(page.look), page.state, page.outputs, **QUIET)
 
 
-def _request(bench: Bench, reading: Reading, drawn: Any) -> GenerationRequest:
+def drawings_of(bench: Bench) -> dict[str, gr.ImageEditor]:
+    """What can be painted on, by tab; ``request_of`` is told what is painted in its tab."""
+    return {tab.key: tab.drawing for tab in bench.tabs.values() if tab.drawing is not None}
+
+
+def request_of(bench: Bench, reading: Reading, drawn: Any) -> GenerationRequest:
     """The request of a form whose files are now kept.
 
     Raises:
@@ -70,4 +76,6 @@ def _request(bench: Bench, reading: Reading, drawn: Any) -> GenerationRequest:
     if "mask" in taken and not values["mask"] and (painted := masking.painted(drawn)) is not None:
         values = {**values, "mask": str(store.path(store.keep_picture(painted)))}
     given = inputs.to_fields(values, taken, lambda path: store.keep(Path(path)))
-    return form.to_request(plan, values, given)
+    request = form.to_request(plan, values, given)
+    require_wildcards(request, bench.context.settings.wildcards_dir)
+    return request

@@ -57,3 +57,12 @@ def test_a_changed_negative_prompt_does_not_hide_a_style() -> None:
 def test_built_in_styles_come_off_again(style: Style) -> None:
     worn = toggle(BUILT_IN, style.name, "a cat", "blurry")
     assert worn[0] != "a cat" and worn_by(BUILT_IN, *worn) == ([style], "a cat", "blurry")
+
+
+def test_every_line_wears_a_style_of_its_own() -> None:
+    some = "a cat, on film\n\na dog"
+    every = toggle(STYLES, "film", some, "", lines=True)
+    assert every == ("a cat, on film\na dog, on film", "")
+    assert toggle(STYLES, "film", *every, lines=True) == ("a cat\na dog", "")
+    assert toggle(STYLES, "film", "a cat\nsleeps", "") == ("a cat\nsleeps, on film", "")
+    assert toggle(STYLES, "film", "", "", lines=True) == ("on film", "")

@@ -13,6 +13,7 @@ from wan_core.jobs.runner import Run
 from wan_core.media.metadata import request_metadata
 from wan_core.media.naming import new_path
 from wan_core.media.write import POSTER_SUFFIX, animated_webp, write_clip, write_image, write_poster
+from wan_core.prompts.templates import draw_request
 from wan_core.schema import (
     Emit,
     GenerationFailed,
@@ -51,7 +52,7 @@ def fake_run(settings: Settings) -> Run:
     """A ``run`` for ``InlineExecutor``; a word of ``_PACES`` in the prompt sets the seconds per step."""
 
     def run(job: Job, emit: Emit) -> GenerationResult:
-        request, job_id = resolve(job.request), job.id
+        request, job_id = draw_request(resolve(job.request), settings.wildcards_dir), job.id
         frames = draw(request)
         emit(ProgressEvent(stage=Stage.LOAD, step=1, total=1))
         pace = next((pace for word, pace in _PACES.items() if word in request.prompt), _PACE)

@@ -73,14 +73,28 @@ def worn_by(styles: Sequence[Style], prompt: str, negative: str = "") -> tuple[l
     return worn, prompt, negative
 
 
-def toggle(styles: Sequence[Style], name: str, prompt: str, negative: str) -> tuple[str, str]:
-    """Both texts with a style put on, or taken off where it is worn; unknown names change nothing."""
+def toggle(
+    styles: Sequence[Style], name: str, prompt: str, negative: str, lines: bool = False
+) -> tuple[str, str]:
+    """Both texts with a style put on, or taken off where it is worn; unknown names change nothing.
+
+    ``lines``: every line of the prompt is one of its own; the style is taken off where all wear it.
+    """
+    parts = [line for line in prompt.splitlines() if line.strip()] if lines else []
+    parts = parts or [prompt]
+    wears = [any(style.name == name for style in worn_by(styles, part, negative)[0]) for part in parts]
+    dressed = [_with_or_without(styles, name, part, negative, not all(wears)) for part in parts]
+    return "\n".join(part for part, _ in dressed), dressed[0][1]
+
+
+def _with_or_without(
+    styles: Sequence[Style], name: str, prompt: str, negative: str, put_on: bool
+) -> tuple[str, str]:
     worn, prompt, negative = worn_by(styles, prompt, negative)
-    if any(style.name == name for style in worn):
-        worn = [style for style in worn if style.name != name]
-    else:
-        worn += [style for style in styles if style.name == name]
-    return dress(worn, prompt, negative)
+    others = [style for style in worn if style.name != name]
+    if put_on:
+        worn = worn if len(others) < len(worn) else [*worn, *(s for s in styles if s.name == name)]
+    return dress(worn if put_on else others, prompt, negative)
 
 
 def dress(styles: Sequence[Style], prompt: str, negative: str) -> tuple[str, str]:
