@@ -99,11 +99,11 @@ def in_words(name: str, value: Any, texts: Texts) -> str:
 
 
 def title(job: Job, texts: Texts) -> str:
-    """A job in a list: its prompt, its steps and seed, and when."""
+    """A job in a list; what tells it from others of its prompt comes first."""
     request, prompt = _request(job), job.request.prompt
     short = prompt if len(prompt) <= _TITLE_LENGTH else f"{prompt[:_TITLE_LENGTH]}…"
     facts = [texts.seed.format(seed=request.seed), ago(job.finished or job.created, texts)]
-    return " · ".join([short, *facts])
+    return " · ".join([*facts, short])
 
 
 def _request(job: Job) -> GenerationRequest:
