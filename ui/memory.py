@@ -1,6 +1,8 @@
-"""What a browser remembers: every tab starts from the settings that were used last.
+"""What is remembered: every tab starts from the settings that this browser used last.
 
-They arrive when the page can already be typed into, see ``Bench.fill``; only then does Generate wake.
+A browser that knows none starts from what was used last on this machine, if its owner is the one who looks.
+What a link says goes before both. They arrive when the page can already be typed into, see ``Bench.fill``;
+only then does Generate wake.
 """
 
 from __future__ import annotations
@@ -12,37 +14,48 @@ import gradio as gr
 from ui import form
 from ui.bench import Bench, Updates
 from ui.context import Context
-from ui.listening import QUIET
+from ui.deep_links import SEARCH_JS, Link, ignored_words, read_link
+from ui.listening import QUIET, note_html
 from ui.tabs.making_tab import MakingTab
+from wan_core.manager.kept_forms import keep_form, kept_forms
 from wan_core.schema import GenerationRequest, InvalidRequest
 
 Remembered = dict[str, dict[str, Any]]
 """Key of a tab -> the request that it made last."""
 
 
-def connect(blocks: gr.Blocks, bench: Bench) -> gr.BrowserState:
+def connect(blocks: gr.Blocks, bench: Bench, strip: gr.Tabs) -> gr.BrowserState:
     """Fill the form once the page is there; returns what to put the next settings into, see ``settings``."""
     saved = gr.BrowserState({}, storage_key="wan-studio-tabs", secret="wan-studio")
 
-    def recall(kept: Remembered | None, active: str) -> list[Any]:
-        forms, updates = _recalled(bench, kept or {}, active)
-        return [forms, bench.fill(updates, kept="all")]
+    def recall(kept: Remembered | None, active: str, search: str) -> list[Any]:
+        link = read_link(search, bench.tabs)
+        known = {**(kept_forms(context.settings) if context.owned else {}), **(kept or {})}
+        forms, updates = _recalled(bench, known, link, active)
+        shown = link.tab or active
+        filling = bench.fill(updates, kept="" if link.request else "all")
+        return [shown, forms, filling, gr.Tabs(selected=shown) if link.tab else gr.skip()]
 
-    outputs = [bench.forms, bench.filling]
-    bench.filled_after(blocks.load(recall, [saved, bench.active], outputs, **QUIET))
+    context, outputs = bench.context, [bench.active, bench.forms, bench.filling, strip]
+    given = [saved, bench.active, bench.filling]  # the last one makes room for the address
+    bench.filled_after(blocks.load(recall, given, outputs, js=SEARCH_JS, **QUIET))
     return saved
 
 
 def settings(kept: Remembered | None, tab: MakingTab, request: GenerationRequest) -> Remembered:
-    """What is kept once the tab has made a request."""
+    """What is kept once the tab has made a request, in the browser; also on the disk of its owner."""
+    if tab.context.owned:
+        keep_form(tab.context.settings, tab.key, request)
     return {**(kept or {}), tab.key: request.model_dump(mode="json")}
 
 
-def _recalled(bench: Bench, kept: Remembered, active: str) -> tuple[dict[str, Any], Updates]:
-    """What the form held in each tab, and the updates that show it in all of them."""
-    forms, updates = {}, {}
+def _recalled(bench: Bench, kept: Remembered, link: Link, active: str) -> tuple[dict[str, Any], Updates]:
+    """What the form held in each tab, or a link says, and the updates that show it in all of them."""
+    forms, updates, active = {}, {}, link.tab or active
     for key, tab in bench.tabs.items():
         request = _first_request(tab, kept.get(key), bench.context)
+        if key == link.tab and link.request is not None:
+            request = link.request
         if request is None and key != active:  # built as it is to be found
             continue
         request = request or GenerationRequest(model=tab.first_model.id)
@@ -51,6 +64,8 @@ def _recalled(bench: Bench, kept: Remembered, active: str) -> tuple[dict[str, An
         mine = ("form-", f"{key}-") if key == active else f"{key}-"
         shown = bench.restore(tab, request)
         updates.update({name: update for name, update in shown.items() if name.startswith(mine)})
+    if words := ignored_words(link, bench.context.texts.recipes.link_ignored):
+        updates["form-notice"] = f"{updates.get('form-notice') or ''}{note_html(words)}"
     return forms, updates
 
 

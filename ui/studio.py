@@ -13,7 +13,17 @@ from typing import Any
 
 import gradio as gr
 
-from ui import bench_connect, bench_layout, header, making_jobs, memory, panel, sending
+from ui import (
+    bench_connect,
+    bench_layout,
+    deep_links,
+    header,
+    making_jobs,
+    memory,
+    panel,
+    recipe_bar,
+    sending,
+)
 from ui.bench import Bench
 from ui.context import Context
 from ui.endpoints import add_endpoints
@@ -144,9 +154,10 @@ def build(context: Context) -> gr.Blocks:
         ids = [gr.Textbox(visible="hidden", elem_id=name) for name in _KEPT]
         page = Page(context, head, strip, bench, past, right, gr.State(None), *ids, timer)
         _connect_looking(page, blocks, [again.click, selected])
-        making_jobs.connect(page, memory.connect(blocks, bench))
+        making_jobs.connect(page, memory.connect(blocks, bench, strip))
         _connect_unloading(page)
         sending.connect(page)
+        recipe_bar.connect(page)
         _connect_choosing(page)
     blocks.queue(max_size=64, api_open=False)
     return blocks
@@ -196,6 +207,7 @@ def build_bench(context: Context, tabs: dict[str, MakingTab], first: str) -> Ben
     bench = Bench(context, tabs, active, gr.State({}), filling, editing)
     with gr.Column(elem_id="form"):
         bench_layout.lay_out(bench, first)
+        bench.parts["recipes"] = recipe_bar.build(context.texts)
     bench.filling.value = bench.fill({})
     bench_connect.connect(bench)
     for tab in tabs.values():
@@ -205,7 +217,8 @@ def build_bench(context: Context, tabs: dict[str, MakingTab], first: str) -> Ben
 
 def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> None:
     """Looks that change nothing: on load, on the timer, on coming back to the page or the history."""
-    events = [blocks.load, page.timer.tick, *more_events]
+    deep_links.connect_job(page, blocks.load)
+    events = [page.timer.tick, *more_events]
     gr.on(events, page.reporting(page.look), page.state, page.outputs, **QUIET)
     page.known.change(page.bench.tell, page.bench.inputs, page.bench.told, **QUIET)
 

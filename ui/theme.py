@@ -133,7 +133,7 @@ def look(language: str) -> dict[str, Any]:
     """
     told = _LANGUAGE_JS.format(tag=TAGS[language])
     script = (_ASSETS / "js" / "studio.js").read_text(encoding="utf-8")
-    sheets = (_ASSETS / "css" / f"{name}.css" for name in ("studio", "panel", "prompting"))
+    sheets = (_ASSETS / "css" / f"{name}.css" for name in ("studio", "panel", "prompting", "recipes"))
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return {
         "theme": theme(),
