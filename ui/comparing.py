@@ -102,7 +102,8 @@ def title(job: Job, texts: Texts) -> str:
     """A job in a list; what tells it from others of its prompt comes first."""
     request, prompt = _request(job), job.request.prompt
     short = prompt if len(prompt) <= _TITLE_LENGTH else f"{prompt[:_TITLE_LENGTH]}…"
-    facts = [texts.seed.format(seed=request.seed), ago(job.finished or job.created, texts)]
+    steps = texts.panel.steps.format(steps=request.num_inference_steps)
+    facts = [texts.seed.format(seed=request.seed), steps, ago(job.finished or job.created, texts)]
     return " · ".join([*facts, short])
 
 

@@ -22,7 +22,6 @@ PLAYABLE = "play"
 """Not a download: what every browser plays, for results that it cannot."""
 
 _KEPT_SECONDS = 24 * 3600
-_MOST_FAILURES = 64
 
 
 def exports_dir(settings: Settings) -> Path:
@@ -38,6 +37,7 @@ class Exports:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="exports")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
+        self._pool.submit(self._tidy)
 
     def get(self, job: Job, format: str) -> Path | None:
         """The file of a result in a format; None while it is being made.
@@ -81,9 +81,7 @@ class Exports:
 
     def _tidy(self) -> None:
         """Remove what was made more than a day ago."""
-        if not self._folder.is_dir():
-            return
-        for folder in self._folder.iterdir():
+        for folder in self._folder.glob("*"):
             with suppress(OSError):
                 if folder.stat().st_mtime < time.time() - _KEPT_SECONDS:
                     shutil.rmtree(folder)

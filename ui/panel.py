@@ -24,7 +24,7 @@ from ui.panel_doors import PanelDoors
 from ui.stage import is_picture, stage_of
 from ui.status import status_html
 from ui.strings import Texts
-from wan_core.jobs.job import Job
+from wan_core.jobs.job import UNFINISHED, Job
 from wan_core.jobs.past import UNDO_SECONDS
 from wan_core.schema.output import SUFFIXES
 
@@ -131,6 +131,8 @@ def _first(job: Job, texts: Texts) -> str:
     """What helps a job that has no video, or makes more of a draft."""
     if job.remedy is not None:
         return _button("again", "again", texts.remedies[job.remedy], more=' class="primary"')
+    if job.status in UNFINISHED:
+        return _button("again", "again", texts.history.retry)
     final = drafts.final_of(job)
     if final is None:
         return ""

@@ -37,6 +37,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    if (document.querySelector("dialog[open]")) return;
     event.preventDefault();
     event.stopPropagation();
     seen("button.generate")?.click();

@@ -12,6 +12,7 @@ PANEL_TEXTS = PanelTexts(
     shrink="Show all",
     final="Render final · {steps} steps",
     final_help="The same seed and size with all the model's steps: the same scene, finer.",
+    steps="{steps} steps",
     send="Send to",
     formats={
         "mp4": "MP4 video",
@@ -43,6 +44,5 @@ PANEL_TEXTS = PanelTexts(
     none="–",
     time_taken="Time taken",
     memory="Peak memory",
-    length="Length",
     close="Close",
 )

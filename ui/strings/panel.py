@@ -18,6 +18,7 @@ class PanelTexts:
     shrink: str
     final: str
     final_help: str
+    steps: str
 
     send: str
     formats: dict[str, str]
@@ -44,5 +45,4 @@ class PanelTexts:
     none: str
     time_taken: str
     memory: str
-    length: str
     close: str

@@ -126,9 +126,7 @@ class Texts:
     reuse: str
     download: str
     delete: str
-    confirm_delete: str
     no_tab: str
-    send_to: str
     send_last_frame: str
     send_picture: str
 

@@ -12,6 +12,7 @@ PANEL_TEXTS = PanelTexts(
     shrink="全部显示",
     final="渲染成片 · {steps} 步",
     final_help="种子和尺寸不变，用模型的全部步数：同一场景，更加精细。",
+    steps="{steps} 步",
     send="发送到",
     formats={
         "mp4": "MP4 视频",
@@ -43,6 +44,5 @@ PANEL_TEXTS = PanelTexts(
     none="–",
     time_taken="用时",
     memory="内存峰值",
-    length="长度",
     close="关闭",
 )
