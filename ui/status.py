@@ -32,7 +32,7 @@ def _queued(job: Job, context: Context) -> str:
     before = ids.index(job.id) if job.id in ids else 0
     texts = context.texts
     text = texts.waiting_behind.format(count=before) if before else texts.waiting
-    note = f'<p class="pace">{escape(job.message)}</p>' if job.message else ""
+    note = f'<p class="pace">{escape(texts.said(job.message))}</p>' if job.message else ""
     return f'<p class="phase" role="status">{escape(text)}</p>{note}'
 
 
@@ -60,9 +60,9 @@ def _count(job: Job, texts: Texts) -> str:
 
 
 def _pace(job: Job, context: Context) -> str:
-    if job.message:
-        return job.message
     parts, texts = [], context.texts
+    if job.message:
+        return texts.said(job.message)
     if job.stage is Stage.DENOISE and job.seconds_per_step:
         parts.append(texts.per_step.format(seconds=units.in_seconds(job.seconds_per_step)))
     if left := _time_left(job, context):
