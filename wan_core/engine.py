@@ -81,6 +81,7 @@ class _Job:
     way: VaeWay
     latents: Tensor | None = None
     poster: np.ndarray | None = None
+    told: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -146,7 +147,7 @@ class Engine:
         told = self._with_room(
             lambda: prompt_warnings(self.manager, spec, job.request, self._prompts, job.clock)
         )
-        job.warnings = (*settled, *worn, *told)
+        job.warnings = (*settled, *worn, *job.told, *told)
         return self._decode(job)
 
     def decode(
@@ -204,7 +205,10 @@ class Engine:
 
     def _make_latents(self, job: _Job) -> None:
         def work() -> Tensor:
-            return generate_latents(self._conditioning_job(job), self._prompts)
+            making = self._conditioning_job(job)
+            latents = generate_latents(making, self._prompts)
+            job.told = tuple(making.notes)
+            return latents
 
         job.latents = rescued(work, self._making_rungs(job), partial(self._cannot_make, job))
 
@@ -224,8 +228,16 @@ class Engine:
         return result.model_copy(update={"warnings": (*result.warnings, rescue_note(job.way))})
 
     def _conditioning_job(self, job: _Job) -> ConditioningJob:
-        compiles, tile = self._speed.compiles, job.way.tile
-        return ConditioningJob(self.manager, job.spec, job.request, self.inputs, job.clock, tile, compiles)
+        return ConditioningJob(
+            source=self.manager,
+            spec=job.spec,
+            request=job.request,
+            inputs=self.inputs,
+            emit=job.clock,
+            vae_tile=job.way.tile,
+            compiles=self._speed.compiles,
+            measured=self.settings.measured_dir,
+        )
 
     def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video or picture, its poster, and its settings."""

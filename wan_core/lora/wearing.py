@@ -44,10 +44,12 @@ class Worn:
     def __init__(self, strengths: Sequence[Strength]) -> None:
         self._strengths = strengths
 
-    def begin_step(self, step: int) -> None:
-        """Give every LoRA its strength in a step, counted from 0."""
+    def begin_step(self, step: int) -> bool:
+        """Give every LoRA its strength in a step, counted from 0; whether one is another than before."""
+        before = [strength.now for strength in self._strengths]
         for strength in self._strengths:
             strength.now = strength.use.strength_at(step)
+        return before != [strength.now for strength in self._strengths]
 
 
 class _Changes(nn.Module):

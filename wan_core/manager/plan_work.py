@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wan_core.acceleration.levels import kept_bytes
 from wan_core.catalog import ModelSpec, Role
 from wan_core.manager.device_kinds import PLAIN_BYTES
 from wan_core.manager.weight_bytes import part_numbers
@@ -36,7 +37,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Clip:
-    """What decides the amount of work: pixels, frames, and how many passes a step has."""
+    """What decides the amount of work: pixels, frames, how many passes a step has, what is kept of them."""
 
     width: int
     height: int
@@ -45,6 +46,7 @@ class Clip:
     front: int
     appended: int
     encodes: bool
+    step_cache: str = "off"
 
     @classmethod
     def of(cls, spec: ModelSpec, request: GenerationRequest) -> Clip:
@@ -66,6 +68,7 @@ class Clip:
             front=references if conditioner == "vace" else 0,
             appended=references if conditioner == "phantom" else 0,
             encodes=media or conditioner not in _UNSTEERED,
+            step_cache=request.step_cache,
         )
 
     @property
@@ -81,7 +84,10 @@ def denoising_bytes(spec: ModelSpec, clip: Clip, scheme: str, plain: str) -> int
     if not SCHEMES[scheme].plain:
         blocks = part_numbers(spec, Role.TRANSFORMER).blocks
         unpacked = 2 * PLAIN_BYTES[plain] * max(piece.largest for block in blocks for piece in block)
-    work = spec.dit.working_bytes(*clip.grid, clip.appended, PLAIN_BYTES[plain])
+    itemsize = PLAIN_BYTES[plain]
+    work = spec.dit.working_bytes(*clip.grid, clip.appended, itemsize)
+    numbers = spec.dit.tokens(*clip.grid, clip.appended) * spec.dit.dim
+    work += kept_bytes(clip.step_cache, numbers, clip.passes, itemsize)
     return work + unpacked + _STEP_BYTES
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from wan_core.acceleration.step_cache import StepCache
 from wan_core.pipelines.components import device_of
 from wan_core.pipelines.conditioning.types import Conditioning
-from wan_core.pipelines.guidance import Guidance, guided_velocity
+from wan_core.pipelines.guidance import UNCACHED, Guidance, guided_velocity
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schedulers import Scheduler
 from wan_core.schema import GenerationFailed
@@ -22,14 +23,16 @@ OnStep = Callable[[int, Tensor], None]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a run is sampled: its schedule, its guidance, and the part of its steps that is controlled.
+    """How a run is sampled: its schedule, its guidance, the part of its steps that is controlled, its cache.
 
     ``control`` is (begin, end) in [0, 1]; a step is controlled if its beginning lies in [begin, end).
+    ``cache`` is of this run alone.
     """
 
     scheduler: Scheduler
     guidance: Guidance
     control: tuple[float, float] = (0.0, 1.0)
+    cache: StepCache = UNCACHED
 
     def is_controlled(self, step: int) -> bool:
         begin, end = self.control
@@ -56,7 +59,7 @@ def denoise(
     Raises:
         GenerationFailed: a step produced NaN or infinity.
     """
-    device, scheduler = device_of(transformer), sampling.scheduler
+    device, scheduler, cache = device_of(transformer), sampling.scheduler, sampling.cache
     noise, prompts, conditioning = noise.to(device), prompts.to(device), conditioning.to(device)
     idle = _without_control(conditioning)
     timesteps = torch.tensor(scheduler.timesteps, device=device)
@@ -65,7 +68,10 @@ def denoise(
     for step in range(total):
         seen = conditioning if sampling.is_controlled(step) else idle
         timestep = timesteps[step : step + 1]
-        velocity = guided_velocity(transformer, latents, timestep, prompts, seen, sampling.guidance)
+        if step > 0 and sampling.is_controlled(step) != sampling.is_controlled(step - 1):
+            cache.renew()
+        cache.begin_step(step)
+        velocity = guided_velocity(transformer, latents, timestep, prompts, seen, sampling.guidance, cache)
         expected = latents - scheduler.sigmas[step] * velocity
         latents = scheduler.step(velocity, latents)
         if conditioning.keep is not None:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wan_core.acceleration.levels import kept_bytes
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
 from wan_core.ops.compiling import compiled
 from wan_core.pipelines.components import ComponentSource, VaeWay
 from wan_core.pipelines.conditioning.table import build_conditioning
-from wan_core.pipelines.conditioning.types import ConditioningJob
+from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.decoding import decode_frames
 from wan_core.pipelines.denoise import OnStep, Sampling, denoise
 from wan_core.pipelines.dressing import choose_loras
@@ -22,8 +23,11 @@ from wan_core.pipelines.guidance import Guidance
 from wan_core.pipelines.latents import make_generator, prepare_noise
 from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
 from wan_core.pipelines.prompt_encoding import PromptCache, encode_prompts
+from wan_core.pipelines.step_caching import conclude, with_cache
 from wan_core.schedulers import make_scheduler
 from wan_core.schema import Emit, GenerationRequest, ProgressEvent, Stage, WeightsError
+
+_ITEMSIZE = 2  # as in ``DiTConfig.working_bytes``
 
 _log = logging.getLogger(__name__)
 
@@ -43,21 +47,32 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     conditioning = build_conditioning(job)
     generator = make_generator(request)
     noise = prepare_noise(spec, request, generator, conditioning.front_frames)
-    sampling = plan_sampling(request, generator)
+    sampling = with_cache(plan_sampling(request, generator), job)
     if not sampling.scheduler.timesteps:
         return conditioning.start
     report = _step_reporter(job, len(sampling.scheduler.timesteps))
     conditioning = dressing.steer(conditioning, noise)
-    working = spec.dit.working_bytes(*noise.shape[2:], conditioning.dit.appended)
+    working = _working_bytes(job, noise, conditioning)
     with dressing.lend(source, spec, emit, working) as (transformer, worn):
 
         def on_step(done: int, expected: Tensor) -> None:
-            worn.begin_step(done)
+            if worn.begin_step(done):
+                sampling.cache.renew()
             report(done, expected)
 
         emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=len(sampling.scheduler.timesteps)))
         with compiled((*transformer.blocks, *transformer.vace_blocks), job.compiles):
-            return denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
+            latents = denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
+    conclude(sampling.cache, job)
+    return latents
+
+
+def _working_bytes(job: ConditioningJob, noise: Tensor, conditioning: Conditioning) -> int:
+    """What denoising takes beside the weights, what a step cache keeps included."""
+    dit, size = job.spec.dit, (*noise.shape[2:], conditioning.dit.appended)
+    passes = 3 if conditioning.bare is not None else 2
+    numbers = dit.dim * dit.tokens(*size)
+    return dit.working_bytes(*size) + kept_bytes(job.request.step_cache, numbers, passes, _ITEMSIZE)
 
 
 def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sampling:

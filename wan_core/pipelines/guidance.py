@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from wan_core.acceleration.step_cache import Branch, Pass, StepCache
+from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
+
+UNCACHED = StepCache()
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ def guided_velocity(
     prompts: PromptEmbeds,
     conditioning: Conditioning,
     guidance: Guidance,
+    cache: StepCache = UNCACHED,
 ) -> Tensor:
     """v_null + g (v_cond - v_null), float32 (spec 6); without a negative prompt there is no null pass.
 
@@ -34,13 +39,17 @@ def guided_velocity(
     One pass after the other rather than a larger batch: the result is that of the official code, and
     the memory that of one.
     """
-    conditional = transformer(latents, timestep, prompts.positive, conditioning.dit).float()
+
+    def velocity(branch: Branch, prompt: Tensor, seen: DiTConditioning) -> Tensor:
+        return cache.velocity(transformer, Pass(latents, timestep, prompt, seen, branch)).float()
+
+    conditional = velocity("prompt", prompts.positive, conditioning.dit)
     if prompts.negative is None:
         return conditional
     seen = conditioning.dit if conditioning.null is None else conditioning.null
-    null = transformer(latents, timestep, prompts.negative, seen).float()
+    null = velocity("null", prompts.negative, seen)
     guided = null + guidance.scale * (conditional - null)
     if conditioning.bare is None:
         return guided
-    bare = transformer(latents, timestep, prompts.negative, conditioning.bare).float()
+    bare = velocity("bare", prompts.negative, conditioning.bare)
     return guided + (guidance.reference_scale - 1) * (null - bare)

@@ -15,6 +15,16 @@ from wan_core.schema.output import OutputOptions
 
 SchedulerName = Literal["unipc", "dpm++", "euler", "lcm"]
 ImageFormat = Literal["png", "jpeg", "webp"]
+StepCacheName = Literal[
+    "off",
+    "conservative",
+    "fast",
+    "teacache",
+    "teacache-retention",
+    "easycache",
+    "magcache",
+    "first-block",
+]
 
 Task = Literal["t2v", "t2i", "i2v", "flf2v", "v2v", "control"]
 """What is made from what: a tab each, text to image sharing that of text to video."""
@@ -95,6 +105,26 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
     fps: int | None = _knob(
         None,
         Knob("Frame rate", "Frames per second of the file; motion speed follows.", "sampling", 1, 60, 1),
+    )
+    step_cache: StepCacheName = _knob(
+        "off",
+        Knob(
+            "Step cache",
+            "Steps that would change little are not computed but take over what an earlier one changed: the "
+            "video is done sooner and differs a little, fast more than conservative.",
+            "speed",
+        ),
+    )
+    step_cache_threshold: float | None = _knob(
+        None,
+        Knob(
+            "Step cache threshold",
+            "How far a step may drift and still be skipped: higher skips more, 0 skips none.",
+            "speed",
+            low=0.0,
+            high=2.0,
+            step=0.005,
+        ),
     )
     image_format: ImageFormat = _knob("png", Knob("Picture format", "File of a single picture.", "steering"))
 

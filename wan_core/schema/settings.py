@@ -144,6 +144,11 @@ class Settings(BaseModel):
         return self.home / "latents"
 
     @property
+    def measured_dir(self) -> Path:
+        """What runs have measured of models, for step caches."""
+        return self.home / "measured"
+
+    @property
     def previews_dir(self) -> Path:
         return self.home / "previews"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,13 +67,17 @@ class DiTConfig:
         number in the computing precision. It is what ``tests/models/test_dit_memory.py`` counts, tensor by
         tensor, and up to 9 % more.
         """
+        cells = math.prod(self.patch_size)
+        rays = self.camera_dim * cells * PIXELS_PER_CELL**2 * _CAMERA_BYTES
+        tokens = self.tokens(frames, height, width, appended)
+        return int(tokens * (self._bytes_per_token_and_width(itemsize) * self.dim + rays))
+
+    def tokens(self, frames: int, height: int, width: int, appended: int = 0) -> int:
+        """How many tokens the blocks see of a latent grid of this size; see ``working_bytes``."""
         time, rows, columns = self.patch_size
-        cells = time * rows * columns
         before = 1 if self.reference_dim else 0
         after = max(appended, frames if self.camera_path_dim else 0)
-        tokens = ((before * time + frames + after) // time) * (height // rows) * (width // columns)
-        rays = self.camera_dim * cells * PIXELS_PER_CELL**2 * _CAMERA_BYTES
-        return int(tokens * (self._bytes_per_token_and_width(itemsize) * self.dim + rays))
+        return ((before * time + frames + after) // time) * (height // rows) * (width // columns)
 
     def _bytes_per_token_and_width(self, itemsize: int) -> float:
         """At the widest place of a block; all the while the model's and the block's inputs are held."""

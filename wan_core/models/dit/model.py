@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -124,15 +125,28 @@ class WanDiT(nn.Module):
         )
         return tokens, context
 
-    def run_blocks(self, tokens: Tensor, context: DiTContext) -> Tensor:
-        """(B, L, D), float32 -> the same, through every block; VACE hints join after theirs (spec 2)."""
+    def run_blocks(
+        self,
+        tokens: Tensor,
+        context: DiTContext,
+        part: slice = slice(None),
+        hints: Iterator[Tensor] | None = None,
+    ) -> Tensor:
+        """(B, L, D), float32 -> the same, through every block; VACE hints join after theirs (spec 2).
+
+        Whoever runs the blocks in parts hands the ``hints`` of the embedded tokens on from one to the next.
+        """
         steered = () if context.vace is None else self.config.vace_layers
-        hints = vace_hints(self.vace_blocks, tokens, context)
-        for number, block in enumerate(self.blocks):
-            tokens = block(tokens, context)
+        hints = self.hints(tokens, context) if hints is None else hints
+        for number in range(len(self.blocks))[part]:
+            tokens = self.blocks[number](tokens, context)
             if number in steered:
                 tokens = torch.add(tokens, next(hints), alpha=context.vace_scale)
         return tokens
+
+    def hints(self, tokens: Tensor, context: DiTContext) -> Iterator[Tensor]:
+        """The VACE hints of embedded tokens, each made when it is asked for."""
+        return vace_hints(self.vace_blocks, tokens, context)
 
     def unembed(self, tokens: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D), float32 -> velocity (B, out_dim, F, H, W), float32, of the clip's tokens alone."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -68,7 +69,8 @@ class ConditioningJob:
     """What a conditioner works with; ``request`` is settled: its size and length are the clip's own.
 
     ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
-    ``compiles``: the transformer's blocks are compiled.
+    ``compiles``: the transformer's blocks are compiled. ``measured`` is the folder of what earlier runs have
+    measured of models, if there is one. ``notes`` takes the sentences that a stage has for the result.
     """
 
     source: ComponentSource
@@ -78,6 +80,8 @@ class ConditioningJob:
     emit: Emit
     vae_tile: int | None = None
     compiles: bool = False
+    measured: Path | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 Conditioner = Callable[[ConditioningJob], Conditioning]
