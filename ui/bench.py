@@ -122,8 +122,9 @@ class Bench:
             updates[name] = {**updates.get(name, gr.update()), "minimum": low, "maximum": high}
         updates["num_frames"]["info"] = texts.picture_help if pictures else ""
         updates["model"] = gr.update(choices=[(row.title, row.id) for row in plan.models], value=spec.id)
-        for name in ("image_format", *_PLACED[:2]):
+        for name in ("image_format", "images", *_PLACED[:2]):
             updates.setdefault(name, gr.update())
+        updates["images"]["visible"] = "image" in plan.taken(spec)
         updates["image_format"]["visible"] = "image_format" in plan.taken(spec)
         updates["world"]["visible"] = spec.folder is not None
         examples = examples_html(plan, spec, texts)

@@ -184,7 +184,7 @@ def _connect_telling(bench: Bench) -> None:
         for name, part in named
         if name in _SEEN_BY and name != "model"
     ]
-    _listen(bench, told_by, bench.tell, bench.told)
+    _listen(bench, [*told_by, bench.controls["images"].change], bench.tell, bench.told)
     # told only then: what an upload changes besides is in the form by that time
     bench.tell_after(_listen(bench, seen_by, see, list(shown.values())))
 

@@ -186,6 +186,14 @@ def _sampling(bench: Bench, values: dict[str, Any]) -> None:
         controls["lines"] = gr.Checkbox(
             False, label=texts.lines, info=texts.lines_help, elem_id="form-lines", elem_classes=_FIELD
         )
+        controls["images"] = gr.File(
+            label=texts.prompting.images,
+            file_count="multiple",
+            file_types=["image"],
+            height=120,
+            elem_id="form-images",
+            elem_classes=_FIELD,
+        )
 
 
 def _output(bench: Bench, values: dict[str, Any]) -> None:

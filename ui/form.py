@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -151,6 +151,7 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
         "quality": choices.quality_of(spec, request.num_inference_steps),
         "videos": 1,
         "lines": False,
+        "images": None,
     }
 
 
@@ -190,15 +191,18 @@ def awaiting(plan: TabPlan, request: GenerationRequest) -> GenerationRequest:
     return request.model_copy(update={**given, "prompt": request.prompt or "-"})
 
 
-def several(request: GenerationRequest, count: int, lines: bool = False) -> list[GenerationRequest]:
+def several(
+    request: GenerationRequest, count: int, lines: bool = False, pictures: Sequence[InputName] = ()
+) -> list[GenerationRequest]:
     """The request, as often as wanted; a fixed seed counts up from video to video.
 
-    With ``lines``, every line of the prompt is a prompt of its own, made that often.
+    With ``lines``, every line of the prompt is a prompt of its own, made that often. Each of ``pictures``
+    begins videos of its own.
 
     Raises:
         InvalidRequest: the model cannot do it, the seeds end, or there are too many.
     """
-    return expand(request, prompts=prompt_lines(request.prompt) if lines else (), videos=count)
+    return expand(request, prompt_lines(request.prompt) if lines else (), pictures, count)
 
 
 def times(values: Values) -> int:
@@ -207,10 +211,16 @@ def times(values: Values) -> int:
     return choices.DRAFTS_AT_ONCE if videos == 1 and values.get("quality") == choices.DRAFTS else videos
 
 
-def videos_of(values: Values) -> int:
+def pictures_of(plan: TabPlan, values: Values) -> list[Path]:
+    """The files of several first pictures, where the task takes one."""
+    takes = "image" in plan.asked(find_model(values["model"]), values["num_frames"])
+    return [Path(path) for path in values.get("images") or ()] if takes else []
+
+
+def videos_of(plan: TabPlan, values: Values) -> int:
     """How many videos the form asks for."""
     lines = len(prompt_lines(values["prompt"])) if values.get("lines") else 1
-    return times(values) * max(lines, 1)
+    return times(values) * max(lines, 1) * max(len(pictures_of(plan, values)), 1)
 
 
 def sentence(error: WanStudioError, texts: Texts) -> str:

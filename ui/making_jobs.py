@@ -15,6 +15,7 @@ from wan_core.jobs.tidying import tidy_inputs
 from wan_core.media.inputs import InputStore
 from wan_core.prompts.templates import require_wildcards
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
+from wan_core.schema.inputs import InputName
 
 if TYPE_CHECKING:
     from ui.studio import Page
@@ -31,7 +32,8 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
         try:
             request = request_of(bench, reading, drawn.get(reading.tab.key))
             lines = bool(reading.shared["lines"])
-            words = submit(context, form.several(request, form.times(reading.shared), lines), editing)
+            times, pictures = form.times(reading.shared), _pictures(bench, reading)
+            words = submit(context, form.several(request, times, lines, pictures), editing)
             tidy_inputs(context.store, InputStore(context.settings.inputs_dir))
         except (InvalidRequest, MediaError) as error:
             words = form.sentence(error, context.texts)
@@ -79,3 +81,13 @@ def request_of(bench: Bench, reading: Reading, drawn: Any) -> GenerationRequest:
     request = form.to_request(plan, values, given)
     require_wildcards(request, bench.context.settings.wildcards_dir)
     return request
+
+
+def _pictures(bench: Bench, reading: Reading) -> list[InputName]:
+    """The first pictures of a video each, which are kept now; none where the form has none.
+
+    Raises:
+        MediaError: one of them is refused.
+    """
+    store = InputStore(bench.context.settings.inputs_dir)
+    return [store.keep(path) for path in form.pictures_of(reading.tab.plan, reading.values)]

@@ -19,7 +19,7 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
         request = foreseen(plan, values, context)
         spec = validate(form.awaiting(plan, request))
         worn = loras.facts(loras.check(request, spec, context.settings), context.texts.loras)
-        told = [*facts_of(request, form.videos_of(values), context), *worn]
+        told = [*facts_of(request, form.videos_of(plan, values), context), *worn]
         facts = " · ".join(escape(fact) for fact in told)
     except (InvalidRequest, MediaError, StoreError, WeightsError) as error:  # a damaged index of shards
         return error_html(form.sentence(error, context.texts))

@@ -212,8 +212,23 @@ def test_every_line_of_the_prompt_is_a_video(context: Context) -> None:
     assert [(each.prompt, each.seed) for each in made] == [
         *(("a red star", 7), ("a red star", 8), ("a blue star", 7), ("a blue star", 8))
     ]
-    assert form.videos_of(several) == 4 and form.videos_of({**several, "prompt": ""}) == 2
+    assert form.videos_of(T2V, several) == 4 and form.videos_of(T2V, {**several, "prompt": ""}) == 2
     assert "4 videos" in preflight.preflight_html(T2V, several, context)
+
+
+def test_every_picture_begins_a_video(context: Context) -> None:
+    plan = next(plan for plan in TABS if plan.key == "i2v")
+    several = values(
+        model="demo-image", prompt="a star\nb star", lines=True, seed=7, images=["a.png", "b.png"]
+    )
+    pictures = [f"{number}" * 32 + ".png" for number in range(2)]
+    made = form.several(form.to_request(plan, several), 1, lines=True, pictures=pictures)
+    assert [(each.prompt[0], each.image[0], each.seed) for each in made] == [
+        *(("a", "0", 7), ("a", "1", 7), ("b", "0", 7), ("b", "1", 7))
+    ]
+    assert form.videos_of(plan, several) == 4
+    assert "4 videos" in preflight.preflight_html(plan, several, context)
+    assert form.videos_of(T2V, {**several, "model": "demo"}) == 2  # its task takes none
 
 
 def test_an_empty_seed_means_a_new_one() -> None:

@@ -45,8 +45,7 @@ PROMPTING_TEXTS = PromptingTexts(
     tokens_about="≈{count} of {limit} tokens",
     tokens_help="How much of what the model can read the prompt takes.",
     too_long="The model reads the first {limit} of {count} tokens; what comes after them changes nothing.",
-    images="Several first pictures",
-    images_help="Every picture begins a video of its own, in place of the one above.",
+    images="Several first pictures: each begins a video of its own",
     writer="Writing prompts out",
     writer_help=(
         "Enhance, below a prompt, asks a language model to say more. Nothing is asked, sent or downloaded "

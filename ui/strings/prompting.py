@@ -54,7 +54,6 @@ class PromptingTexts:
     too_long: str
 
     images: str
-    images_help: str
 
     writer: str
     writer_help: str
