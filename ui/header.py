@@ -39,7 +39,7 @@ def line_html(context: Context) -> str:
     return (
         '<div class="line"><div class="brand"><span class="mark" aria-hidden="true"></span>'
         f"{escape(texts.title)}</div>"
-        f'<div class="chip {state}" title="{escape(_detail(status), quote=True)}" data-state="{state}">'
+        f'<div class="chip {state}" title="{escape(_detail(status, texts), quote=True)}" data-state="{state}">'
         f'<i class="dot"></i>{escape(label)}</div>'
         f"{_memory_html(status, texts)}"
         f'<div class="chip queue">{escape(_queue(counts, context))}</div>{_switch(texts)}</div>'
@@ -74,10 +74,10 @@ def _state(status: WorkerStatus, texts: Texts) -> tuple[str, str]:
     return str(status.state), words[status.state]
 
 
-def _detail(status: WorkerStatus) -> str:
+def _detail(status: WorkerStatus, texts: Texts) -> str:
     """Device and loaded parts, or why the engine stands still; for the pointer."""
     loaded = [f"{name} {units.in_bytes(size)}" for name, size in status.components.items()]
-    return " · ".join(part for part in (status.device, *loaded, status.message) if part)
+    return " · ".join(part for part in (status.device, *loaded, texts.said(status.message)) if part)
 
 
 def _memory_html(status: WorkerStatus, texts: Texts) -> str:

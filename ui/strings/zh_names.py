@@ -51,6 +51,11 @@ REQUEST_NAMES = {
     "camera_path": Named("新的镜头路径", "重新渲染的视频中镜头如何移动。"),
     "motion_bucket": Named("运动量", "画面中运动的多少：0 很少，100 很多。"),
     "reference_guidance_scale": Named("参考图引导", "画面遵循参考图的严格程度。"),
+    "step_cache": Named(
+        "步骤缓存",
+        "变化很小的步骤不再计算，而沿用前一步带来的变化：视频更快完成，画面略有不同；“快速”比“保守”差别更大。",
+    ),
+    "step_cache_threshold": Named("步骤缓存阈值", "一步可偏离多少仍被跳过：越高跳过越多，0 不跳过。"),
     "image_format": Named("图片格式", "单张图片的文件格式。"),
     "video_format": Named(
         "视频格式", "MP4 处处可播；WebM 更小；GIF 只有 256 色；PNG 保留每个像素，存为 ZIP 或文件夹。"
@@ -159,6 +164,14 @@ CHOICE_TITLES = {
     "dpm++": "DPM++",
     "euler": "Euler",
     "lcm": "LCM",
+    "off": "关",
+    "conservative": "保守",
+    "fast": "快速",
+    "teacache": "TeaCache",
+    "teacache-retention": "TeaCache（保留）",
+    "easycache": "EasyCache",
+    "magcache": "MagCache",
+    "first-block": "首块缓存",
     "auto": "自动",
     **{
         codec: encoder.title.replace(" on NVIDIA", "（NVIDIA）")

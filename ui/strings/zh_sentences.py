@@ -153,4 +153,66 @@ _FAILED = {
     ),
 }
 
-SENTENCES = {**_GIVEN, **_CHECKED, **_MEDIA, **_FAILED}
+_KEPT = {
+    "Choose another file.": "请选择其他文件。",
+    "Choose one of those there are: {}.": "请从已有的中选择：{0}。",
+    "Delete one first.": "请先删除一个。",
+    "Look for wildcard files that name themselves or each other.": "请查看是否有互相或自我引用的通配符文件。",
+    "Make the video again.": "请重新生成视频。",
+    "Put {}.txt into the folder {} of the studio, with an option in each line.": (
+        "请把 {0}.txt 放入本程序的文件夹 {1}，每行一个选项。"
+    ),
+    "Save it again as UTF-8.": "请以 UTF-8 重新保存。",
+    "Save it again.": "请重新保存。",
+    "Shorten its texts.": "请缩短其中的文字。",
+    "Take up to 60 letters, digits and spaces, beginning with a letter or a digit.": (
+        "请用至多 60 个字母、数字和空格，以字母或数字开头。"
+    ),
+    "There are: {}.": "现有：{0}。",
+    "Use {}.": "请使用 {0}。",
+    "Write an option in each line.": "请每行写一个选项。",
+    "Write some around {}.": "请在 {0} 前后写一些词。",
+    "Write {} once, where the prompt goes.": "请把 {0} 写一次，放在提示词的位置。",
+    "drawing its words does not end ({}...)": "取词没有尽头（{0}...）",
+    "it holds no presets of Wan Studio": "其中没有 Wan Studio 的预设",
+    "its presets cannot be read": "无法读取其中的预设",
+    "the file of {} is damaged, or of a newer version": "{0} 的文件已损坏，或来自更新的版本",
+    "the wildcard file {}.txt cannot be read": "无法读取通配符文件 {0}.txt",
+    "the wildcard file {}.txt is empty": "通配符文件 {0}.txt 是空的",
+    "the words of {} are refused": "{0} 的词不被接受",
+    "Ask them.": "请询问所有者。",
+    "Leave one of them out.": "请去掉其中一个。",
+    "Name one such as t2v or i2v.": "请写 t2v 或 i2v 之类的名称。",
+    "Name one: {}.": "请指明一个：{0}。",
+    "it is given both by name and as a file": "它既按名称又以文件给出",
+    "this is for the owner of the studio": "只有本程序的所有者可以这样做",
+    "this is refused": "不被接受",
+    "{} is done by no model here": "这里没有模型能做 {0}",
+    "{} is in several tabs": "{0} 在多个页中都有",
+    "{} is no tab": "{0} 不是页",
+    "there are {} already": "已有 {0} 个",
+    "there is no wildcard file for __{}__": "没有 __{0}__ 的通配符文件",
+    "there is no {}": "没有 {0}",
+    "there is nothing to download": "没有可下载的内容",
+    "{} cannot be kept as {}": "{0} 无法以 {1} 保存",
+    "{} has no words": "{0} 没有词",
+    "{} is no name to keep something under": "{0} 不能用作保存的名称",
+    "{} is not in this machine": "本机没有 {0}",
+    "{} is too long to be kept": "{0} 太长，无法保存",
+}
+
+_TOLD = {
+    "Jobs run inside the web process.": "任务在网页进程内运行。",
+    "The models are unloaded; the next job loads them again.": "模型已卸载；下一个任务会重新加载。",
+    "The worker is replaced, because it did not stop when cancelled.": "取消后没有停止，已更换工作进程。",
+    "Queued again: {}.": "已重新排队：{0}。",
+    "Given up after {} attempts: {}; try a smaller size or fewer frames.": (
+        "尝试 {0} 次后放弃：{1}；请试更小的尺寸或更少的帧。"
+    ),
+    "The video is shorter than {} frames; {} were made.": "视频不足 {0} 帧；生成了 {1} 帧。",
+    "peak {} GiB on the device, {} GiB of RAM": "峰值：设备 {0} GiB，内存 {1} GiB",
+    "VAE in tiles of {} pixels": "VAE 分块为 {0} 像素",
+    "{} GiB are copied in each step, about {} s": "每步复制 {0} GiB，约 {1} 秒",
+}
+
+SENTENCES = {**_GIVEN, **_CHECKED, **_MEDIA, **_FAILED, **_KEPT, **_TOLD}
