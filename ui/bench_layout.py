@@ -32,6 +32,7 @@ def lay_out(bench: Bench, first: str) -> None:
     with _fold("loras", bench.context.texts.loras.fold):
         bench.controls["loras"] = loras.build(bench.context, "form")
     _sampling(bench, values)
+    _speed(bench, values)
     _output(bench, values)
     for name, part in bench.controls.items():
         update = bench.updates(tab, spec, values).get(f"form-{name}", {})
@@ -194,6 +195,12 @@ def _sampling(bench: Bench, values: dict[str, Any]) -> None:
             elem_id="form-images",
             elem_classes=_FIELD,
         )
+
+
+def _speed(bench: Bench, values: dict[str, Any]) -> None:
+    with _fold("speed", bench.context.texts.speed):
+        for name in form.fields("speed"):
+            bench.controls[name] = form.control(name, values[name], "form", bench.context.texts)
 
 
 def _output(bench: Bench, values: dict[str, Any]) -> None:

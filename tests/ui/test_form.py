@@ -48,7 +48,7 @@ def bench_of(context: Context) -> Bench:
 
 
 def test_every_request_field_of_all_tasks_has_one_control() -> None:
-    shown = {name for group in ("main", "lora", "sampling", "output") for name in form.fields(group)}
+    shown = {name for group in ("main", "lora", "sampling", "speed", "output") for name in form.fields(group)}
     of_all = {name for name, knob in knobs().items() if knob.group not in ("media", "steering")}
     assert shown == of_all - {"task", "width", "height"}
 

@@ -59,6 +59,7 @@ ENGLISH = Texts(
     generate="Generate",
     stop="Stop",
     sampling="Sampling",
+    speed="Speed",
     output="Output",
     reset_negative="Reset to the model's own",
     videos="Number of videos",

@@ -68,6 +68,7 @@ class Texts:
     generate: str
     stop: str
     sampling: str
+    speed: str
     output: str
     reset_negative: str
     videos: str

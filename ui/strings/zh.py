@@ -66,6 +66,7 @@ CHINESE = Texts(
     generate="生成",
     stop="停止",
     sampling="采样",
+    speed="速度",
     output="输出",
     reset_negative="恢复模型自带的",
     videos="视频数量",
