@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 
+from wan_core.models.vae.blocks import DoublingConv
 from wan_core.models.vae.checkpoint import infer_config
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, VAEConfig
 from wan_core.models.vae.model import WanVAE
@@ -145,3 +146,12 @@ def test_sizes_are_read_from_any_checkpoint():
     assert infer_config(shapes) == config
     with pytest.raises(ValueError, match="not a Wan VAE"):
         infer_config({"patch_embedding.weight": (1, 2)})
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 6)])
+def test_doubling_by_places_equals_doubling_then_convolving(size) -> None:
+    conv = randomised(DoublingConv(6, 4, 3, padding=1))
+    frames = torch.randn(2, 6, *size, generator=torch.Generator().manual_seed(8))
+    doubled = torch.nn.functional.interpolate(frames, scale_factor=2.0, mode="nearest-exact")
+    expected = torch.nn.functional.conv2d(doubled, conv.weight, conv.bias, padding=1)
+    torch.testing.assert_close(conv(frames), expected, atol=1e-6, rtol=1e-5)

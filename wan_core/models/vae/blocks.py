@@ -127,14 +127,39 @@ class Downsample(nn.Module):
         return x if first is None else torch.cat([first, x], dim=2)
 
 
+class DoublingConv(nn.Conv2d):
+    """A 3x3 convolution of the picture with every pixel doubled, which is never made.
+
+    Of the nine pixels that it would read only four differ: each output is a 2x2 convolution of the small
+    picture, one of four by the place in its pair of rows and columns. That is 4/9 of the products.
+    """
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, C', 2 H, 2 W)."""
+        height, width = frames.shape[2:]
+        doubled = frames.new_empty(len(frames), 2 * height, 2 * width, self.out_channels).permute(0, 3, 1, 2)
+        taps = self.weight.new_tensor(_TAPS, dtype=torch.float32)
+        kernels = torch.einsum("iak,jbl,ockl->ijocab", taps, taps, self.weight.float()).to(self.weight.dtype)
+        for row in (0, 1):
+            for column in (0, 1):
+                made = F.conv2d(frames, kernels[row, column], self.bias, padding=1)
+                place = slice(row, row + height), slice(column, column + width)
+                doubled[:, :, row::2, column::2] = made[:, :, *place]
+        return doubled
+
+
+# [place in the pair][pixel of the small picture][tap]: which taps of a doubled axis read which pixel
+_TAPS = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
+
+
 class Upsample(nn.Module):
     """Doubles the picture, halves the width and, with ``time``, doubles the frame rate after frame 0."""
 
     def __init__(self, channels: int, time: bool) -> None:
         super().__init__()
         self.resample = nn.Sequential(
-            nn.Upsample(scale_factor=2.0, mode="nearest-exact"),
-            nn.Conv2d(channels, channels // 2, 3, padding=1),
+            nn.Identity(),  # the official place of the doubling
+            DoublingConv(channels, channels // 2, 3, padding=1),
         )
         self.time_conv = CausalConv3d(channels, channels * 2, (3, 1, 1)) if time else None
 
