@@ -116,6 +116,15 @@ const exported = async (job, format) => {
   }
 };
 
+// A codec that this browser does not know, HEVC mostly: what is shown then is made playable, the file stays.
+stage.addEventListener("error", async (event) => {
+  const video = event.target;
+  if (video.nodeName !== "VIDEO" || video.remade) return;
+  video.remade = true;
+  const { href } = await exported(video.closest("[data-key]").dataset.key, "play");
+  if (href && video.isConnected) video.src = href;
+}, true);
+
 const act = async (name, job) => {
   const answer = await ask(name, { job });
   complain(answer.error);

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.jobs.conftest import wait_for
 from tests.ui.conftest import OpenPage, Studio
-from tests.ui.test_page import make
+from tests.ui.test_page import VIDEO_PLAYS, make
 from ui.exports import FORMATS, PLAYABLE, Exports, exports_dir
 from wan_core.jobs.job import Job
 from wan_core.media.exporting import EXPORT_FORMATS
@@ -74,3 +74,15 @@ def test_a_result_is_downloaded_in_other_formats(studio: Studio, open_page: Open
     page.keyboard.press("Escape")
     expect(page.locator("#download")).to_be_focused()
     expect(page.locator("#download-file")).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_a_codec_that_the_browser_lacks_is_played_all_the_same(studio: Studio, open_page: OpenPage) -> None:
+    job = make(studio, prompt="a star in HEVC", num_frames=9, codec="hevc")
+    page = open_page(studio.address)
+    expect(page.locator("#status .prompt")).to_have_text("a star in HEVC")
+    page.wait_for_function(VIDEO_PLAYS)
+    page.locator("#download").click()
+    with page.expect_download() as download:
+        page.locator("#download-file").click()
+    assert Path(download.value.path()).read_bytes() == job.result.video.read_bytes()  # that stays HEVC
