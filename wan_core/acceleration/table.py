@@ -45,7 +45,7 @@ class Row:
 CACHES: dict[str, Row] = {
     "teacache": Row(
         lambda threshold, run: TeaCache(threshold, run.sigmas, run.family, retention=False),
-        (0.02, 0.04),
+        (0.15, 0.3),
         {
             "t2v-1.3b": (0.05, 0.08),
             "t2v-14b": (0.14, 0.20),
@@ -55,7 +55,7 @@ CACHES: dict[str, Row] = {
     ),
     "teacache-retention": Row(
         lambda threshold, run: TeaCache(threshold, run.sigmas, run.family, retention=True),
-        (0.02, 0.04),
+        (0.03, 0.06),
         {
             "t2v-1.3b": (0.05, 0.10),
             "t2v-14b": (0.10, 0.20),
