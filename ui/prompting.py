@@ -59,7 +59,8 @@ def connect(bench: Bench) -> None:
     prompt, negative, lines = controls["prompt"], controls["negative_prompt"], controls["lines"]
 
     def answer(active: str, model: str, prompt: str, negative: str, lines: bool, event: gr.EventData) -> Any:
-        asked = event.asked if isinstance(event.asked, dict) else {}
+        asked = getattr(event, "asked", None)
+        asked = asked if isinstance(asked, dict) else {}
         about = {"tab": active, "model": model, "prompt": prompt, "negative": negative, "lines": lines}
         return gr.update(told=doors.open(str(event.door), asked, about))
 

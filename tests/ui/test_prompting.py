@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from tests.prompts.language_models import Endpoint, serve_endpoint
 from tests.ui.conftest import OpenPage, Studio, open_studio
 from tests.ui.test_page import wait_until_done, write_prompt
 from ui.context import Context
+from ui.examples import FOLDER
 from ui.prompting import Doors, count_tokens
 from wan_core.catalog import find_model
 from wan_core.models.umt5.tokenizer import PromptTokenizer
@@ -184,3 +185,66 @@ def test_a_written_out_prompt_is_offered_used_and_undone(
     expect(page.locator("#form-prompting .alert")).to_contain_text("answered with error 500")
     expect(prompt).to_have_value("a fox ")
     assert "sk-secret" not in page.content()
+
+
+@pytest.mark.browser
+def test_several_pictures_and_lines_become_a_video_each(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    page.get_by_role("tab", name="Image to Video").click()
+    fold = page.locator("#form-sampling_fold > button")
+    fold.click()
+    pictures = [FOLDER / "circle-first.png", FOLDER / "star-first.png"]
+    page.locator('#form-images input[type="file"]').set_input_files(pictures)
+    write_prompt(page, "a red star\na blue star")
+    page.locator("#form-lines input").check()
+    expect(page.locator("#form-preflight")).to_contain_text("4 videos")
+    before = {job.id for job in studio.context.store.list(limit=50)}
+    page.locator("#form-generate").click()
+    wait_until_done(page)
+    expect(page.locator(".chip.queue")).to_have_text("Queue empty")
+    made = [job.request for job in studio.context.store.list(limit=50) if job.id not in before]
+    assert len({(request.prompt, request.image) for request in made}) == len(made) == 4
+    assert {request.prompt for request in made} == {"a red star", "a blue star"}
+    page.get_by_role("tab", name="Text to Video").click()
+    expect(page.locator("#form-images")).to_have_count(0)
+
+
+@pytest.mark.browser
+def test_the_owner_says_who_writes_and_the_key_is_never_told(
+    open_page: OpenPage, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    studio = open_studio(tmp_path)
+    page = open_page(studio.address)
+    told: list[str] = []
+    page.on("response", lambda response: told.append(response.url) if "sk-top" in _text(response) else None)
+    page.get_by_role("tab", name="Settings").click()
+    writer = page.locator("#settings-enhancer")
+    writer.get_by_label("An OpenAI-compatible endpoint").check()
+    writer.locator('[name="url"]').fill("ftp://host")
+    writer.locator('[name="key"]').fill("sk-top")
+    writer.locator(".save").click()
+    expect(writer.locator(".alert")).to_contain_text("Address: Write http://... or https://...")
+    writer.get_by_label("An OpenAI-compatible endpoint").check()
+    writer.locator('[name="url"]').fill(endpoint.url)
+    writer.locator('[name="endpoint_model"]').fill("tiny")
+    writer.locator('[name="key"]').fill("sk-top")
+    writer.locator(".save").click()
+    expect(writer).to_contain_text("Saved; it counts at once.")
+    expect(writer.locator('[name="key"]')).to_have_value("")
+    expect(writer).to_contain_text("A key is kept.")
+    assert studio.context.enhancer.kept.current.key.get_secret_value() == "sk-top"
+    page.reload()
+    page.get_by_role("tab", name="Settings").click()
+    expect(writer.locator('[name="url"]')).to_have_value(endpoint.url)
+    assert "sk-top" not in page.content() and told == []
+    writer.get_by_role("button", name="Forget the key").click()
+    expect(writer.get_by_role("button", name="Forget the key")).to_be_hidden()
+    assert "sk-top" not in studio.context.enhancer.kept.path.read_text()
+    studio.close()
+
+
+def _text(response: object) -> str:
+    try:
+        return response.text()
+    except Error:  # a stream, or a body that is gone
+        return ""

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from ui import folders, plan_text
+from ui import enhancing, folders, plan_text
 from ui.context import Context
 from ui.keeping import keep, unsupported
 from ui.listening import QUIET, error_html, note_html, reporting
@@ -97,6 +97,7 @@ def build(context: Context) -> SettingsTab:
     listed = folders.build(context, "settings")
     _heading(texts.settings.plan)
     plan = plan_text.build(context)
+    enhancing.build(context)
     return SettingsTab(context, notice, controls, device, refused, slow, listed, plan)
 
 

@@ -156,7 +156,10 @@ def _parsed(values: dict[str, Any]) -> EnhancerSettings:
         return EnhancerSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise InvalidRequest(str(first["loc"][0]), "this is refused", f"{first['msg']}.") from None
+        remedy = first["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(
+            str(first["loc"][0]), "this is refused", f"{remedy[:1].upper()}{remedy[1:]}."
+        ) from None
 
 
 def _origin(url: str) -> tuple[str, str]:
