@@ -231,6 +231,9 @@ def test_a_result_goes_on_and_its_settings_come_back_with_their_files(
     studio: Studio, open_page: OpenPage, files: Path
 ) -> None:
     page = open_page(studio.address)
+    frames = page.locator("#form-num_frames input[type=number]")
+    frames.fill("17")
+    frames.press("Tab")
     first = make(studio, page, "t2v", "a disc that crosses")
     page.locator("#send-i2v").click()
     expect(page.get_by_role("tab", name="Image to Video")).to_have_attribute("aria-selected", "true")
