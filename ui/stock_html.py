@@ -119,7 +119,7 @@ def _to_download(missing: int, texts: object) -> str:
 def _absent(context: Context, stock: Stock, spec: ModelSpec) -> str:
     texts = context.texts.models
     button = _button("download", spec, texts.download) if context.owned else ""
-    note = f'<p class="note">{escape(spec.note)}</p>' if spec.note else ""
+    note = f'<p class="note">{escape(context.texts.said(spec.note))}</p>' if spec.note else ""
     return (
         f'<li class="model" data-model="{spec.id}">{_title(spec, context.texts)}'
         f'<span class="size">{escape(_to_download(stock.missing(spec), texts))}</span>{note}'

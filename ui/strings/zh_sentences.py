@@ -215,4 +215,20 @@ _TOLD = {
     "{} GiB are copied in each step, about {} s": "每步复制 {0} GiB，约 {1} 秒",
 }
 
-SENTENCES = {**_GIVEN, **_CHECKED, **_MEDIA, **_FAILED, **_KEPT, **_TOLD}
+_NOTED = {
+    "A last frame is taken too, but it was not made for that.": "也可给末帧，但它并非为此而作。",
+    "An early state of Wan2.1 VACE 1.3B.": "Wan2.1 VACE 1.3B 的早期版本。",
+    "Up to 4 reference pictures; describe them in the prompt.": "至多 4 张参考图；请在提示词中描述它们。",
+    "Up to 4 reference pictures; describe them in the prompt. It was trained with 24 frames a second; wide pictures work best.": (
+        "至多 4 张参考图；请在提示词中描述它们。它以每秒 24 帧训练；宽画面效果最好。"
+    ),
+    "Describe the video in the prompt. It was trained with 81 frames of 832x480 only.": (
+        "请在提示词中描述视频。它只用 832x480 的 81 帧训练过。"
+    ),
+    "DiffSynth-Studio publishes the controller on ModelScope: put its model.safetensors into the folder Wan2.1-1.3b-speedcontrol-v1 of the models.": (
+        "DiffSynth-Studio 在 ModelScope 发布了控制器：请把它的 model.safetensors 放入模型文件夹中的 "
+        "Wan2.1-1.3b-speedcontrol-v1。"
+    ),
+}
+
+SENTENCES = {**_NOTED, **_GIVEN, **_CHECKED, **_MEDIA, **_FAILED, **_KEPT, **_TOLD}
