@@ -21,6 +21,7 @@ from wan_core.models.umt5.config import TEXT_LEN
 from wan_core.ops.attention_probe import attention_unsupported
 from wan_core.ops.compiling import compiling_unsupported
 from wan_core.ops.kernels import KERNELS
+from wan_core.pipelines.preparing import prepared
 
 OURS, THEIRS, COMPILED = "ours", "diffusers", "diffusers, compiled"
 PROMPT_TOKENS = 77
@@ -82,7 +83,8 @@ def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
             fast = torch.compile(rival)
             case.runs[COMPILED] = lambda: fast(latents.to(dtype), timestep, padded)
     try:
-        yield case
+        with prepared(dit):
+            yield case
     finally:
         torch.compiler.reset()
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from wan_core.acceleration.levels import kept_bytes
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
-from wan_core.ops.compiling import compiled
 from wan_core.pipelines.components import ComponentSource, VaeWay
 from wan_core.pipelines.conditioning.table import build_conditioning
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
@@ -21,6 +20,7 @@ from wan_core.pipelines.denoise import OnStep, Sampling, denoise
 from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.guidance import Guidance
 from wan_core.pipelines.latents import make_generator, prepare_noise
+from wan_core.pipelines.preparing import prepared
 from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
 from wan_core.pipelines.prompt_encoding import PromptCache, encode_prompts
 from wan_core.pipelines.step_caching import conclude, with_cache
@@ -53,16 +53,19 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     report = _step_reporter(job, len(sampling.scheduler.timesteps))
     conditioning = dressing.steer(conditioning, noise)
     working = _working_bytes(job, noise, conditioning)
-    with dressing.lend(source, spec, emit, working) as (transformer, worn):
+    with (
+        dressing.lend(source, spec, emit, working) as (transformer, worn),
+        prepared(transformer, job.compiles) as memory,
+    ):
 
         def on_step(done: int, expected: Tensor) -> None:
             if worn.begin_step(done):
                 sampling.cache.renew()
+                memory.forget()
             report(done, expected)
 
         emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=len(sampling.scheduler.timesteps)))
-        with compiled((*transformer.blocks, *transformer.vace_blocks), job.compiles):
-            latents = denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
+        latents = denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
     conclude(sampling.cache, job)
     return latents
 

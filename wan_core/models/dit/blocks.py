@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.memory import Memory, recalled
 from wan_core.ops.attention import attention
 from wan_core.ops.norm import RMSNorm, modulated_layer_norm
 from wan_core.ops.patchify import Triple, patchify
@@ -34,6 +35,7 @@ class DiTContext:
         front: tokens before those of the clip, a reference's; what follows the clip's goes on to the end.
         camera_path: (B, latent frames of all tokens, camera_path_dim) in compute dtype; None in a model
             without.
+        memory: keeps the keys and values of ``text`` and ``image``; None where they are made each time.
     """
 
     grid: Triple
@@ -47,6 +49,7 @@ class DiTContext:
     vace_scale: float = 1.0
     front: int = 0
     camera_path: Tensor | None = None
+    memory: Memory | None = None
 
 
 class PatchEmbedding(nn.Conv3d):
@@ -99,9 +102,12 @@ class CrossAttention(Attention):
 
     def attend(self, query: Tensor, context: DiTContext) -> Tensor:
         """(B, L, heads, head_dim) -> (B, L, D): what the tokens gather, before ``o``."""
-        key = self.heads(self.norm_k(self.k(context.text))).to(query.dtype)
-        value = self.heads(self.v(context.text))
+        key, value = recalled(context.memory, context.text, self, self.read)
         return attention(query, key, value, context.text_bias)
+
+    def read(self, text: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, D) in compute dtype -> keys and values, each (B, S, heads, head_dim)."""
+        return self.heads(self.norm_k(self.k(text))).to(text.dtype), self.heads(self.v(text))
 
 
 class ImageCrossAttention(CrossAttention):
@@ -115,9 +121,12 @@ class ImageCrossAttention(CrossAttention):
 
     def attend(self, query: Tensor, context: DiTContext) -> Tensor:
         """(B, L, heads, head_dim) -> (B, L, D): the sum over both, before ``o``."""
-        key = self.heads(self.norm_k_img(self.k_img(context.image))).to(query.dtype)
-        value = self.heads(self.v_img(context.image))
+        key, value = recalled(context.memory, context.image, self, self.read_image)
         return super().attend(query, context) + attention(query, key, value)
+
+    def read_image(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N, D) in compute dtype -> keys and values, each (B, N, heads, head_dim)."""
+        return self.heads(self.norm_k_img(self.k_img(image))).to(image.dtype), self.heads(self.v_img(image))
 
 
 class Block(nn.Module):

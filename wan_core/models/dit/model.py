@@ -16,6 +16,7 @@ from wan_core.models.dit.camera import CameraAdapter, RecamBlock
 from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.image import ImageEmbedding
+from wan_core.models.dit.memory import Memory, recalled
 from wan_core.models.dit.sinusoid import sinusoid
 from wan_core.models.dit.vace import VaceBlock, vace_hints
 from wan_core.ops.patchify import patch_grid, unpatchify
@@ -38,6 +39,7 @@ class WanDiT(nn.Module):
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
         self.config = config
+        self.memory: Memory | None = None  # of a job, see ``remembering``
         dim = config.dim
         self.patch_embedding = PatchEmbedding(config.in_dim, dim, config.patch_size)
         self.text_embedding = nn.Sequential(
@@ -108,7 +110,7 @@ class WanDiT(nn.Module):
         time, modulation = self._embed_time(timestep)
         if conditioning.motion is not None:
             modulation = modulation + conditioning.motion
-        text, text_bias = self._embed_text(prompt_embeds)
+        text, text_bias = recalled(self.memory, prompt_embeds, self, self._embed_text)
         frames = tokens.shape[1] // (clip[1] * clip[2])
         context = DiTContext(
             grid=clip,
@@ -117,11 +119,12 @@ class WanDiT(nn.Module):
             text=text,
             text_bias=text_bias,
             rope=rope_table((frames, *clip[1:]), self.config.head_dim, latents.device),
-            image=None if self.img_emb is None else self.img_emb(conditioning.image_embeds),
+            image=self._embed_image(conditioning.image_embeds),
             vace=self._embed_vace(conditioning),
             vace_scale=conditioning.vace_scale,
             front=front,
             camera_path=self._embed_path(conditioning.camera_path),
+            memory=self.memory if self.memory and self.memory.keeps_keys else None,
         )
         return tokens, context
 
@@ -176,6 +179,12 @@ class WanDiT(nn.Module):
             bias[-1] = math.log(missing)
             return self.text_embedding(padded), bias
         return self.text_embedding(F.pad(prompt_embeds, (0, 0, 0, missing))), None
+
+    def _embed_image(self, image_embeds: Tensor | None) -> Tensor | None:
+        """(B, N, image_dim) -> (B, N, D) in compute dtype; None in a model that attends to no picture."""
+        if self.img_emb is None:
+            return None
+        return recalled(self.memory, image_embeds, self, self.img_emb)
 
     def _embed_latents(self, latents: Tensor, conditioning: DiTConditioning) -> Tensor:
         """(B, out_dim, F, H, W) -> (B, L, D), float32, of the clip and of what is joined to it."""
