@@ -3,8 +3,8 @@
     python -m benchmarks.step_caches [--steps 50] [--clips 2] [--rounds 3]
 
 The demo model makes the same clips, in float32, with each cache and without one, all in turns. Seconds are
-medians over clips and rounds of one core's own time spent denoising, which a busy machine changes little. PSNR
-and SSIM compare the finished frames with those of the uncached run. Prints the table and saves it.
+medians over clips and rounds of one core's own time spent denoising, which a busy machine changes little.
+PSNR and SSIM compare the finished frames with those of the uncached run. Prints the table and saves it.
 """
 
 from __future__ import annotations

@@ -55,9 +55,9 @@ class StepCache:
         return transformer(*call.inputs())
 
     @property
-    def report(self) -> str:
-        """A sentence on what was computed; empty where that goes without saying."""
-        return ""
+    def report(self) -> tuple[str, ...]:
+        """Sentences on what was computed; none where that goes without saying."""
+        return ()
 
 
 @dataclass
@@ -136,8 +136,11 @@ class ReusingCache(StepCache):
         return tuple(step + 1 for step in range(self.total) if step not in self._computed)
 
     @property
-    def report(self) -> str:
-        return f"{self.total - len(self.skipped)} of {self.total} steps were computed."
+    def report(self) -> tuple[str, ...]:
+        told = (f"{self.total - len(self.skipped)} of {self.total} steps were computed.",)
+        if self.skipped:
+            told += (f"Skipped steps: {', '.join(map(str, self.skipped))}.",)
+        return told
 
     def _decide(self, window: Window, ready: Any, call: Pass) -> None:
         """Whether this step is computed; a pass that was left out in the last step begins anew."""

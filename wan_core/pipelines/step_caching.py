@@ -44,9 +44,8 @@ def with_cache(sampling: Sampling, job: ConditioningJob) -> Sampling:
 
 def conclude(cache: StepCache, job: ConditioningJob) -> None:
     """Say what was computed, and keep what was measured."""
-    if cache.report:
-        job.notes.append(cache.report)
-    elif job.request.step_cache != "off":
+    job.notes.extend(cache.report)
+    if not cache.report and job.request.step_cache != "off":
         job.notes.append(f"No step was skipped: runs of up to {FEW_STEPS} steps need each of theirs.")
     path = _magnitudes(job)
     if isinstance(cache, MagCache) and cache.measured and path:
