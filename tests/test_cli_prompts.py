@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.prompts.language_models import serve_endpoint
 from wan_core.cli import main
 from wan_core.media.metadata import read_request
+from wan_core.prompts.enhancer_settings import KeptEnhancer
 from wan_core.prompts.presets import PresetStore
 from wan_core.schema import GenerationRequest
 
@@ -67,3 +69,14 @@ def test_presets_are_listed_written_and_taken_in(home: Path, tmp_path: Path, cap
     assert main(["presets", "import", "--home", str(other)]) == 2
     file.write_bytes(b"\xff")
     assert main(["presets", "import", str(file), "--home", str(other)]) == 2
+
+
+def test_an_idea_is_written_out_by_whom_the_settings_say(home: Path, capsys) -> None:
+    assert main(["enhance", "a fox", "--home", str(home)]) == 1
+    assert "Nothing is set to write prompts out" in capsys.readouterr().err
+    with serve_endpoint() as endpoint:
+        values = {"kind": "endpoint", "url": endpoint.url, "endpoint_model": "tiny"}
+        KeptEnhancer(home).change(values)
+        assert main(["enhance", "a fox", "--with-picture", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == f"{endpoint.text}\n"
+    assert "given picture" in endpoint.asked[0][2]["messages"][0]["content"]

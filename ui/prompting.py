@@ -195,6 +195,8 @@ class Doors:
 
     def _length(self, spec: ModelSpec, texts: list[str]) -> Answer:
         """How many tokens the longest of some prompts has, with words drawn where any are left to chance."""
+        if not any(text.strip() for text in texts):
+            return {}
         folder, drawn = self._context.settings.wildcards_dir, any(is_template(text) for text in texts)
         try:
             counts = [count_tokens(self._context, spec, draw(text, 0, folder)) for text in texts]

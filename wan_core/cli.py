@@ -1,4 +1,4 @@
-"""``python -m wan_core generate | decode | export | models | presets | worker | train | bench``.
+"""``python -m wan_core generate | decode | export | models | presets | enhance | worker | train | bench``.
 
 Torch is imported only by the commands that need it.
 """
@@ -16,7 +16,15 @@ from typing import Any, Literal, get_args, get_origin
 
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, validate
 from wan_core.cli_export import add_export
-from wan_core.cli_prompts import add_presets_options, add_prompt_options, preset_values, run_presets, styled
+from wan_core.cli_prompts import (
+    add_enhance_options,
+    add_presets_options,
+    add_prompt_options,
+    preset_values,
+    run_enhance,
+    run_presets,
+    styled,
+)
 from wan_core.cli_request import add_request_options, read_request, require_suffix
 from wan_core.manager.kept_settings import KeptSettings, changed
 from wan_core.manager.weights import Part, WeightStore, model_parts
@@ -80,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("model", nargs="?", metavar="model", help="which model to download")
 
     add_presets_options(_command(commands, "presets", "list, export or import presets and styles", _presets))
+    add_enhance_options(_command(commands, "enhance", "have a prompt written out", _enhance))
 
     _command(commands, "worker", "run the jobs of the store until standard input closes", _worker)
     commands.add_parser("train", help="train the demo model", add_help=False)
@@ -226,6 +235,10 @@ def _place(store: WeightStore, spec: ModelSpec, part: Part) -> Path | None:
 
 def _presets(options: argparse.Namespace) -> int:
     return run_presets(options, _settings(options))
+
+
+def _enhance(options: argparse.Namespace) -> int:
+    return run_enhance(options, _settings(options))
 
 
 def _worker(options: argparse.Namespace) -> int:

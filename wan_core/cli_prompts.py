@@ -1,4 +1,4 @@
-"""Presets and styles on the command line: options of ``generate``, and the command ``presets``."""
+"""Prompts on the command line: options of ``generate``, and the commands ``presets`` and ``enhance``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wan_core.catalog import find_model
+from wan_core.prompts.enhancer import Enhancer
 from wan_core.prompts.presets import PresetStore
 from wan_core.prompts.styles import dress
 from wan_core.prompts.templates import require_wildcards
@@ -88,4 +89,21 @@ def run_presets(options: argparse.Namespace, settings: Settings) -> int:
     except (OSError, UnicodeError) as error:
         raise InvalidRequest("file", f"{options.file} cannot be used ({error})", "Name another.") from error
     sys.stdout.write(f"{presets} presets and {styles} styles are here now.\n")
+    return 0
+
+
+def add_enhance_options(parser: argparse.ArgumentParser) -> None:
+    """What ``enhance`` is given."""
+    parser.add_argument("idea", help="a few words; what is written out goes to standard output")
+    parser.add_argument("--with-picture", action="store_true", help="the clip begins with a given picture")
+
+
+def run_enhance(options: argparse.Namespace, settings: Settings) -> int:
+    """Write an idea out, by whom the studio's Settings say.
+
+    Raises:
+        EnhancementFailed: nobody is set to, or nothing came of it.
+    """
+    words = Enhancer(settings.home).enhance(options.idea, options.with_picture)
+    sys.stdout.write(f"{words}\n")
     return 0

@@ -134,7 +134,7 @@ const length = () => {
 
 // The head is drawn anew, the panel only when it is another one or the lists in it have changed: somebody
 // may be typing in it.
-const head = make("div", { className: "bar" }), panel = make("div", { className: "panel" });
+const head = make("div", { className: "helpers" }), panel = make("div", { className: "panel" });
 const foot = make("div", { className: "told" });
 box.append(head, foot, panel);
 let drawn = "";

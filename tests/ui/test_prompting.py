@@ -78,7 +78,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 
 def bar(page: Page, name: str) -> None:
-    page.locator("#form-prompting .bar button", has_text=name).first.click()
+    page.locator("#form-prompting .helpers button", has_text=name).first.click()
 
 
 @pytest.mark.browser
@@ -93,7 +93,7 @@ def test_styles_are_seen_in_the_prompt_and_come_off(studio: Studio, open_page: O
     film.click()
     expect(prompt).to_have_value("a red circle, black and white film, high contrast, fine grain")
     expect(film).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#form-prompting .bar")).to_contain_text("Styles · 1")
+    expect(page.locator("#form-prompting .helpers")).to_contain_text("Styles · 1")
     film.click()
     expect(prompt).to_have_value("a red circle")
     page.locator("#form-prompting summary").click()
