@@ -30,6 +30,15 @@ from wan_core.schema.inputs import MEDIA_FIELDS, InputName
 Answer = dict[str, Any]
 
 
+class Given(Api):
+    """What an endpoint is given; an address in it stays an address, which gradio would fetch."""
+
+    is_template = True
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> Any:
+        return url_or_file_path and str(url_or_file_path)
+
+
 class Endpoints:
     """What the endpoints do; their docstrings are what `view API` and MCP clients read."""
 
@@ -122,7 +131,7 @@ def add_endpoints(context: Context) -> None:
         root.set_event_trigger(
             [],
             _in_a_sentence(getattr(endpoints, name)),
-            [Api(value, schema, schema["title"]) for value, schema in zip(values, schemas, strict=False)],
+            [Given(value, schema, schema["title"]) for value, schema in zip(values, schemas, strict=False)],
             [Api(None, ANSWERS[name], name)],
             preprocess=False,
             postprocess=False,

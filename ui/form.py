@@ -168,13 +168,19 @@ def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> G
     """
     spec = find_model(values["model"])
     width, height = choices.size_for(spec, values["resolution"], values["aspect"])
-    filled = {name: values[name] for name in plain_fields() if values.get(name) is not None}
+    filled = {name: values[name] for name in plain_fields() if not _left_open(name, values.get(name))}
     filled["loras"] = loras.to_field(values.get("loras"))
     if values.get("quality") == choices.DRAFTS:
         filled["num_inference_steps"] = choices.steps_of(spec, choices.DRAFTS)
     task = plan.task(spec, values["num_frames"])
     given = {"task": task, "width": width, "height": height, **filled, **(inputs or {})}
     return GenerationRequest.parse(given)
+
+
+def _left_open(name: str, value: Any) -> bool:
+    """Whether a control leaves its field at None: a number that may be left open is an empty text then."""
+    kinds = get_args(GenerationRequest.model_fields[name].annotation)
+    return value is None or (value == "" and type(None) in kinds and str not in kinds)
 
 
 def unkept(path: Path) -> InputName:

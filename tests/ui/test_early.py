@@ -56,7 +56,7 @@ def test_a_prompt_typed_at_once_is_kept_and_generate_waits(studio: Studio, page:
     page.goto(studio.address)
     page.wait_for_selector("#form-generate[disabled]")
     page.locator("#form-generate").click()  # waits until it can be clicked
-    expect(page.locator("#status .prompt")).to_have_text("a red circle, typed early")
+    expect(page.locator("#status .prompt")).to_have_text("a red circle, typed early", timeout=30_000)
     expect(page.locator("#form-prompt textarea")).to_have_value("a red circle, typed early")
     expect(page.locator("#form-notice .alert")).to_have_count(0)
     assert page.evaluate("clicks") == [True]
@@ -69,11 +69,11 @@ def test_the_other_settings_come_back_beside_an_early_prompt(studio: Studio, pag
     page.get_by_label("Balanced · 12").check()
     page.locator("#form-prompt textarea").fill("a blue star")
     page.locator("#form-generate").click()
-    expect(page.locator("#status .prompt")).to_have_text("a blue star")
+    expect(page.locator("#status .prompt")).to_have_text("a blue star", timeout=30_000)
     wait_until_done(page)
     page.add_init_script(typed_at_once("#form-prompt textarea", "a green star"))
     page.reload()
-    expect(page.locator("#form-generate")).to_be_enabled(timeout=15_000)
+    expect(page.locator("#form-generate")).to_be_enabled(timeout=30_000)
     expect(page.get_by_label("Balanced · 12")).to_be_checked()
     expect(page.locator("#form-prompt textarea")).to_have_value("a green star")
 
@@ -83,5 +83,5 @@ def test_a_form_that_was_set_at_once_stays_as_it_was_set(studio: Studio, page: P
     page.goto(studio.address)
     page.locator("#form-prompt textarea").fill("a seeded star")
     page.locator("#form-generate").click()
-    expect(page.locator("#status .prompt")).to_have_text("a seeded star")
+    expect(page.locator("#status .prompt")).to_have_text("a seeded star", timeout=30_000)
     assert studio.context.store.list(limit=1)[0].request.seed == 77

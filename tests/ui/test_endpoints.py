@@ -112,6 +112,11 @@ def test_files_come_by_upload_only(studio: Studio, tmp_path: Path) -> None:
     for given in (str(secret), detour, "http://127.0.0.1:1/a.png", "file:///etc/passwd", "\0", None, 3, {}):
         words = refusal(studio, request, {"image": {"path": given, "url": "http://127.0.0.1:1/a.png"}})
         assert "is no file that was uploaded here; upload it first." in words, given
+    fetched = {"path": "http://127.0.0.1:1/a.png", "meta": {"_type": "gradio.FileData"}}
+    assert "is no file that was uploaded here" in refusal(studio, request, {"image": fetched})
+    assert (
+        refusal(studio, request, {"image": {**fetched, "path": str(secret)}}) is None
+    )  # gradio's own refusal
     assert "takes no file" in refusal(studio, request, {"prompt": {"path": str(secret)}})
     assert "is one file" in refusal(studio, request, {"image": [{"path": str(secret)}]})
     assert "is no object" in refusal(studio, request, [1])
