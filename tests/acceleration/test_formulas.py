@@ -75,7 +75,7 @@ def test_teacache_sums_are_signed() -> None:
 
 def test_easycache_foresees_with_the_rate_of_computed_steps() -> None:
     # x falls by 1 and v = 2 x, so the rate is 2; of step 1 (x 9, v 18) is kept v - x = 9.
-    # step 2: 2 / 18 = .11, said 8 + 9; step 3: + 2 / 17 = .23, said 7 + 9; step 4: + 2 / 16 = .35 -> computed:
+    # step 2: 2 / 18 = .11, said 8 + 9; step 3: + 2 / 17 = .23, said 7 + 9; step 4: + 2 / 16 = .35, computed:
     # x 6, v 12, kept 6, rate |12 - 18| / |6 - 9| = 2; step 5: 2 / 12 = .17, said 5 + 6
     # step 6: + 2 / 11 = .35 -> computed, v 8; step 7: 2 / 8 = .25, as much as the threshold -> computed ...
     xs = [10.0 - step for step in range(10)]
