@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from wan_core.jobs.store import JobStore
 from wan_core.schema import GenerationRequest
 
@@ -33,3 +35,10 @@ def test_a_damaged_request_beside_it_does_no_harm(store: JobStore) -> None:
     with store._database.transaction() as connection:
         connection.execute("UPDATE jobs SET request = '{' WHERE id = ?", (second,))
     assert [job.id for job in store.siblings(store.get(first))] == [first]
+
+
+@pytest.mark.parametrize(("place", "seeds"), [(0, range(9)), (10, range(6, 15)), (19, range(11, 20))])
+def test_of_a_large_batch_the_nearest_are_siblings(store: JobStore, place: int, seeds: range) -> None:
+    ids = [asked(store, seed=seed) for seed in range(20)]
+    found = store.siblings(store.get(ids[place]))
+    assert [job.request.seed for job in found] == list(seeds)

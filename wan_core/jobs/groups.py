@@ -5,11 +5,15 @@ from __future__ import annotations
 from wan_core.jobs.base import StoreFile
 from wan_core.jobs.job import Job
 
-_NEAR = 64
+_NEAR = 24
 """How far apart in the order of asking; other pages may ask in between."""
 
 _AT_ONCE_SECONDS = 3.0
 _BUT_SEED = "CASE WHEN json_valid(request) THEN json_remove(request, '$.seed') END"
+
+
+MOST_SIBLINGS = 9
+"""Of more, the nearest: that many can be looked at side by side."""
 
 
 class Groups(StoreFile):
@@ -20,10 +24,13 @@ class Groups(StoreFile):
 
         In the order in which they were asked for, the job itself among them; empty once it is deleted.
         """
-        return self._jobs(
+        near = self._jobs(
             f"SELECT * FROM jobs WHERE sequence BETWEEN ? AND ? AND deleted IS NULL AND created BETWEEN ? "
             f"AND ? AND {_BUT_SEED} = (SELECT {_BUT_SEED} FROM jobs WHERE id = ? AND deleted IS NULL) "
             "ORDER BY sequence",
             *(job.sequence - _NEAR, job.sequence + _NEAR),
             *(job.created - _AT_ONCE_SECONDS, job.created + _AT_ONCE_SECONDS, job.id),
         )
+        place = next((number for number, other in enumerate(near) if other.id == job.id), 0)
+        first = min(max(place - MOST_SIBLINGS // 2, 0), max(len(near) - MOST_SIBLINGS, 0))
+        return near[first : first + MOST_SIBLINGS]
