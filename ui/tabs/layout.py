@@ -13,6 +13,11 @@ from ui.tabs.plans import FOLDS, folded
 _BRUSH = "#ffffff"
 
 
+def headed(words: str) -> gr.Accordion:
+    """A part below a heading, which folds it; an open fold is no component, as a heading in HTML would be."""
+    return gr.Accordion(words, open=True, elem_classes="headed")
+
+
 def lay_out(tab: MakingTab) -> None:
     """Build a tab's own components inside the current column, as they are for its first model."""
     _given(tab)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -14,6 +13,7 @@ from ui.context import Context
 from ui.folders import FolderList
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.stock_html import errands_html, stays, stock_html
+from ui.tabs.layout import headed
 from wan_core.catalog import find_model
 from wan_core.manager.errands import Errand
 from wan_core.manager.stock import delete, plan_deletion
@@ -84,10 +84,8 @@ def build(context: Context) -> ModelsTab:
     tab = _lay_out(context)
     if not context.owned:
         return tab
-    gr.HTML(
-        f"<h3>{escape(context.texts.settings.folders)}</h3>", elem_classes="heading", apply_default_css=False
-    )
-    return replace(tab, folders=folders.build(context, "models"))
+    with headed(context.texts.settings.folders):
+        return replace(tab, folders=folders.build(context, "models"))
 
 
 def _lay_out(context: Context) -> ModelsTab:

@@ -14,6 +14,7 @@ from ui.context import Context
 from ui.keeping import keep, unsupported
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.strings import Texts
+from ui.tabs.layout import headed
 from wan_core.jobs.job import Machine
 from wan_core.schema import Settings
 from wan_core.schema.attention import ATTENTION_TITLES
@@ -84,25 +85,21 @@ def build(context: Context) -> SettingsTab:
     notice = gr.HTML(elem_id="settings-notice", apply_default_css=False)
     controls: dict[str, gr.components.Component] = {}
     for group, names in _GROUPS.items():
-        _heading(texts.settings.groups[group])
-        if group == "memory":
-            device = gr.HTML(elem_id="settings-device", apply_default_css=False)
-        for name in names:
-            controls[name] = _control(name, settings, machine, texts)
-        if group == "precision":
-            refused = gr.HTML(elem_id="settings-refused", apply_default_css=False)
-        if group == "speed":
-            slow = gr.HTML(elem_id="settings-slow", apply_default_css=False)
-    _heading(texts.settings.folders)
-    listed = folders.build(context, "settings")
-    _heading(texts.settings.plan)
-    plan = plan_text.build(context)
+        with headed(texts.settings.groups[group]):
+            if group == "memory":
+                device = gr.HTML(elem_id="settings-device", apply_default_css=False)
+            for name in names:
+                controls[name] = _control(name, settings, machine, texts)
+            if group == "precision":
+                refused = gr.HTML(elem_id="settings-refused", apply_default_css=False)
+            if group == "speed":
+                slow = gr.HTML(elem_id="settings-slow", apply_default_css=False)
+    with headed(texts.settings.folders):
+        listed = folders.build(context, "settings")
+    with headed(texts.settings.plan):
+        plan = plan_text.build(context)
     enhancing.build(context)
     return SettingsTab(context, notice, controls, device, refused, slow, listed, plan)
-
-
-def _heading(words: str) -> None:
-    gr.HTML(f"<h3>{escape(words)}</h3>", elem_classes="heading", apply_default_css=False)
 
 
 def connect(tab: SettingsTab, selected: Any) -> None:
