@@ -29,7 +29,12 @@ _FILE: Schema = {
     },
 }
 
-JOB_SCHEMA: Schema = {"type": "string", "title": "job", "description": "The id that generate returned."}
+JOB_SCHEMA: Schema = {
+    "type": "string",
+    "title": "job",
+    "description": "The id that generate returned.",
+    "example": "0123456789abcdef",
+}
 
 ANSWERS: dict[str, Schema] = {
     "generate": {"type": "string", "description": "The id of the job."},
@@ -46,7 +51,9 @@ def request_schema() -> Schema:
     """
     fields = {name: _field(name) for name in knobs() if name not in MEDIA_FIELDS}
     fields["model"]["description"] += f" One of {', '.join(MODELS)}."
-    return {"type": "object", "title": "request", "properties": fields, "required": ["prompt"]}
+    example = {"model": "demo", "prompt": "a red circle moving right", "seed": 1}
+    schema = {"type": "object", "title": "request", "properties": fields, "required": ["prompt"]}
+    return {**schema, "example": example}
 
 
 def _field(name: str) -> Schema:

@@ -38,6 +38,12 @@ class Given(Api):
     async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> Any:
         return url_or_file_path and str(url_or_file_path)
 
+    def example_payload(self) -> Any:
+        return self.api_info().get("example", self.value)
+
+    def example_value(self) -> Any:
+        return self.example_payload()
+
 
 class Endpoints:
     """What the endpoints do; their docstrings are what `view API` and MCP clients read."""

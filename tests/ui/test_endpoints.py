@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
+from playwright.sync_api import expect
 
-from tests.ui.conftest import Studio
+from tests.ui.conftest import OpenPage, Studio
 from ui.endpoint_schema import FILES_SCHEMA, request_schema
 from ui.server import Access, mcp_words, serves_mcp
 from wan_core.media.read import read_video
@@ -142,6 +143,16 @@ def test_the_schema_names_every_field_of_a_request() -> None:
         "description": "",
         "title": "",
     }
+
+
+def test_the_page_about_the_api_shows_these_four(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    page.get_by_role("button", name="Use via API").click()
+    docs = page.locator(".api-docs")
+    expect(docs).to_contain_text("4 API endpoints", timeout=30_000)
+    expect(docs).to_contain_text("a red circle moving right")
+    for name in ("/generate", "/status", "/cancel", "/result"):
+        expect(docs).to_contain_text(name)
 
 
 def test_mcp_is_never_served_behind_a_login(monkeypatch: pytest.MonkeyPatch) -> None:

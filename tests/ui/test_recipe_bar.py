@@ -14,9 +14,10 @@ from tests.ui.conftest import OpenPage, Studio
 from ui.gate import MAX_UPLOAD
 from wan_core.media.inputs import InputStore
 from wan_core.media.metadata import as_text, request_metadata
-from wan_core.media.write import write_image, write_video
+from wan_core.media.write import write_clip, write_image, write_video
 from wan_core.schema import GenerationRequest
 from wan_core.schema.lora import LoraUse
+from wan_core.schema.output import OutputOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "assets" / "examples" / "circle-first.png"
@@ -81,6 +82,22 @@ def test_a_picture_and_a_json_are_opened_by_the_button(
         chooser.value.set_files(tmp_path / name)
         expect(page.locator("#form-prompt textarea")).to_have_value(prompt, timeout=30_000)
         expect(page.locator("#form-notice")).to_contain_text(f"These are the settings of {name}.")
+
+
+def test_every_format_is_opened(studio: Studio, open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(studio.address)
+    for number, format in enumerate(("webm", "gif", "webp", "jpeg")):
+        request = GenerationRequest(model="demo", prompt=f"a star in {format}", seed=number)
+        metadata = request_metadata(request)
+        if format == "jpeg":
+            path = tmp_path / "star.jpeg"
+            write_image(FRAMES[0], path, "jpeg", metadata)
+        else:
+            path = tmp_path / f"star.{format}"
+            write_clip([FRAMES], path, 8, OutputOptions(video_format=format), metadata)
+        page.locator(".recipes input[type=file]").set_input_files(path)
+        expect(page.locator("#form-prompt textarea")).to_have_value(request.prompt, timeout=30_000)
+        expect(page.locator("#form-seed input")).to_have_value(str(number))
 
 
 def test_hostile_files_are_one_sentence(studio: Studio, open_page: OpenPage, tmp_path: Path) -> None:
