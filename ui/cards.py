@@ -68,7 +68,7 @@ def row(job: Job, times: Mapping[str, Forecast], texts: Texts) -> str:
 def card(job: Job, context: Context) -> str:
     """A job of the history."""
     texts = context.texts
-    request = job.result.request if job.result else job.request
+    request = job.made
     crisp = " crisp" if max(request.width or 0, request.height or 0) < _SMALL else ""
     badge = (
         ""
@@ -79,7 +79,7 @@ def card(job: Job, context: Context) -> str:
         f'<li class="card {job.status}{crisp}" data-key="{job.id}">'
         f'<button type="button" class="open" data-does="choose" data-job="{job.id}">'
         f'<span class="picture">{_picture(job)}{badge}</span>'
-        f'<span class="prompt">{escape(job.request.prompt[:_PROMPT_LENGTH])}</span></button>'
+        f'<span class="prompt">{escape(request.prompt[:_PROMPT_LENGTH])}</span></button>'
         f'<div class="foot"><span class="when">{escape(ago(job.finished or job.created, texts))}</span>'
         f'<span class="tools">{_star(job, texts)}{_menu(_card_items(job, context), texts)}</span></div>'
         f"{_tags(job)}{_again(job, texts)}</li>"
@@ -114,6 +114,7 @@ def _card_items(job: Job, context: Context) -> list[str]:
     items = [_tag_input(job, context.texts), _item("duplicate", job, words.duplicate)]
     if job.result is not None and job.result.video.exists():
         items.append(_item("compare", job, context.texts.panel.compare))
+    items.append(_item("recipe", job, context.texts.recipes.of_result))
     if job.log is not None and context.owned:
         items.append(_item("log", job, words.show_log))
     if job.result is not None and context.owned and opening.opener():

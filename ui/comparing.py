@@ -16,7 +16,7 @@ from ui.links import link
 from ui.strings import Texts
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
-from wan_core.schema import GenerationRequest, InvalidRequest, knobs
+from wan_core.schema import InvalidRequest, knobs
 from wan_core.schema.lora import LoraUse
 
 OFFERED = 60
@@ -69,7 +69,7 @@ def compare(left: str, right: str, context: Context) -> dict[str, Any]:
 
 def differences(one: Job, other: Job, texts: Texts) -> list[Row]:
     """(label, left, right) of every setting in which two jobs differ, then of what they took."""
-    left, right = _request(one), _request(other)
+    left, right = one.made, other.made
     changed = [name for name in knobs() if getattr(left, name) != getattr(right, name)]
     rows = [
         (texts.names[name].label, *(in_words(name, getattr(side, name), texts) for side in (left, right)))
@@ -100,22 +100,18 @@ def in_words(name: str, value: Any, texts: Texts) -> str:
 
 def title(job: Job, texts: Texts) -> str:
     """A job in a list; what tells it from others of its prompt comes first."""
-    request, prompt = _request(job), job.request.prompt
+    request, prompt = job.made, job.made.prompt
     short = prompt if len(prompt) <= _TITLE_LENGTH else f"{prompt[:_TITLE_LENGTH]}…"
     steps = texts.panel.steps.format(steps=request.num_inference_steps)
     facts = [texts.seed.format(seed=request.seed), steps, ago(job.finished or job.created, texts)]
     return " · ".join([*facts, short])
 
 
-def _request(job: Job) -> GenerationRequest:
-    return job.result.request if job.result else job.request
-
-
 def _likeness(one: Job | None, other: Job) -> tuple[int, int]:
     """How many settings are the same; of several results the latest."""
     if one is None:
         return 0, other.sequence
-    left, right = _request(one), _request(other)
+    left, right = one.made, other.made
     return sum(getattr(left, name) == getattr(right, name) for name in knobs()), other.sequence
 
 
@@ -128,7 +124,7 @@ def _side(job: Job) -> dict[str, Any]:
     video = job.result.video
     picture = stage.is_picture(video)
     direct = picture or video.suffix in stage.PLAYED
-    request = _request(job)
+    request = job.made
     return {
         "job": job.id,
         "picture": picture,

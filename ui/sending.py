@@ -130,7 +130,7 @@ def _given(job: Job, tab: MakingTab) -> dict[str, Any]:
     Raises:
         MediaError: its file cannot be read.
     """
-    result, prompt = job.result.video, {"prompt": job.request.prompt}
+    result, prompt = job.result.video, {"prompt": job.made.prompt}
     store = InputStore(tab.context.settings.inputs_dir)
     if tab.key != "i2v":
         return {**prompt, "video": str(store.path(store.keep(result)))}

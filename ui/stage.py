@@ -112,7 +112,7 @@ def _opening(job: Job, more: str) -> str:
 
 def _content(job: Job, controls: str) -> str | None:
     """The picture itself; None where there is none, and will be none."""
-    prompt = escape(job.request.prompt[:300], quote=True)
+    prompt = escape(job.made.prompt[:300], quote=True)
     if job.result and (source := link(shown(job.result))):
         if shown(job.result).suffix in _SHOWN_AS_IMAGES:
             return f'<img class="picture" src="{source}" alt="{prompt}">'

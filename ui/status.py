@@ -20,7 +20,7 @@ def status_html(job: Job | None, context: Context) -> str:
         return ""
     texts = context.texts
     body = _BODIES[job.status](job, context)
-    prompt = escape(job.request.prompt)
+    prompt = escape(job.made.prompt)
     return (
         f'<div class="status {job.status}" data-status="{job.status}">{body}'
         f'<p class="prompt">{prompt}</p><p class="facts">{_facts(job, texts)}</p></div>'
@@ -112,7 +112,7 @@ _BODIES = {
 
 def _facts(job: Job, texts: Texts) -> str:
     """Model, size, length, the seed that was really used, time and peak memory, as HTML."""
-    request = job.result.request if job.result else job.request
+    request = job.made
     title = find_model(request.model).title if is_known(request.model) else request.model
     parts = [escape(title)]
     if request.width and request.height:

@@ -75,6 +75,17 @@ def test_what_is_replaced_is_found_by_its_new_words(store: JobStore, settings: S
     assert found(store, words="before") == [] and found(store, words="after") == ["after"]
 
 
+def test_a_template_is_found_by_the_words_that_it_drew(store: JobStore, settings: Settings) -> None:
+    job_id = store.submit(request("a {red|green} fox"))
+    store.claim()
+    result = result_of(settings, job_id)
+    drawn = result.request.model_copy(update={"prompt": "a green fox"})
+    store.finish(job_id, result.model_copy(update={"request": drawn}))
+    assert store.get(job_id).made.prompt == "a green fox"
+    assert found(store, words='"green fox"') == ["a {red|green} fox"]
+    assert found(store, words="red") == []
+
+
 def test_the_history_is_read_in_pages_by_model_date_star_and_tag(store: JobStore, settings: Settings) -> None:
     ids = [make(store, settings, str(number)) for number in range(5)]
     times = [1000.0, 2000.0, 3000.0, 3000.0, 4000.0]

@@ -154,6 +154,7 @@ def test_wildcards_are_drawn_for_the_video_and_kept_in_the_request(
     job = studio.context.store.list(limit=1)[0]
     assert job.request.prompt == "a {red|red} __shape__"
     assert job.result.request.prompt == "a red circle"
+    expect(page.locator("#status .prompt")).to_have_text("a red circle")
     write_prompt(page, "a __colour__ star")
     page.locator("#form-generate").click()
     expect(page.locator("#form-notice .alert")).to_contain_text("there is no wildcard file for __colour__")

@@ -87,6 +87,11 @@ class Job:
     deleted: float | None = None
 
     @property
+    def made(self) -> GenerationRequest:
+        """The request as it was carried out, with the words that it drew; until then as it was made."""
+        return self.result.request if self.result else self.request
+
+    @property
     def remedy(self) -> Remedy | None:
         """What running the job again can do about how it ended; None where it would only end so again."""
         if self.status not in UNFINISHED:

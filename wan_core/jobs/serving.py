@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from wan_core.jobs.base import StoreFile
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
-from wan_core.jobs.rows import MACHINE, worker_from_row
+from wan_core.jobs.rows import MACHINE, json_object, worker_from_row
 from wan_core.media.atomic import whole_file
+from wan_core.prompts.templates import is_template
 from wan_core.schema import GenerationResult, ProgressEvent, Stage
 from wan_core.schema.settings import Profile
 
@@ -55,14 +56,16 @@ class Serving(StoreFile):
         return row is None or row["status"] != "running" or row["cancel_requested"] is not None
 
     def finish(self, job_id: str, result: GenerationResult) -> None:
-        """A running job is done; its preview makes way for the video."""
+        """A running job is done; its preview makes way for the video. Words that it drew are found."""
         measured = sum(s for stage, s in result.seconds.items() if stage not in _SETUP_STAGES)
         with self._database.transaction() as connection:
-            connection.execute(
+            rows = connection.execute(
                 "UPDATE jobs SET status = 'done', finished = ?, result = ?, work_seconds = ?, message = '' "
-                "WHERE id = ? AND status = 'running'",
+                "WHERE id = ? AND status = 'running' RETURNING sequence, request",
                 (time.time(), result.model_dump_json(), measured, job_id),
-            )
+            ).fetchall()
+            if rows and is_template(str(json_object(rows[0]["request"]).get("prompt", ""))):
+                self._words.put(connection, rows[0]["sequence"], result.request)
         self._drop_previews()
         self.log_path(job_id).unlink(missing_ok=True)
 
