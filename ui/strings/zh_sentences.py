@@ -216,6 +216,10 @@ _TOLD = {
 }
 
 _NOTED = {
+    "{} of {} steps were computed.": "计算了 {1} 步中的 {0} 步。",
+    "Skipped steps: {}.": "跳过的步：{0}。",
+    "No step was skipped: runs of up to {} steps need each of theirs.": "没有跳过任何步：{0} 步以内的生成每一步都不可少。",
+    "MagCache has measured this model; its next videos will skip steps.": "MagCache 已测量此模型；之后的视频将跳过步骤。",
     "A last frame is taken too, but it was not made for that.": "也可给末帧，但它并非为此而作。",
     "An early state of Wan2.1 VACE 1.3B.": "Wan2.1 VACE 1.3B 的早期版本。",
     "Up to 4 reference pictures; describe them in the prompt.": "至多 4 张参考图；请在提示词中描述它们。",
