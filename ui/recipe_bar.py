@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,21 +13,17 @@ import gradio as gr
 
 from ui import making_jobs
 from ui.bench import Bench
-from ui.context import Context
-from ui.deep_links import link_to
 from ui.form import sentence
 from ui.gate import MAX_UPLOAD
 from ui.listening import QUIET, error_html, reporting
+from ui.recipe_words import written
 from ui.strings import Texts
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of
 from ui.uploads import uploaded
 from wan_core.catalog import find_model, validate
 from wan_core.manager.restoring import Restored, restore
-from wan_core.media.inputs import InputStore
-from wan_core.recipes import as_command, as_python, plain_name
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
-from wan_core.schema.settings import default_home
 
 if TYPE_CHECKING:
     from ui.studio import Page
@@ -37,7 +32,7 @@ _SCRIPT = Path(__file__).resolve().parents[1] / "assets" / "js" / "recipes.js"
 
 
 def build(texts: Texts) -> gr.HTML:
-    """The bar. It tells ``take`` (the path of an upload) and ``copy`` (a kind of ``_WRITERS``)."""
+    """The bar. It tells ``take`` (the path of an upload) and ``copy`` (a kind that ``written`` knows)."""
     words = texts.recipes
     constants = f"const texts = {json.dumps(dataclasses.asdict(words))}, most = {MAX_UPLOAD};\n"
     copies = "".join(
@@ -100,7 +95,7 @@ def connect(page: Page) -> None:
             return gr.update(told={"error": sentence(error, context.texts), "at": time.time()})
         except (MediaError, OSError) as error:
             return gr.update(told={"error": context.texts.said(str(error)), "at": time.time()})
-        return gr.update(told={**_written(kind, request, context), "at": time.time()})
+        return gr.update(told={**written(kind, request, context), "at": time.time()})
 
     outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, bench.notice]
     taken = bar.take(pick_path, None, asked, **QUIET).then(
@@ -134,20 +129,3 @@ def _placed(bench: Bench, request: GenerationRequest) -> tuple[MakingTab, Genera
     if tab is None:
         raise InvalidRequest("task", f"{request.task!r} is done by no model here", "Choose another file.")
     return tab, request
-
-
-def _written(kind: str, request: GenerationRequest, context: Context) -> dict[str, str]:
-    """A request in one of the kinds; whoever does not own the machine learns no folder of it."""
-    settings, place = context.settings, plain_name
-    if context.owned:
-        store = InputStore(settings.inputs_dir)
-        place = lambda name: str(store.path(name))  # noqa: E731
-    else:
-        settings = settings.model_copy(update={"home": default_home()})
-    writer = _WRITERS.get(kind)
-    if writer is None:
-        return {"link": link_to(request)}
-    return {"text": writer(request, settings, place)}
-
-
-_WRITERS: dict[str, Callable[..., str]] = {"cli": as_command, "python": as_python}

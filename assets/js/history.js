@@ -131,7 +131,7 @@ const act = async (does, values = {}) => {
   const answer = await ask("act", { does, ...values });
   complain(answer.error);
   lookAnew();
-  if (!["star", "tag", "log", "folder"].includes(does)) document.getElementById("look-again")?.click();
+  if (!["star", "tag", "log", "recipe", "folder"].includes(does)) document.getElementById("look-again")?.click();
   return answer;
 };
 
@@ -177,6 +177,11 @@ const does = {
   dismiss: () => { state.deleted = []; showUndo(); },
   log: async ({ job }) => {
     part("dialog pre").textContent = (await act("log", { job })).log;
+    part("dialog").showModal();
+  },
+  recipe: async ({ job }) => {
+    const { log } = await act("recipe", { job });
+    part("dialog pre").textContent = `${log}\n${location.origin}${location.pathname}?job=${job}`;
     part("dialog").showModal();
   },
   "by-tag": ({ tag }) => {

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import OpenPage, Studio
+from tests.ui.conftest import OpenPage, Studio, make_context
+from tests.ui.test_page import generate, wait_until_done
 from ui.gate import MAX_UPLOAD
+from ui.recipe_words import written
 from wan_core.media.inputs import InputStore
 from wan_core.media.metadata import as_text, request_metadata
 from wan_core.media.write import write_clip, write_image, write_video
@@ -126,18 +129,18 @@ def test_hostile_files_are_one_sentence(studio: Studio, open_page: OpenPage, tmp
 
 
 def test_the_form_is_copied(studio: Studio, open_page: OpenPage) -> None:
-    page = open_page(studio.address, permissions=["clipboard-read", "clipboard-write"])
+    page = open_page(studio.address)
     page.get_by_role("button", name="Copy as CLI").click()
     expect(page.locator(".recipes .said")).to_contain_text("the prompt is empty", timeout=30_000)
     page.fill("#form-prompt textarea", 'a "red" circle\'s path')
     page.fill("#form-seed input", "5")
     page.keyboard.press("Tab")
     copied = {}
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     for name in ("Copy as CLI", "Copy as Python", "Copy link"):
-        page.evaluate("navigator.clipboard.writeText('')")
         page.get_by_role("button", name=name).click()
-        page.wait_for_function("navigator.clipboard.readText().then((text) => text !== '')")
-        copied[name] = page.evaluate("navigator.clipboard.readText()")
+        page.wait_for_function("window.copied")
+        copied[name] = page.evaluate("[window.copied, delete window.copied][0]")
     words = shlex.split(copied["Copy as CLI"])
     assert words[:4] == ["python", "-m", "wan_core", "generate"]
     assert words[words.index("--prompt") + 1] == 'a "red" circle\'s path'
@@ -159,3 +162,29 @@ def test_where_the_clipboard_is_closed_it_can_be_copied_by_hand(studio: Studio, 
     )
     page.keyboard.press("Escape")
     expect(page.locator(".recipes dialog")).to_be_hidden()
+
+
+def test_a_result_tells_its_recipe(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    generate(page, "a yellow star, told")
+    wait_until_done(page)
+    job = next(job for job in studio.context.store.list() if job.request.prompt == "a yellow star, told")
+    page.get_by_role("tab", name="Queue & History").click()
+    card = page.locator(f'#history .card[data-key="{job.id}"]')
+    card.locator("summary").click()
+    card.get_by_role("button", name="CLI, Python, link").click()
+    told = page.locator("#history dialog pre")
+    expect(told).to_contain_text(f"--seed {job.request.seed}", timeout=30_000)
+    expect(told).to_contain_text("'a yellow star, told',")
+    expect(told).to_contain_text(f"{studio.address}?job={job.id}")
+
+
+def test_who_does_not_own_the_machine_learns_no_folder(tmp_path: Path) -> None:
+    context = make_context(tmp_path)
+    request = GenerationRequest(model="demo-image", task="i2v", prompt="x", image="0" * 32 + ".png")
+    visitor = replace(context, owned=False)
+    for kind in ("cli", "python"):
+        assert str(tmp_path / "inputs" / request.image) in written(kind, request, context)["text"]
+        words = written(kind, request, visitor)["text"]
+        assert request.image in words
+        assert str(tmp_path) not in words

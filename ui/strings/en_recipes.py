@@ -17,6 +17,7 @@ RECIPE_TEXTS = RecipeTexts(
     copy_python_help="The same in Python.",
     copy_link="Copy link",
     copy_link_help="An address that fills the form so; pictures and videos stay here.",
+    of_result="CLI, Python, link",
     copied="Copied.",
     copy_by_hand="The browser keeps the clipboard closed here; copy it by hand:",
     close="Close",

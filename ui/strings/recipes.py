@@ -23,6 +23,7 @@ class RecipeTexts:
     copy_python_help: str
     copy_link: str
     copy_link_help: str
+    of_result: str
     copied: str
     copy_by_hand: str
     close: str

@@ -17,6 +17,7 @@ RECIPE_TEXTS = RecipeTexts(
     copy_python_help="用 Python 写的同样内容。",
     copy_link="复制链接",
     copy_link_help="打开后按此填写表单的地址；图片和视频不会随之发送。",
+    of_result="命令行、Python、链接",
     copied="已复制。",
     copy_by_hand="浏览器在此不允许使用剪贴板；请手动复制：",
     close="关闭",

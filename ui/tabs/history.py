@@ -22,6 +22,7 @@ from ui import cards, opening
 from ui.context import Context
 from ui.form import sentence
 from ui.listening import QUIET
+from ui.recipe_words import written
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.past import UNDO_SECONDS, Search
@@ -134,6 +135,7 @@ class Doors:
             "delete": lambda job, asked: {"undo": context.store.delete(job)},
             "undo": self._undo,
             "log": self._log,
+            "recipe": self._recipe,
             "folder": self._folder,
         }
 
@@ -204,6 +206,12 @@ class Doors:
         except OSError:
             text = ""
         return {"log": text or self._context.texts.history.no_log}
+
+    def _recipe(self, job_id: str, asked: Answer) -> Answer:
+        """What makes the job's video again, to be copied."""
+        job = self._context.store.get(job_id)
+        kinds = ("cli", "python") if job else ()
+        return {"log": "\n\n".join(written(kind, job.request, self._context)["text"] for kind in kinds)}
 
     def _folder(self, job_id: str, asked: Answer) -> Answer:
         job: Job | None = self._context.store.get(job_id) if self._context.owned else None
