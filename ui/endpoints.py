@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components.api_component import Api
 from gradio.context import get_blocks_context
 
 from ui.context import Context
 from ui.endpoint_schema import ANSWERS, FILES_SCHEMA, JOB_SCHEMA, request_schema
 from ui.links import link
-from ui.uploads import described, uploaded
+from ui.uploads import Given, described, uploaded
 from wan_core.catalog import find_model
 from wan_core.cli_request import infer_task
 from wan_core.jobs.job import Job, JobStatus
@@ -28,21 +27,6 @@ from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, Store
 from wan_core.schema.inputs import MEDIA_FIELDS, InputName
 
 Answer = dict[str, Any]
-
-
-class Given(Api):
-    """What an endpoint is given; an address in it stays an address, which gradio would fetch."""
-
-    is_template = True
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> Any:
-        return url_or_file_path and str(url_or_file_path)
-
-    def example_payload(self) -> Any:
-        return self.api_info().get("example", self.value)
-
-    def example_value(self) -> Any:
-        return self.example_payload()
 
 
 class Endpoints:
@@ -138,7 +122,7 @@ def add_endpoints(context: Context) -> None:
             [],
             _in_a_sentence(getattr(endpoints, name)),
             [Given(value, schema, schema["title"]) for value, schema in zip(values, schemas, strict=False)],
-            [Api(None, ANSWERS[name], name)],
+            [Given(None, ANSWERS[name], name)],
             preprocess=False,
             postprocess=False,
             api_name=name,

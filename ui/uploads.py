@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
@@ -48,6 +49,21 @@ class OneOf(gr.Dropdown):
 
     def preprocess(self, payload: Any) -> Any:
         return payload
+
+
+class Given(Api):
+    """What an endpoint is given or gives; an address stays an address, which gradio would fetch."""
+
+    is_template = True
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> Any:
+        return url_or_file_path and str(url_or_file_path)
+
+    def example_payload(self) -> Any:
+        return self.api_info().get("example", self.value)
+
+    def example_value(self) -> Any:
+        return self.example_payload()
 
 
 def in_browser(update: Any, part: gr.components.Component, link: Callable[[Path], str | None]) -> Any:
