@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wan_core.acceleration.levels import expected_part
 from wan_core.catalog import ModelSpec
 from wan_core.schema import GenerationRequest
 
@@ -29,7 +30,9 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
     if not device:
         return None
     speed = next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
-    passes = request.num_inference_steps * (2 if request.guidance_scale > 1 else 1)
+    steps = request.num_inference_steps
+    computed = steps * expected_part(request.step_cache, request.step_cache_threshold, steps)
+    passes = computed * (2 if request.guidance_scale > 1 else 1)
     return (
         passes * (forward_flops(request, spec) / speed + _STEP_SECONDS) + decode_flops(request, spec) / speed
     )

@@ -16,7 +16,10 @@ from wan_core.acceleration.magcache import MagCache, Magnitudes
 from wan_core.acceleration.step_cache import ReusingCache, StepCache
 from wan_core.acceleration.table import CACHES, Run, make_step_cache
 from wan_core.acceleration.teacache import TeaCache
+from wan_core.catalog import resolve
+from wan_core.jobs.base import work_of
 from wan_core.lora.presets import PRESETS
+from wan_core.schema import GenerationRequest
 from wan_core.schema.request import StepCacheName
 
 
@@ -185,3 +188,15 @@ def test_the_room_is_counted_for_each_branch() -> None:
     assert kept_bytes("off", 1000, 2, 2) == kept_bytes("fast", 1000, 2, 2) == 0
     assert kept_bytes("teacache", 1000, 2, 2) == kept_bytes("magcache", 1000, 2, 2) == 4000
     assert kept_bytes("first-block", 1000, 3, 2) == 6000 + 8000
+
+
+def test_a_forecast_counts_the_steps_that_will_be_computed() -> None:
+    request = resolve(GenerationRequest(num_inference_steps=50))
+    asked = [("off", None), ("conservative", None), ("fast", None), ("magcache", 0.1), ("fast", 0.0)]
+    works = [
+        work_of(request.model_copy(update={"step_cache": name, "step_cache_threshold": threshold}))
+        for name, threshold in asked
+    ]
+    assert [work / works[0] for work in works] == pytest.approx([1, 0.5, 0.4, 0.6, 1])
+    few = request.model_copy(update={"num_inference_steps": FEW_STEPS, "step_cache": "fast"})
+    assert work_of(few) == pytest.approx(works[0] * FEW_STEPS / 50)

@@ -106,6 +106,17 @@ def test_a_lora_that_changes_asks_for_a_computed_step() -> None:
     assert [worn.begin_step(step) for step in range(5)] == [False, False, True, False, False]
 
 
+def test_a_change_of_what_is_worn_is_followed_by_a_computed_step(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(engine, asked("magcache", 2.0), "measuring")
+    _, undisturbed = made(engine, asked("magcache", 2.0), "undisturbed")
+    monkeypatch.setattr(Worn, "begin_step", lambda worn, step: step == 9)
+    _, (_, skipped) = made(engine, asked("magcache", 2.0), "changed")
+    assert undisturbed[1] == "Skipped steps: 4, 5, 6, 7, 9, 10, 11, 12, 14, 15."
+    assert skipped == "Skipped steps: 4, 5, 6, 7, 9, 11, 12, 13, 14."
+
+
 def test_what_is_kept_is_part_of_the_plan() -> None:
     spec = find_model("wan2.1-t2v-14b")
     plain, cached = (

@@ -17,6 +17,17 @@ FEW_STEPS = 12
 
 _FLOAT32 = 4
 
+_PARTS = {"off": 1.0, "conservative": 0.5, "fast": 0.4}
+_ANY_PART = 0.6
+"""Part of the steps that are computed, as on the demo model (docs/performance.md)."""
+
+
+def expected_part(asked: str, threshold: float | None, steps: int) -> float:
+    """About what part of so many steps will be computed, to say beforehand how long a video takes."""
+    if steps <= FEW_STEPS or threshold == 0:
+        return 1.0
+    return _PARTS.get(asked, _ANY_PART)
+
 
 def kept_bytes(asked: str, numbers: int, passes: int, itemsize: int) -> int:
     """Device memory that a cache holds between passes.

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Self
 
+from wan_core.acceleration.levels import expected_part
 from wan_core.jobs.database import Database
 from wan_core.jobs.job import Job
 from wan_core.jobs.rows import JobFiles, job_from_row
@@ -56,6 +57,7 @@ class StoreFile:
 
 
 def work_of(request: GenerationRequest) -> float:
-    """Size of a resolved request in pixel evaluations: steps * frames * pixels * passes per step."""
-    passes = 2 if request.guidance_scale > 1 else 1
-    return request.num_inference_steps * request.num_frames * request.width * request.height * passes
+    """Size of a resolved request in pixel evaluations: steps computed * frames * pixels * passes per step."""
+    steps, passes = request.num_inference_steps, 2 if request.guidance_scale > 1 else 1
+    computed = steps * expected_part(request.step_cache, request.step_cache_threshold, steps)
+    return computed * request.num_frames * request.width * request.height * passes

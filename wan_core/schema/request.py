@@ -119,7 +119,8 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
         None,
         Knob(
             "Step cache threshold",
-            "How far a step may drift and still be skipped: higher skips more, 0 skips none.",
+            "How far a step may drift and still be skipped: higher skips more, 0 skips none; empty is what "
+            "suits the method and the model.",
             "speed",
             low=0.0,
             high=2.0,
