@@ -107,6 +107,24 @@ def test_one_prompt_at_a_time(enhancer: Enhancer, endpoint: Endpoint) -> None:
     assert enhancer.enhance("a cat") == endpoint.text
 
 
+def test_what_comes_after_a_stop_is_not_used(enhancer: Enhancer, endpoint: Endpoint, tmp_path: Path) -> None:
+    def stop_soon() -> None:
+        while enhancer._process is None and not endpoint.asked:
+            time.sleep(0.01)
+        enhancer.stop()
+
+    folder = save_tiny_model(tmp_path / "model")
+    endpoint.slow = 0.004
+    for values in ({"kind": "endpoint"}, {"kind": "local", "local_model": str(folder), "seconds": 60}):
+        enhancer.kept.change(values)
+        endpoint.asked.clear()
+        stopping = threading.Thread(target=stop_soon)
+        stopping.start()
+        with pytest.raises(EnhancementFailed, match="Stopped; the prompt stays"):
+            enhancer.enhance("a fox")
+        stopping.join()
+
+
 def test_the_key_is_for_its_owner_and_its_host_alone(enhancer: Enhancer, tmp_path: Path) -> None:
     path = tmp_path / "home" / "enhancer.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

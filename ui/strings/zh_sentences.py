@@ -1,6 +1,8 @@
 # ruff: noqa: E501 - each sentence beside its translation
 """What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
 
+from ui.strings.zh_enhancing import ENHANCING
+
 _GIVEN = {
     "{} is gone; choose the file again.": "{0} 已不存在；请重新选择文件。",
     "Write whole numbers, such as 0, -1.": "请写整数，例如 0, -1。",
@@ -235,4 +237,4 @@ _NOTED = {
     ),
 }
 
-SENTENCES = {**_NOTED, **_GIVEN, **_CHECKED, **_MEDIA, **_FAILED, **_KEPT, **_TOLD}
+SENTENCES = {**_NOTED, **_GIVEN, **_CHECKED, **_MEDIA, **_FAILED, **_KEPT, **_TOLD, **ENHANCING}

@@ -12,6 +12,7 @@ from wan_core.prompts.instructions import messages_for, tidy_answer
 from wan_core.prompts.local_model import ask_local, find_folder
 from wan_core.schema import EnhancementFailed
 
+STOPPED = "Stopped; the prompt stays as it is."
 OFF = "Nothing is set to write prompts out; choose a language model in Settings."
 
 
@@ -26,6 +27,7 @@ class Enhancer:
         self.kept = KeptEnhancer(home)
         self.hub_cache = hub_cache
         self._busy = threading.Lock()
+        self._stopped = False
         self._process: subprocess.Popen[str] | None = None
 
     def enhance(self, idea: str, has_picture: bool = False) -> str:
@@ -44,15 +46,21 @@ class Enhancer:
         messages = messages_for(idea, has_picture)
         if not self._busy.acquire(blocking=False):
             raise EnhancementFailed("A prompt is being written out already; wait for it, or stop it.")
+        self._stopped = False
         try:
-            return tidy_answer(self._ask(settings, messages))
+            text = tidy_answer(self._ask(settings, messages))
+            if self._stopped:
+                raise EnhancementFailed(STOPPED)
+            return text
+        except EnhancementFailed as error:
+            raise (EnhancementFailed(STOPPED) if self._stopped else error) from error.__cause__
         finally:
             self._process = None
             self._busy.release()
 
     def stop(self) -> None:
         """End the language model's process, if there is one; an endpoint is left to answer in vain."""
-        process = self._process
+        self._stopped, process = True, self._process
         if process is not None:
             process.kill()
 

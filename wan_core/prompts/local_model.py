@@ -100,16 +100,15 @@ def ask_local(folder: Path, messages: list[dict[str, str]], seconds: float, star
     finally:
         process.kill()
         process.wait()
-    return _answer(written, process.returncode, folder.name)
+    return _answer(written, folder.name)
 
 
-def _answer(written: str, code: int, name: str) -> str:
+def _answer(written: str, name: str) -> str:
     try:
         told = json.loads(written)
     except ValueError as error:
-        why = "was ended" if code < 0 else "broke off"
         raise EnhancementFailed(
-            f"The language model {why} before it wrote anything; is there enough memory for it?"
+            "The language model ended before it wrote anything; is there enough memory for it?"
         ) from error
     if told.get("error"):
         raise EnhancementFailed(f"{name} cannot be run as a language model: {told['error']}")
