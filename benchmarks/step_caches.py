@@ -10,6 +10,7 @@ PSNR and SSIM compare the finished frames with those of the uncached run. Prints
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -40,14 +41,17 @@ _STABLE = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 @dataclass(frozen=True)
 class Figures:
-    """A method with a threshold; ``computed`` of all steps, in the mean over the clips."""
+    """A method with a threshold; ``computed`` of all steps, in the mean over the clips.
+
+    ``psnr`` is in decibels, None where the frames are equal.
+    """
 
     method: str
     threshold: float
     computed: float
     seconds: float
     speed_up: float
-    psnr: float
+    psnr: float | None
     ssim: float
 
 
@@ -130,13 +134,14 @@ def compare(trials: Trials, asked: Sequence[Setting], clips: int, rounds: int) -
     for setting in seconds:
         pairs = [(made[setting, clip][0], made[UNCACHED, clip][0]) for clip in range(clips)]
         took = statistics.median(seconds[setting])
+        decibels = float(np.mean([psnr(*pair) for pair in pairs]))
         table.append(
             Figures(
                 *setting,
                 computed=statistics.mean(made[setting, clip][1] for clip in range(clips)),
                 seconds=took,
                 speed_up=whole / took,
-                psnr=float(np.mean([psnr(*pair) for pair in pairs])),
+                psnr=decibels if math.isfinite(decibels) else None,
                 ssim=float(np.mean([ssim(*pair) for pair in pairs])),
             )
         )
@@ -144,9 +149,10 @@ def compare(trials: Trials, asked: Sequence[Setting], clips: int, rounds: int) -
 
 
 def row(figures: Figures, steps: int) -> str:
+    decibels = "∞" if figures.psnr is None else f"{figures.psnr:.1f}"
     return (
         f"| {figures.method} | {figures.threshold:g} | {figures.computed:g} of {steps} "
-        f"| {figures.seconds:.2f} | {figures.speed_up:.2f} | {figures.psnr:.1f} | {figures.ssim:.4f} |"
+        f"| {figures.seconds:.2f} | {figures.speed_up:.2f} | {decibels} | {figures.ssim:.4f} |"
     )
 
 
