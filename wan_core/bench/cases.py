@@ -147,7 +147,7 @@ def load_case(plan: Plan) -> Iterator[Case]:
         def load() -> None:
             rivals.read_pages(load_transformer(folder, [_FILE]).state_dict())
 
-        case = Case({OURS: load}, target=1.0)
+        case = Case({OURS: load})
         if plan.against:
             case.runs[THEIRS] = rivals.save_rival(dit, folder / "diffusers")
         yield case
