@@ -36,6 +36,10 @@ class Studio:
     context: Context
     blocks: gr.Blocks
 
+    @property
+    def home(self) -> Path:
+        return self.context.settings.home
+
     def close(self) -> None:
         self.context.errands.stop()
         self.context.executor.stop()
@@ -77,6 +81,15 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(request: pytest.FixtureRequest) -> None:
+    """A new browser starts from the forms used last on the machine: not from those of another test."""
+    for name in {"studio", "app"} & set(request.fixturenames):
+        home = getattr(request.getfixturevalue(name), "home", None)
+        if home is not None:
+            (home / "forms.json").unlink(missing_ok=True)
 
 
 OpenPage = Callable[..., Page]

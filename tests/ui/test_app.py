@@ -32,6 +32,7 @@ class App:
     """A running ``python app.py``."""
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

@@ -30,7 +30,7 @@ SHOWN_AT_64 = """(id) => {
   return (shown?.naturalWidth ?? shown?.videoWidth) === 64;
 }"""
 
-JOB_SHOWN = """() => document.querySelector('#stage [data-job]')?.dataset.job ?? ''"""
+JOB_SHOWN = """() => document.querySelector('#result .acts')?.dataset.job ?? ''"""
 
 
 @pytest.fixture(scope="module")
