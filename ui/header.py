@@ -35,11 +35,11 @@ def build(texts: Texts) -> Header:
 def line_html(context: Context) -> str:
     """Name, engine state, memory and queue."""
     texts, status, counts = context.texts, context.store.worker_status(), context.store.counts()
-    state, label = _state(status, texts)
+    (state, label), detail = _state(status, texts), escape(_detail(status, texts), quote=True)
     return (
         '<div class="line"><div class="brand"><span class="mark" aria-hidden="true"></span>'
         f"{escape(texts.title)}</div>"
-        f'<div class="chip {state}" title="{escape(_detail(status, texts), quote=True)}" data-state="{state}">'
+        f'<div class="chip {state}" title="{detail}" data-state="{state}">'
         f'<i class="dot"></i>{escape(label)}</div>'
         f"{_memory_html(status, texts)}"
         f'<div class="chip queue">{escape(_queue(counts, context))}</div>{_switch(texts)}</div>'
