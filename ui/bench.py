@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from ui import form, inputs, preflight, units
+from ui import form, framing, inputs, preflight, units
 from ui.context import Context
 from ui.example_chips import examples_html
 from ui.links import link
@@ -25,7 +25,7 @@ from ui.listening import QUIET, error_html, note_html
 from ui.tabs.making_tab import MakingTab
 from ui.uploads import in_browser
 from wan_core.catalog import ModelSpec, find_model
-from wan_core.schema import GenerationRequest, InvalidRequest
+from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
 _FILL_JS = "(filling) => window.wanStudio.fill(JSON.parse(filling))"
 _WAKE_JS = "() => ({ __type__: 'update', interactive: true })"
@@ -179,7 +179,25 @@ class Bench:
         """Apply what ``event`` has put into ``filling``; then Generate can be clicked, and the line tells."""
         filled = event.then(None, self.filling, list(self.outputs.values()), js=_FILL_JS, **QUIET)
         woken = filled.then(None, None, self.parts["generate"], js=_WAKE_JS, **QUIET)
-        self.tell_after(woken)
+        self.tell_after(woken.then(self.see, self.inputs, list(self.seen.values()), **QUIET))
+
+    @property
+    def seen(self) -> dict[str, gr.components.Component]:
+        """Key of a tab -> where it shows what the model sees; what ``see`` updates."""
+        return {key: tab.parts["seen"] for key, tab in self.tabs.items() if "seen" in tab.parts}
+
+    def see(self, *arguments: Any) -> list[Any]:
+        """What the model sees of what is given in the tab in sight."""
+        reading = self.read(arguments)
+        return [self._seen_html(reading) if key == reading.tab.key else gr.skip() for key in self.seen]
+
+    def _seen_html(self, reading: Reading) -> str:
+        try:
+            plan, values = reading.tab.plan, reading.values
+            request = preflight.foreseen(plan, values, self.context)
+            return framing.seen_html(request, values, plan.taken(reading.spec), self.context.texts)
+        except (InvalidRequest, MediaError):  # the pre-flight line says it
+            return ""
 
     def tell(self, *arguments: Any) -> list[Any]:
         """The pre-flight line of the form as it stands, and the clip's length beside its slider."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, framing, inputs, loras, preflight, prompting
-from ui.bench import Bench, Reading, Updates
+from ui import choices, form, framing, inputs, loras, prompting
+from ui.bench import Bench, Updates
 from ui.examples import inputs_for, request_of
 from ui.listening import QUIET, error_html
 from ui.tabs.making_tab import MakingTab
@@ -84,9 +84,6 @@ def _connect_choices(bench: Bench) -> None:
         kept = aspect if aspect in offered else next(iter(offered), None)
         return [gr.update(choices=offered, value=kept), choices.shift_for(spec, resolution, shift)]
 
-    def choose_quality(model: str, quality: str) -> int:
-        return choices.steps_of(find_model(model), quality)
-
     def name_quality(model: str, steps: int) -> str | None:
         return choices.quality_of(find_model(model), steps)
 
@@ -97,7 +94,7 @@ def _connect_choices(bench: Bench) -> None:
     resolution, aspect, shift = controls["resolution"], controls["aspect"], controls["shift"]
     chosen = (
         resolution.input(choose_resolution, [model, resolution, aspect, shift], [aspect, shift], **QUIET),
-        quality.input(choose_quality, [model, quality], steps, **QUIET),
+        quality.input(None, quality, steps, js="(quality) => window.wanStudio.stepsOf(quality)", **QUIET),
         bench.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
     )
     for event in chosen:
@@ -167,12 +164,6 @@ def _connect_loras(bench: Bench) -> None:
 
 def _connect_telling(bench: Bench) -> None:
     """The pre-flight line follows every control; so does, where files are given, what the model sees."""
-    shown = {tab.key: tab.parts["seen"] for tab in bench.tabs.values() if "seen" in tab.parts}
-
-    def see(*arguments: Any) -> list[Any]:
-        reading = bench.read(arguments)
-        return [_seen_html(bench, reading) if key == reading.tab.key else gr.skip() for key in shown]
-
     named = [*bench.controls.items(), *(item for tab in bench.tabs.values() for item in tab.controls.items())]
     told_by = [
         part.input
@@ -186,17 +177,8 @@ def _connect_telling(bench: Bench) -> None:
     ]
     _listen(bench, [*told_by, bench.controls["images"].change], bench.tell, bench.told)
     # told only then: what an upload changes besides is in the form by that time
-    bench.tell_after(_listen(bench, seen_by, see, list(shown.values())))
+    bench.tell_after(_listen(bench, seen_by, bench.see, list(bench.seen.values())))
 
 
 def _listen(bench: Bench, events: list[Any], handler: Any, outputs: list[Any]) -> Any:
     return gr.on(events, handler, bench.inputs, outputs, trigger_mode="always_last", **QUIET)
-
-
-def _seen_html(bench: Bench, reading: Reading) -> str:
-    try:
-        plan, values = reading.tab.plan, reading.values
-        request = preflight.foreseen(plan, values, bench.context)
-        return framing.seen_html(request, values, plan.taken(reading.spec), bench.context.texts)
-    except (InvalidRequest, MediaError):  # the pre-flight line says it
-        return ""

@@ -27,6 +27,11 @@
       const stays = (name) => again || chosen || (kept && name === PROMPT && changed.has(name));
       return updates.map(([name, update]) => (!update || stays(name) ? { __type__: "update" } : update));
     },
+    // The number that a quality's title ends with: at once, as Generate may be clicked in the same moment.
+    stepsOf(quality) {
+      const choice = document.querySelector(`#form-quality input[value="${quality}"]`).closest("label");
+      return Number(choice.textContent.match(/\d+(?=\s*$)/)[0]);
+    },
     // The form is there in the tabs that make something.
     show(makes) {
       document.getElementById("form").classList.toggle("away", !makes);
