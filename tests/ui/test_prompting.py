@@ -201,8 +201,8 @@ def test_several_pictures_and_lines_become_a_video_each(studio: Studio, open_pag
     expect(page.locator("#form-preflight")).to_contain_text("4 videos")
     before = {job.id for job in studio.context.store.list(limit=50)}
     page.locator("#form-generate").click()
-    wait_until_done(page)
-    expect(page.locator(".chip.queue")).to_have_text("Queue empty")
+    expect(page.locator("#result")).to_contain_text("blue star", timeout=30_000)
+    expect(page.locator(".chip.queue")).to_have_text("Queue empty", timeout=60_000)
     made = [job.request for job in studio.context.store.list(limit=50) if job.id not in before]
     assert len({(request.prompt, request.image) for request in made}) == len(made) == 4
     assert {request.prompt for request in made} == {"a red star", "a blue star"}
