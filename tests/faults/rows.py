@@ -1,0 +1,393 @@
+"""What can go wrong or be done to the studio, row by row, and the tests that prove what it then does.
+
+``docs/reliability.md`` is made of this list: ``python -m tests.faults.reliability_page`` writes it anew, and
+``test_rows.py`` holds that every test is there and that the page says what stands here.
+
+To add a proof: the test's id into ``tests`` of its row, the mode it runs in into ``modes``. A row whose code
+lies below the gate, the same whoever sits before the browser, is proved in ``EVERY`` mode by one test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOCAL, AUTH, PUBLIC = "local", "auth", "public"
+EVERY = (LOCAL, AUTH, PUBLIC)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault or an attack.
+
+    Attributes:
+        number: of the row, 1 to 42.
+        case: what happens or is done.
+        promise: what the studio then does.
+        tests: ids of the tests that prove it, ``file::function``.
+        modes: in which these tests hold: this machine alone, behind a login, open to everybody.
+        gap: what is not proved, in a sentence; empty where nothing is known to be missing.
+    """
+
+    number: int
+    case: str
+    promise: str
+    tests: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    gap: str = ""
+
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        1,
+        "A path out of the folders asked of the file route, in 30 spellings",
+        "403 without the path",
+        ("tests/ui/test_server.py::test_only_outputs_previews_and_inputs_are_served",),
+        (LOCAL,),
+    ),
+    Row(
+        2,
+        "A text of a person given back as a file",
+        "files are named by the job, and the working folder is empty",
+    ),
+    Row(
+        3,
+        "A made-up path or address where an upload belongs",
+        "refused before anything is opened or fetched",
+        ("tests/ui/test_endpoints.py::test_files_come_by_upload_only",),
+        (LOCAL,),
+    ),
+    Row(
+        4,
+        "Routes that fetch for others, or hand video to ffmpeg",
+        "404",
+        ("tests/ui/test_server.py::test_the_gate_closes_what_nobody_needs",),
+        (LOCAL,),
+    ),
+    Row(
+        5,
+        "A request from a foreign page",
+        "403",
+        ("tests/ui/test_server.py::test_the_gate_closes_what_nobody_needs",),
+        (LOCAL,),
+    ),
+    Row(
+        6,
+        "A foreign name that leads to this machine (DNS rebinding)",
+        "421",
+        ("tests/ui/test_server.py::test_the_gate_closes_what_nobody_needs",),
+        (LOCAL,),
+    ),
+    Row(
+        7,
+        "Listening to others without a login",
+        "refused unless `--public` is said",
+        ("tests/ui/test_server.py::test_a_page_for_others_gets_a_fresh_password",),
+        (AUTH,),
+    ),
+    Row(8, "Guessing the password", "429 after ten tries a minute"),
+    Row(
+        9,
+        "Reading or stopping another's job",
+        "404",
+        ("tests/jobs/test_store.py::test_ids_cannot_be_guessed_and_unknown_ones_are_nothing",),
+        EVERY,
+    ),
+    Row(10, "A flood of jobs", "429, and memory stays flat"),
+    Row(
+        11,
+        "A giant body or name, or one that drips in",
+        "413 or 408 before it is parsed",
+        (
+            "tests/ui/test_server.py::test_a_body_too_large_is_refused_before_it_is_read",
+            "tests/ui/test_server.py::test_only_an_upload_may_be_as_large_as_a_video",
+        ),
+        (LOCAL,),
+    ),
+    Row(12, "A flood of uploads", "507 beyond the room that uploads have; old ones are cleared away"),
+    Row(
+        13,
+        "HTML in prompts, names, metadata, LoRAs",
+        "shown as text",
+        (
+            "tests/ui/test_html.py::test_words_of_others_are_escaped_everywhere",
+            "tests/ui/test_loras.py::test_strangers_texts_stay_texts_and_other_models_loras_are_told",
+        ),
+        (LOCAL,),
+    ),
+    Row(
+        14,
+        "Abuse of the API or MCP",
+        "four endpoints, and bounds that hold on the server",
+        (
+            "tests/ui/test_server.py::test_four_endpoints_are_public_and_nothing_else",
+            "tests/ui/test_endpoints.py::test_mcp_is_never_served_behind_a_login",
+            "tests/ui/test_endpoints.py::test_what_is_wrong_is_one_sentence",
+        ),
+        (LOCAL,),
+    ),
+    Row(15, "Malformed JSON: a wrong function, NaN, half a character", "4xx that names the field"),
+    Row(
+        16,
+        "A playlist (HLS, DASH, concat) or a QuickTime reference under the name of a video",
+        "one sentence; nothing else is opened",
+        (
+            "tests/media/test_hostile.py::test_a_playlist_opens_nothing",
+            "tests/media/test_hostile.py::test_a_movie_that_points_elsewhere_opens_nothing",
+            "tests/media/test_hostile.py::test_the_demuxer_and_the_decoders_are_pinned",
+        ),
+        EVERY,
+    ),
+    Row(
+        17,
+        "A small video that unfolds into gigabytes",
+        "refused by width, height and frames before it is decoded, within a second",
+        (
+            "tests/media/test_hostile.py::test_a_video_bomb_is_refused_before_it_is_decoded",
+            "tests/media/test_hostile.py::test_a_gap_of_hours_costs_no_memory",
+            "tests/media/test_hostile.py::test_frames_beyond_the_largest_are_not_decoded",
+            "tests/media/test_hostile.py::test_too_many_packets_are_refused",
+        ),
+        EVERY,
+    ),
+    Row(
+        18,
+        "A small picture that unfolds into gigabytes",
+        "refused above 40 megapixels",
+        ("tests/media/test_read_image.py::test_sizes_that_no_model_can_use_are_refused",),
+        EVERY,
+    ),
+    Row(
+        19,
+        "Media that are cut short, empty, of odd colours, without pictures; a decoder that hangs or dies",
+        "one sentence; a decoder is killed after 20 seconds",
+        (
+            "tests/media/test_hostile.py::test_a_decoder_that_hangs_is_killed",
+            "tests/media/test_hostile.py::test_damaged_pictures_are_one_sentence",
+            "tests/media/test_hostile.py::test_damaged_videos_are_one_sentence",
+            "tests/media/test_read_video.py::test_sound_only_is_refused",
+        ),
+        EVERY,
+    ),
+    Row(
+        20,
+        "Code in a pickle (.pth, .pt, old format, wrong name)",
+        "one sentence; it is never run",
+        ("tests/manager/test_checkpoint_file.py::test_code_in_a_pickle_is_never_run",),
+        EVERY,
+    ),
+    Row(
+        21,
+        "A .pth of 2 KB that claims 10¹⁵ numbers",
+        "refused: numbers times their size exceed the file",
+        (
+            "tests/manager/test_checkpoint_file.py::test_tensors_that_claim_more_than_the_file_has_are_refused",
+        ),
+        EVERY,
+    ),
+    Row(
+        22,
+        "A safetensors header that lies",
+        "one sentence; at most 8 MB and 20,000 tensors are looked at",
+        (
+            "tests/manager/test_checkpoint_file.py::test_a_lying_safetensors_header_is_refused",
+            "tests/manager/test_checkpoint_file.py::test_a_giant_header_is_refused_unread",
+        ),
+        EVERY,
+    ),
+    Row(23, "A file cut short while it is mapped", "the worker dies, the job fails in one sentence"),
+    Row(
+        24,
+        "A GGUF header that lies",
+        "one sentence within 2 seconds and 200 MB",
+        ("tests/manager/test_gguf_file.py::test_hostile_files_are_refused",),
+        EVERY,
+    ),
+    Row(
+        25,
+        "A LoRA of another model, or without effect",
+        "refused with both sizes, or told how much of it matched",
+        (
+            "tests/lora/test_wearing.py::test_a_lora_of_another_width_is_refused_with_both_widths",
+            "tests/lora/test_wearing.py::test_a_lora_of_another_family_is_refused_though_a_part_is_called_alike_and_fits",
+            "tests/lora/test_wearing.py::test_what_cannot_be_used_is_left_out_with_its_reason",
+            "tests/lora/test_jobs.py::test_a_file_of_another_family_is_refused_before_anything_is_computed",
+        ),
+        EVERY,
+    ),
+    Row(
+        26,
+        "A shard missing or cut short; a web page or a Git LFS pointer in place of weights",
+        "the file is named, and how to get it again",
+        (
+            "tests/manager/test_checkpoint_file.py::test_what_is_no_checkpoint_is_named",
+            "tests/manager/test_checkpoint_file.py::test_a_truncated_file_of_either_format_is_refused",
+            "tests/manager/test_weights.py::test_a_damaged_index_is_named",
+        ),
+        EVERY,
+    ),
+    Row(
+        27,
+        "Frames of NaN, black, or of one colour",
+        "failed with advice, never done",
+        (
+            "tests/test_engine.py::test_nan_at_a_step_is_a_failure_at_that_step",
+            "tests/test_engine.py::test_nan_from_the_decoder_is_a_failure",
+            "tests/test_engine.py::test_a_clip_of_one_colour_is_a_failure",
+        ),
+        EVERY,
+    ),
+    Row(
+        28,
+        "The hub refuses, limits, drops the connection, or cannot be reached",
+        "resumed, or one sentence; what is here works without it",
+        (
+            "tests/manager/test_download.py::test_a_refusal_says_file_and_remedy",
+            "tests/manager/test_download.py::test_a_short_refusal_is_waited_out",
+            "tests/manager/test_download.py::test_a_dropped_connection_is_resumed_where_it_broke",
+            "tests/manager/test_download.py::test_no_network_fails_at_once_with_the_host",
+            "tests/manager/test_download.py::test_everything_arrives_and_is_found_offline",
+            "tests/manager/test_download.py::test_offline_is_refused_without_a_request",
+            "tests/manager/test_download.py::test_a_login_page_is_no_hub",
+        ),
+        EVERY,
+    ),
+    Row(
+        29,
+        "Other bytes of the same size come from the hub",
+        "refused by their SHA-256 and thrown away",
+        (
+            "tests/manager/test_download.py::test_other_bytes_of_the_same_size_are_refused",
+            "tests/manager/test_download.py::test_the_catalogs_digest_overrules_the_hubs",
+        ),
+        EVERY,
+    ),
+    Row(
+        30,
+        "The disk fills up during a download",
+        "refused before it begins, else one sentence; what came is kept",
+        (
+            "tests/manager/test_download.py::test_too_little_disk_is_refused_before_the_first_byte",
+            "tests/manager/test_download.py::test_a_disk_that_fills_up_keeps_what_came",
+        ),
+        EVERY,
+    ),
+    Row(
+        31,
+        "The disk is full or read-only while a result or the database is written",
+        "one sentence; latents are kept and the queue is whole",
+        (
+            "tests/test_engine.py::test_a_full_disk_while_writing_keeps_the_latents",
+            "tests/media/test_media.py::test_a_disk_that_fills_at_any_point_leaves_all_or_nothing",
+            "tests/jobs/test_database.py::test_a_full_disk_refuses_in_words_and_keeps_what_is_there",
+        ),
+        EVERY,
+    ),
+    Row(
+        32,
+        "Settings or a database that are damaged or newer",
+        "it starts, keeps a `.bad` copy and says so",
+        (
+            "tests/jobs/test_database.py::test_a_damaged_store_is_kept_aside_and_a_fresh_one_started",
+            "tests/jobs/test_database.py::test_a_newer_store_is_refused_and_left_alone",
+            "tests/manager/test_kept_settings.py::test_a_broken_or_newer_file_is_kept_and_defaults_serve",
+        ),
+        EVERY,
+    ),
+    Row(
+        33,
+        "The studio is killed in the middle of a job",
+        "the job runs once more, and history is whole",
+        ("tests/jobs/test_supervisor.py::test_a_killed_studio_takes_its_worker_along_and_resumes_its_queue",),
+        EVERY,
+    ),
+    Row(
+        34,
+        "The worker crashes, or is killed for memory",
+        "a new one starts; a job that killed two has failed",
+        (
+            "tests/jobs/test_supervisor.py::test_a_job_that_kills_its_worker_once_is_done_and_twice_has_failed",
+        ),
+        EVERY,
+    ),
+    Row(
+        35,
+        "The card runs out of memory anywhere",
+        "freed, with advice; the next job is the same as ever",
+        (
+            "tests/test_engine_faults.py::test_too_little_at_a_boundary_fails_in_a_sentence_and_leaves_nothing_behind",
+            "tests/test_engine_faults.py::test_any_single_operation_may_fail",
+            "tests/test_engine_memory.py::test_running_out_of_memory_frees_everything_and_the_next_job_is_identical",
+        ),
+        EVERY,
+    ),
+    Row(
+        36,
+        "Stopped while waiting, loading, denoising, encoding",
+        "within a second, three seconds, or a step and a second",
+        (
+            "tests/test_engine.py::test_cancelling_stops_there_and_leaves_no_file",
+            "tests/jobs/test_supervisor.py::test_a_running_job_is_cancelled_within_a_step",
+        ),
+        EVERY,
+    ),
+    Row(37, "A storm of model changes and cancellations", "one after the other, and no half of a model"),
+    Row(
+        38,
+        "The tab is closed or the connection breaks",
+        "the job ends all the same and is found again",
+        ("tests/ui/test_app.py::test_a_reload_finds_the_job_and_stop_ends_it",),
+        (LOCAL,),
+    ),
+    Row(
+        39,
+        "Two tabs, many people, two studios on one home",
+        "nobody gets another's result; the second studio is refused in one sentence",
+        ("tests/jobs/test_supervisor.py::test_a_second_studio_on_one_home_is_refused",),
+        EVERY,
+    ),
+    Row(
+        40,
+        "Prompts that are empty, very long, Chinese, emoji, right to left, with NUL",
+        "made, with the number of words left out; NUL is refused",
+        (
+            "tests/models/test_prompt_text.py::test_long_prompts_are_cut_to_512_and_counted_in_full",
+            "tests/test_engine.py::test_a_prompt_cut_short_is_a_warning_of_the_result",
+        ),
+        EVERY,
+    ),
+    Row(
+        41,
+        "File names in Chinese, reserved, with `../`, of 300 bytes; a clock that goes back",
+        "harmless, unique names; order by number, not by time",
+        (
+            "tests/media/test_naming.py::test_no_text_leaves_the_folder_or_upsets_a_file_system",
+            "tests/media/test_naming.py::test_many_of_the_same_name_are_all_different",
+        ),
+        EVERY,
+    ),
+    Row(42, "A ZIP that is a bomb, or names files outside its folder, or links", "bounded; one sentence"),
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that is promised, what was measured, and the command that measures it again."""
+
+    what: str
+    promised: str
+    measured: str = "not yet measured"
+    command: str = ""
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure("Corpus of hostile files", "at least 300 files: no crash, no marker, none above 5 s"),
+    Figure("Mutations", "20,000: no crash, none above 5 s, at most 512 MB more"),
+    Figure(
+        "Load", "50 `gradio_client` and 20 raw clients, 500 jobs: none lost, submit p95 ≤ 1 s, status ≤ 0.5 s"
+    ),
+    Figure("Crashes", "200 kills of the worker, 20 of the whole studio: 0 jobs and 0 results lost"),
+    Figure("Recovery", "serving ≤ 15 s after a kill, worker back ≤ 10 s"),
+    Figure("Cancellation", "waiting ≤ 1 s, loading ≤ 3 s, denoising ≤ one step and 1 s"),
+    Figure("Leaks", "jobs 20 to 200: ≤ 50 MB, no more files, threads or processes; 100 model swaps ≤ 64 MB"),
+    Figure("Attacks", "150 requests in three modes: no byte of a canary, no path, no traceback"),
+)
