@@ -58,7 +58,7 @@ def call(step: int, branch: Branch = "prompt", window: int = 0, latents: float =
         torch.full((1, 1, 1, 1, 1), latents, dtype=torch.float64),
         torch.tensor([step]),
         torch.zeros(1, 1, 4),
-        branch=branch,
+        branches=(branch,),
         window=window,
     )
 

@@ -51,8 +51,8 @@ def dit() -> WanDiT:
     return randomise(WanDiT(CONFIG)).requires_grad_(False).eval()
 
 
-def sampling(cache: StepCache, control: tuple[float, float] = (0.0, 1.0)) -> Sampling:
-    return Sampling(make_scheduler("euler", STEPS, 1.0), Guidance(3.0), control, cache)
+def sampling(cache: StepCache, control: tuple[float, float] = (0.0, 1.0), merges: bool = False) -> Sampling:
+    return Sampling(make_scheduler("euler", STEPS, 1.0), Guidance(3.0), control, cache, merges)
 
 
 def make(method: str, threshold: float) -> ReusingCache:
@@ -116,17 +116,17 @@ def test_skipped_steps_run_no_block_and_make_no_hint(
     }
 
 
-def one(step: int, branch: Branch = "prompt", window: int = 0, batch: int = 1) -> Pass:
+def one(step: int, branch: Branch = "prompt", window: int = 0) -> Pass:
     """Each window of each branch has latents of its own, that no longer change after step 0."""
     size = 1.5 if step == 0 else 1.0
     seed = 10 * window + len(branch)
     prompt = PROMPTS.negative if branch == "null" else PROMPTS.positive
     return Pass(
-        noise(batch, *SHAPE[1:], seed=seed, size=size),
-        torch.full((batch,), 500),
-        prompt.expand(batch, -1, -1),
-        dataclasses.replace(SEEN, vace_latents=SEEN.vace_latents.expand(batch, -1, -1, -1, -1)),
-        branch,
+        noise(*SHAPE, seed=seed, size=size),
+        torch.tensor([500]),
+        prompt,
+        SEEN,
+        (branch,),
         window,
     )
 
@@ -151,16 +151,15 @@ def test_each_branch_and_window_reuses_its_own(dit: WanDiT, method: str) -> None
         torch.testing.assert_close(velocity, dit(*call.inputs()), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.05, FAR])
 @pytest.mark.parametrize("method", METHODS)
-@torch.inference_mode()
-def test_passes_in_one_batch_are_those_one_after_the_other(dit: WanDiT, method: str) -> None:
-    cache = begun(method)
-    for step in range(3):
-        cache.begin_step(step)
-        call = one(step, "all", batch=2)
-        found = cache.velocity(dit, call)
-    assert cache.skipped[0] == 3
-    torch.testing.assert_close(found, dit(*call.inputs()), rtol=1e-5, atol=1e-5)
+def test_passes_in_one_batch_skip_the_same_steps_and_say_the_same(
+    dit: WanDiT, method: str, threshold: float
+) -> None:
+    one_by_one, together = make(method, threshold), make(method, threshold)
+    expected = denoised(dit, one_by_one)
+    torch.testing.assert_close(denoised(dit, together, merges=True), expected, rtol=1e-5, atol=1e-5)
+    assert together.skipped == one_by_one.skipped
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -203,6 +202,9 @@ def test_magnitudes_of_a_model_are_measured_from_end_to_end(dit: WanDiT) -> None
     assert torch.equal(denoised(dit, cache), uncached)
     found = cache.measured
     assert found.sigmas == sigmas[:-1] and found.ratios[0] == 1 and len(found.ratios) == STEPS
+    together = MagCache(0.1, sigmas, None)
+    denoised(dit, together, merges=True)
+    assert together.measured.ratios == pytest.approx(found.ratios, rel=1e-5)
     renewed = MagCache(0.1, sigmas, None)
     given = Conditioning(dit=SEEN, idle=SEEN)
     denoised(dit, renewed, given, control=(0.0, 0.5))

@@ -15,6 +15,7 @@ from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.denoise import Sampling, denoise
 from wan_core.pipelines.generation import plan_sampling
 from wan_core.pipelines.guidance import Guidance, guided_velocity
+from wan_core.pipelines.passes import PassRunner
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schedulers import make_scheduler
 from wan_core.schema import GenerationRequest
@@ -46,20 +47,24 @@ def prompt_mean() -> Model:
 @pytest.mark.parametrize(("scale", "expected"), [(4.0, 1 + 4 * (3 - 1)), (1.5, 4.0), (0.0, 1.0)])
 def test_guidance_goes_from_null_towards_the_prompt(scale: float, expected: float) -> None:
     model = prompt_mean()
-    velocity = guided_velocity(model, LATENTS, TIMESTEP, BOTH, Conditioning(), Guidance(scale))
+    velocity = guided_velocity(PassRunner(model), LATENTS, TIMESTEP, BOTH, Conditioning(), Guidance(scale))
     assert torch.equal(velocity, torch.full_like(LATENTS, expected))
     assert model.calls == 2
 
 
 def test_without_a_null_prompt_there_is_one_pass() -> None:
     model = prompt_mean()
-    assert guided_velocity(model, LATENTS, TIMESTEP, ONE, Conditioning(), Guidance(1.0)).mean() == 3
+    assert (
+        guided_velocity(PassRunner(model), LATENTS, TIMESTEP, ONE, Conditioning(), Guidance(1.0)).mean() == 3
+    )
     assert model.calls == 1
 
 
 def test_the_null_pass_reads_its_own_conditioning() -> None:
     conditioning = Conditioning(dit=DiTConditioning(vace_scale=2.0), null=DiTConditioning(vace_scale=5.0))
-    velocity = guided_velocity(prompt_mean(), LATENTS, TIMESTEP, BOTH, conditioning, Guidance(3.0))
+    velocity = guided_velocity(
+        PassRunner(prompt_mean()), LATENTS, TIMESTEP, BOTH, conditioning, Guidance(3.0)
+    )
     assert velocity.mean() == 5 + 3 * (6 - 5)
 
 
@@ -67,7 +72,7 @@ def test_references_have_a_guidance_of_their_own() -> None:
     """v = u + s_ref (i - u) + s_text (c - i), with c = 3, i = 1 and u = 1/2."""
     conditioning = Conditioning(dit=UNCONDITIONED, bare=DiTConditioning(vace_scale=0.5))
     model = prompt_mean()
-    velocity = guided_velocity(model, LATENTS, TIMESTEP, BOTH, conditioning, Guidance(7.5, 5.0))
+    velocity = guided_velocity(PassRunner(model), LATENTS, TIMESTEP, BOTH, conditioning, Guidance(7.5, 5.0))
     assert velocity.mean() == 0.5 + 5.0 * (1 - 0.5) + 7.5 * (3 - 1)
     assert model.calls == 3
 

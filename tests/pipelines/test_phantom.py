@@ -25,6 +25,7 @@ from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.encoding_media import to_pixels
 from wan_core.pipelines.guidance import Guidance, guided_velocity
 from wan_core.pipelines.latents import load_latents
+from wan_core.pipelines.passes import PassRunner
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schema import InvalidRequest, Settings
 
@@ -94,7 +95,7 @@ def test_three_passes_are_guided_as_phantom_guides_them() -> None:
     model = Passes(prompts.positive, velocities)
     conditioning = build_phantom([torch.ones(1, 16, 1, 4, 4)])
     latents, timestep = torch.zeros(1, 16, 2, 4, 4), torch.tensor([500])
-    found = guided_velocity(model, latents, timestep, prompts, conditioning, Guidance(7.5, 5.0))
+    found = guided_velocity(PassRunner(model), latents, timestep, prompts, conditioning, Guidance(7.5, 5.0))
     c, i, u = (velocities[name].double() for name in "ciu")
     torch.testing.assert_close(found.double(), u + 5.0 * (i - u) + 7.5 * (c - i), rtol=1e-5, atol=1e-5)
     assert sorted(model.run) == ["c", "i", "u"]

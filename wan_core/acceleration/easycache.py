@@ -36,7 +36,7 @@ class EasyCache(ReusingCache):
         return drifted
 
     def _learn(self, window: Window, call: Pass, velocity: Tensor) -> None:
-        measured = window.measured
+        measured, velocity = window.measured, call.leading(velocity)
         if window.computes:
             if "computed" in measured:
                 latents, before = measured["computed"]

@@ -13,7 +13,7 @@ from wan_core.models.dit.blocks import DiTContext
 
 @dataclass(frozen=True)
 class _Begun:
-    """A pass after its first block: the tokens, what that block added, and the VACE hints to come."""
+    """A call after its first block: the tokens, what it added to the leading ones, the VACE hints to come."""
 
     tokens: Tensor
     added: Tensor
@@ -35,7 +35,7 @@ class FirstBlockCache(ReusingCache):
         tokens, context = transformer.embed(*call.inputs())
         hints = transformer.hints(tokens, context)
         first = transformer.run_blocks(tokens, context, slice(1), hints)
-        return _Begun(first, first - tokens, context, hints)
+        return _Begun(first, call.leading(first) - call.leading(tokens), context, hints)
 
     def _drifts(self, window: Window, ready: _Begun, call: Pass, forced: bool) -> bool:
         drifted = forced or not mean_change(ready.added, window.measured["added"]) < self.threshold

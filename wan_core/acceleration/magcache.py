@@ -100,9 +100,10 @@ class MagCache(BlocksCache):
     def _compute(self, transformer: nn.Module, ready: Embedded, call: Pass) -> tuple[Tensor, Tensor]:
         velocity, added = super()._compute(transformer, ready, call)
         window = self._windows[call.window]
-        before = window.kept.get(call.branch)
-        is_measured = self._known is None and call.window == 0 and call.branch == window.leader
+        leader = call.branches[0]
+        before = window.kept.get(leader)
+        is_measured = self._known is None and call.window == 0 and leader == window.leader
         if is_measured and before is not None and before.step == self._step - 1:
-            sizes = added.float().norm(dim=-1) / before.value.float().norm(dim=-1)
+            sizes = call.leading(added).float().norm(dim=-1) / before.value.float().norm(dim=-1)
             self._ratios[self._step] = sizes.mean().item()
         return velocity, added

@@ -16,29 +16,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from wan_core.models.dit.blocks import DiTContext
 from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 
-Branch = Literal["prompt", "null", "bare", "all"]
-"""With the prompt, with the negative one, with neither prompt nor references, or all in one batch."""
+Branch = Literal["prompt", "null", "bare"]
+"""With the prompt, with the negative one, with neither prompt nor references."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One call of the transformer; the fields of ``WanDiT.forward``, and which of a step's calls it is."""
+    """One call of the transformer; the fields of ``WanDiT.forward``, and which of a step's calls it is.
+
+    A call may be of several branches, whose prompts are the rows of one batch; the first one leads.
+    """
 
     latents: Tensor
     timestep: Tensor
     prompt_embeds: Tensor
     conditioning: DiTConditioning = UNCONDITIONED
-    branch: Branch = "prompt"
+    branches: tuple[Branch, ...] = ("prompt",)
     window: int = 0
 
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, DiTConditioning]:
         """What the transformer is called with."""
         return self.latents, self.timestep, self.prompt_embeds, self.conditioning
+
+    def leading(self, rows: Tensor) -> Tensor:
+        """Of what was made in this call, what belongs to its first branch."""
+        return rows.chunk(len(self.branches))[0]
 
 
 class StepCache:
@@ -119,13 +127,15 @@ class ReusingCache(StepCache):
         ready = self._prepare(transformer, call)
         if leads:
             self._decide(window, ready, call)
-        kept = window.kept.get(call.branch)
-        if window.computes or kept is None or kept.step < window.computed:
+        kept = [window.kept.get(branch) for branch in call.branches]
+        if window.computes or any(one is None or one.step < window.computed for one in kept):
             velocity, value = self._compute(transformer, ready, call)
-            window.kept[call.branch] = Kept(self._step, value)
+            for branch, rows in zip(call.branches, value.chunk(len(kept)), strict=True):
+                window.kept[branch] = Kept(self._step, rows)
             self._computed.add(self._step)
         else:
-            velocity = self._reuse(transformer, ready, call, kept.value)
+            values = [one.value for one in kept]
+            velocity = self._reuse(transformer, ready, call, torch.cat(values) if values[1:] else values[0])
         if leads:
             self._learn(window, call, velocity)
         return velocity
@@ -144,14 +154,14 @@ class ReusingCache(StepCache):
 
     def _decide(self, window: Window, ready: Any, call: Pass) -> None:
         """Whether this step is computed; a pass that was left out in the last step begins anew."""
-        goes_on = window.step == self._step - 1 and window.leader == call.branch
+        goes_on = window.step == self._step - 1 and window.leader == call.branches[0]
         if not goes_on:
             window.kept.clear()
             window.measured.clear()
         forced = not goes_on or self._step in self._forced or self.threshold == 0
         drifted = self._drifts(window, ready, call, forced)
         window.computes = forced or drifted
-        window.step, window.leader = self._step, call.branch
+        window.step, window.leader = self._step, call.branches[0]
         if window.computes:
             window.computed = self._step
 

@@ -21,6 +21,8 @@ def use_attention(name: AttentionName) -> None:
 def attention(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None) -> Tensor:
     """Softmax attention with scale 1/sqrt(head_dim) (spec 1.5).
 
+    A single sample among the queries, or among keys and values, stands for as many as the others are.
+
     Args:
         query: (B, L, heads, head_dim).
         key: (B, S, heads, head_dim).
@@ -31,5 +33,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None
     Returns:
         (B, L, heads * head_dim), in the dtype of ``query``.
     """
+    batch = max(query.shape[0], key.shape[0])
+    query, key, value = (tensor.expand(batch, -1, -1, -1) for tensor in (query, key, value))
     kernel = _chosen[0] if _chosen[0].takes(query, key_bias) else KERNELS["auto"]
     return kernel.run(query, key, value, key_bias).flatten(2)

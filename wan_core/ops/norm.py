@@ -30,14 +30,14 @@ def modulated_layer_norm(x: Tensor, shift: Tensor, scale: Tensor, eps: float) ->
 
     Args:
         x: (B, L, D), float32.
-        shift: (B, 1, D), float32.
-        scale: (B, 1, D), float32.
+        shift: (B, 1, D) or (1, 1, D), float32.
+        scale: of the shape of ``shift``, float32.
         eps: added to the variance.
 
     Returns:
         (B, L, D), float32.
     """
     width = x.shape[-1:]
-    if x.shape[0] == 1:  # one sample: the modulation is the norm's own affine, in one pass
+    if scale.shape[0] == 1:  # the same for all samples: the modulation is the norm's own affine, in one pass
         return F.layer_norm(x, width, 1 + scale[0, 0], shift[0, 0], eps)
     return torch.addcmul(shift, F.layer_norm(x, width, eps=eps), 1 + scale)

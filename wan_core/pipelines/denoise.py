@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from wan_core.acceleration.step_cache import StepCache
 from wan_core.pipelines.components import device_of
 from wan_core.pipelines.conditioning.types import Conditioning
-from wan_core.pipelines.guidance import UNCACHED, Guidance, guided_velocity
+from wan_core.pipelines.guidance import Guidance, guided_velocity
+from wan_core.pipelines.passes import UNCACHED, PassRunner
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schedulers import Scheduler
 from wan_core.schema import GenerationFailed
@@ -26,13 +27,14 @@ class Sampling:
     """How a run is sampled: its schedule, its guidance, the part of its steps that is controlled, its cache.
 
     ``control`` is (begin, end) in [0, 1]; a step is controlled if its beginning lies in [begin, end).
-    ``cache`` is of this run alone.
+    ``cache`` is of this run alone. ``merges``: passes run as one batch where they can.
     """
 
     scheduler: Scheduler
     guidance: Guidance
     control: tuple[float, float] = (0.0, 1.0)
     cache: StepCache = UNCACHED
+    merges: bool = False
 
     def is_controlled(self, step: int) -> bool:
         begin, end = self.control
@@ -65,13 +67,14 @@ def denoise(
     timesteps = torch.tensor(scheduler.timesteps, device=device)
     latents = noise if conditioning.start is None else _noised(conditioning.start, noise, scheduler.sigmas[0])
     front, total = conditioning.front_frames, len(timesteps)
+    runner = PassRunner(transformer, cache, sampling.merges)
     for step in range(total):
         seen = conditioning if sampling.is_controlled(step) else idle
         timestep = timesteps[step : step + 1]
         if step > 0 and sampling.is_controlled(step) != sampling.is_controlled(step - 1):
             cache.renew()
         cache.begin_step(step)
-        velocity = guided_velocity(transformer, latents, timestep, prompts, seen, sampling.guidance, cache)
+        velocity = guided_velocity(runner, latents, timestep, prompts, seen, sampling.guidance)
         expected = latents - scheduler.sigmas[step] * velocity
         latents = scheduler.step(velocity, latents)
         if conditioning.keep is not None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from wan_core.acceleration.step_cache import Branch, Pass, StepCache
-from wan_core.models.dit.conditioning import DiTConditioning
+from wan_core.acceleration.step_cache import Pass
 from wan_core.pipelines.conditioning.types import Conditioning
+from wan_core.pipelines.passes import PassRunner
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
-
-UNCACHED = StepCache()
 
 
 @dataclass(frozen=True)
@@ -23,33 +21,29 @@ class Guidance:
 
 
 def guided_velocity(
-    transformer: nn.Module,
+    runner: PassRunner,
     latents: Tensor,
     timestep: Tensor,
     prompts: PromptEmbeds,
     conditioning: Conditioning,
     guidance: Guidance,
-    cache: StepCache = UNCACHED,
 ) -> Tensor:
     """v_null + g (v_cond - v_null), float32 (spec 6); without a negative prompt there is no null pass.
 
     Where references are guided on their own, a third pass sees neither them nor the prompt, and
     v = v_bare + g_ref (v_null - v_bare) + g (v_cond - v_null) (Phantom).
-
-    One pass after the other rather than a larger batch: the result is that of the official code, and
-    the memory that of one.
     """
-
-    def velocity(branch: Branch, prompt: Tensor, seen: DiTConditioning) -> Tensor:
-        return cache.velocity(transformer, Pass(latents, timestep, prompt, seen, branch)).float()
-
-    conditional = velocity("prompt", prompts.positive, conditioning.dit)
-    if prompts.negative is None:
+    passes = [Pass(latents, timestep, prompts.positive, conditioning.dit, ("prompt",))]
+    if prompts.negative is not None:
+        seen = conditioning.dit if conditioning.null is None else conditioning.null
+        passes.append(Pass(latents, timestep, prompts.negative, seen, ("null",)))
+        if conditioning.bare is not None:
+            passes.append(Pass(latents, timestep, prompts.negative, conditioning.bare, ("bare",)))
+    conditional, *others = runner.velocities(passes)
+    if not others:
         return conditional
-    seen = conditioning.dit if conditioning.null is None else conditioning.null
-    null = velocity("null", prompts.negative, seen)
+    null, *bare = others
     guided = null + guidance.scale * (conditional - null)
-    if conditioning.bare is None:
-        return guided
-    bare = velocity("bare", prompts.negative, conditioning.bare)
-    return guided + (guidance.reference_scale - 1) * (null - bare)
+    for unseen in bare:
+        guided = guided + (guidance.reference_scale - 1) * (null - unseen)
+    return guided

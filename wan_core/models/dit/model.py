@@ -75,6 +75,9 @@ class WanDiT(nn.Module):
     ) -> Tensor:
         """Velocity of ``latents`` at ``timestep``.
 
+        With one sample of latents and several prompts the batch begins where the tokens first look at a
+        prompt; what comes before, the self-attention of the first block included, is computed once.
+
         Args:
             latents: (B, out_dim, F, H, W), H and W multiples of the patch.
             timestep: (B,), in [0, 1000].
@@ -82,7 +85,7 @@ class WanDiT(nn.Module):
             conditioning: what the model reads besides; text to video reads nothing.
 
         Returns:
-            (B, out_dim, F, H, W), float32.
+            (B, out_dim, F, H, W), float32, of as many as there are prompts.
         """
         tokens, context = self.embed(latents, timestep, prompt_embeds, conditioning)
         return self.unembed(self.run_blocks(tokens, context), context)
