@@ -14,7 +14,11 @@ REQUEST_NAMES = {
     "num_inference_steps": Named("步数", "去噪步数；越多越慢，画面越精细。"),
     "guidance_scale": Named("引导强度", "画面遵循提示词的严格程度；设为 1 关闭引导，用时减半。"),
     "shift": Named("Flow shift", "步数用在哪里：越大越先定下动作和构图，越小越多地用于细节。"),
-    "scheduler": Named("采样器", "UniPC 为官方采样器；LCM 用于蒸馏过的权重。"),
+    "scheduler": Named(
+        "采样器",
+        "UniPC 为官方采样器；LCM 用于蒸馏过的权重。RES、DEIS 和 DPM++ 同样精确，细节略有不同；"
+        "ER-SDE 途中重新抽取噪声，质感更生动。",
+    ),
     "seed": Named("种子", "种子和设置相同，视频就相同；-1 每次取新的种子。"),
     "loras": Named("LoRA", "改变画风、主体或速度的文件，可分别设定强度。"),
     "fps": Named("帧率", "文件每秒的帧数；动作快慢随之改变。"),
@@ -166,6 +170,9 @@ CHOICE_TITLES = {
     "dpm++": "DPM++",
     "euler": "Euler",
     "lcm": "LCM",
+    "res_multistep": "RES 多步",
+    "deis": "DEIS",
+    "er_sde": "ER-SDE",
     "off": "关",
     "conservative": "保守",
     "fast": "快速",

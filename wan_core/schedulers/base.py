@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Tensor
 
@@ -39,6 +41,7 @@ class Scheduler(ABC):
         generator: draws noise, on its own device, where a sampler adds some; None is the global one of
             the latents' device.
         strength: of video to video, in (0, 1]: the run starts so far up and takes all its steps.
+        levels: noise levels to take instead, falling, each in (0, 1]; a 0 follows the last.
 
     Attributes:
         first_sigma: where the run starts, before the shift.
@@ -55,8 +58,10 @@ class Scheduler(ABC):
         shift: float,
         generator: torch.Generator | None = None,
         strength: float = 1.0,
+        levels: Sequence[float] = (),
     ) -> None:
-        self.sigmas = shifted_sigmas(strength * self.first_sigma, num_inference_steps, shift)
+        given = [*levels, 0.0] if levels else None
+        self.sigmas = given or shifted_sigmas(strength * self.first_sigma, num_inference_steps, shift)
         self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in self.sigmas[:-1]]
         self.step_index = 0
         self._generator = generator
@@ -64,6 +69,10 @@ class Scheduler(ABC):
     def skip(self, steps: int) -> None:
         """Leave out the first steps of a run that has not begun: it starts at the level they end at."""
         self.sigmas, self.timesteps = self.sigmas[steps:], self.timesteps[steps:]
+
+    def end(self, steps: int) -> None:
+        """Let a run that has not begun take its first steps only; the last of them goes straight to 0."""
+        self.sigmas, self.timesteps = [*self.sigmas[:steps], 0.0], self.timesteps[:steps]
 
     def step(self, velocity: Tensor, latents: Tensor) -> Tensor:
         """The latents at the next noise level.
@@ -83,6 +92,12 @@ class Scheduler(ABC):
         moved = self._advance(self.step_index, velocity.float(), latents.float())
         self.step_index += 1
         return moved
+
+    def _fresh_noise(self, latents: Tensor) -> Tensor:
+        """Noise of the shape of ``latents``, on their device."""
+        device = latents.device if self._generator is None else self._generator.device
+        noise = latents.new_empty(latents.shape, device=device).normal_(generator=self._generator)
+        return noise.to(latents.device)
 
     @abstractmethod
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:

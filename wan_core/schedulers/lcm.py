@@ -18,6 +18,4 @@ class LCM(Scheduler):
         target = self.sigmas[index + 1]
         if target == 0:
             return x0
-        device = latents.device if self._generator is None else self._generator.device
-        noise = latents.new_empty(latents.shape, device=device).normal_(generator=self._generator)
-        return (1 - target) * x0 + target * noise.to(latents.device)
+        return (1 - target) * x0 + target * self._fresh_noise(latents)

@@ -13,7 +13,7 @@ from wan_core.schema.knob import knob_field as _knob
 from wan_core.schema.lora import MAX_LORAS, LoraUse
 from wan_core.schema.output import OutputOptions
 
-SchedulerName = Literal["unipc", "dpm++", "euler", "lcm"]
+SchedulerName = Literal["unipc", "dpm++", "euler", "lcm", "res_multistep", "deis", "er_sde"]
 ImageFormat = Literal["png", "jpeg", "webp"]
 StepCacheName = Literal[
     "off",
@@ -87,7 +87,13 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
         ),
     )
     scheduler: SchedulerName = _knob(
-        "unipc", Knob("Sampler", "UniPC is the official one; LCM is for distilled weights.", "sampling")
+        "unipc",
+        Knob(
+            "Sampler",
+            "UniPC is the official one; LCM is for distilled weights. RES, DEIS and DPM++ are as exact and "
+            "differ in detail; ER-SDE draws new noise on the way, for livelier texture.",
+            "sampling",
+        ),
     )
     seed: int = _knob(
         -1,
