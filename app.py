@@ -77,7 +77,7 @@ def serve(
     takes all cores, and the page would wait for it.
     """
     from ui.context import Context  # gradio takes seconds to import, so not before the arguments are known
-    from ui.server import Access, launch, mcp_words, secured
+    from ui.serving.server import Access, launch, mcp_words, secured
     from ui.studio import build, build_others
 
     access = secured(Access(options.host, options.port, options.share, options.auth))

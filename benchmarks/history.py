@@ -19,8 +19,8 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.report import save
-from ui import server
 from ui.context import Context
+from ui.serving import server
 from ui.studio import build
 from ui.tabs.history import PAGE, Doors
 from wan_core.jobs.executors import InlineExecutor

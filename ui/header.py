@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui import units
 from ui.context import Context
-from ui.languages import CHOICE
+from ui.serving.languages import CHOICE
 from ui.strings import Texts
 from wan_core.jobs.job import JobStatus, WorkerState, WorkerStatus
 
@@ -47,7 +47,7 @@ def line_html(context: Context) -> str:
 
 
 def _switch(texts: Texts) -> str:
-    """The way to the page in the other language, see ``ui.languages``."""
+    """The way to the page in the other language, see ``ui.serving.languages``."""
     language = texts.other_language
     return (
         f'<a class="language" href="/?{CHOICE}={language}" lang="{language}" hreflang="{language}">'

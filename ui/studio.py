@@ -13,21 +13,14 @@ from typing import Any
 
 import gradio as gr
 
-from ui import (
-    bench_connect,
-    bench_layout,
-    deep_links,
-    header,
-    making_jobs,
-    memory,
-    panel,
-    recipe_bar,
-    sending,
-)
-from ui.bench import Bench
+from ui import header
 from ui.context import Context
-from ui.endpoints import add_endpoints
 from ui.listening import QUIET, Handler, reporting
+from ui.making import bench_connect, bench_layout, making_jobs, memory
+from ui.making.bench import Bench
+from ui.recipes import deep_links, recipe_bar
+from ui.result import panel, sending
+from ui.serving.endpoints import add_endpoints
 from ui.strings import LANGUAGES
 from ui.tabs import history, making, models, settings
 from ui.tabs.making_tab import MakingTab
@@ -164,7 +157,7 @@ def build(context: Context) -> gr.Blocks:
 
 
 def build_others(context: Context) -> dict[str, gr.Blocks]:
-    """The pages in all languages but the context's own, see ``ui.languages``."""
+    """The pages in all languages but the context's own, see ``ui.serving.languages``."""
     others = [texts for texts in LANGUAGES.values() if texts.language != context.texts.language]
     return {texts.language: build(replace(context, texts=texts)) for texts in others}
 

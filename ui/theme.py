@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
-_ASSETS = Path(__file__).resolve().parent.parent / "assets"
+from ui.assets import ASSETS, read_scripts
 
-ICON = _ASSETS / "icon.svg"
+ICON = ASSETS / "icon.svg"
 
 TAGS = {"en": "en", "zh": "zh-CN"}
 """Language of the page -> what a browser calls it."""
@@ -134,8 +133,8 @@ def look(language: str) -> dict[str, Any]:
     in the browser's.
     """
     told = _LANGUAGE_JS.format(tag=TAGS[language])
-    script = (_ASSETS / "js" / "studio.js").read_text(encoding="utf-8")
-    sheets = (_ASSETS / "css" / f"{name}.css" for name in ("studio", "panel", "prompting", "recipes"))
+    script = read_scripts("studio.js")
+    sheets = (ASSETS / "css" / f"{name}.css" for name in ("studio", "panel", "prompting", "recipes"))
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return {
         "theme": theme(),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ui.examples import FOLDER
+from ui.making.examples import FOLDER
 from wan_core.media.read import read_image, read_video
 from wan_core.training.example_media import EXAMPLES_FOLDER, draw_examples, example_frames
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.ui.fake import fake_run
 from ui.context import Context
-from ui.server import Access, launch
+from ui.serving.server import Access, launch
 from ui.studio import build
 from wan_core.jobs.executors import InlineExecutor
 from wan_core.manager.errands import Errands

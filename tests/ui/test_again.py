@@ -9,8 +9,8 @@ import pytest
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.fake import LARGE_PROMPT, UNDECODED_PROMPT
 from tests.ui.test_page import generate, wait_until_done
-from ui import cards
 from ui.context import Context
+from ui.result import cards
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import GenerationRequest
 

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.test_page import make
-from ui import comparing
 from ui.context import Context
-from ui.panel_doors import PanelDoors
+from ui.result import comparing
+from ui.result.panel_doors import PanelDoors
 from ui.strings import ENGLISH
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import GenerationRequest, GenerationResult

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.ui.conftest import OpenPage, Studio, open_studio
 from tests.ui.test_page import generate, wait_until_done
 from ui.context import Context
-from ui.deep_links import Link, ignored_words, link_to, read_link
+from ui.recipes.deep_links import Link, ignored_words, link_to, read_link
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import TABS
 from wan_core.manager.kept_forms import MAX_BYTES, keep_form, kept_forms

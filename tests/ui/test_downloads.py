@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.jobs.conftest import wait_for
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.test_page import VIDEO_PLAYS, make
-from ui.exports import FORMATS, PLAYABLE, Exports, exports_dir
+from ui.result.exports import FORMATS, PLAYABLE, Exports, exports_dir
 from wan_core.jobs.job import Job
 from wan_core.media.exporting import EXPORT_FORMATS
 from wan_core.media.metadata import read_request

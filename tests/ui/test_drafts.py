@@ -11,9 +11,10 @@ from playwright.sync_api import expect
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.fake import UNLUCKY_SEED
 from tests.ui.test_page import VIDEO_PLAYS, wait_until_done, write_prompt
-from ui import choices, drafts, form
 from ui.context import Context
-from ui.status import status_html
+from ui.making import choices, form
+from ui.result import drafts
+from ui.result.status import status_html
 from wan_core.catalog import find_model
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import GenerationRequest, GenerationResult, ProgressEvent, Stage

@@ -16,8 +16,8 @@ from gradio.utils import get_upload_folder
 from playwright.sync_api import expect
 
 from tests.ui.conftest import OpenPage, Studio
-from ui.endpoint_schema import FILES_SCHEMA, request_schema
-from ui.server import Access, mcp_words, serves_mcp
+from ui.serving.endpoint_schema import FILES_SCHEMA, request_schema
+from ui.serving.server import Access, mcp_words, serves_mcp
 from wan_core.media.read import read_video
 from wan_core.media.sniff import sniff
 from wan_core.schema import GenerationRequest
@@ -157,11 +157,11 @@ def test_the_page_about_the_api_shows_these_four(studio: Studio, open_page: Open
 
 def test_mcp_is_never_served_behind_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     address = "http://127.0.0.1:7860/"
-    monkeypatch.setattr("ui.server.find_spec", lambda name: object())
+    monkeypatch.setattr("ui.serving.server.find_spec", lambda name: object())
     assert serves_mcp(Access())
     assert mcp_words(Access(), address).endswith("7860/gradio_api/mcp/")
     assert not serves_mcp(Access(login=("ann", "secret")))
     assert mcp_words(Access(login=("ann", "secret")), address) == "MCP is off, as a login is set."
-    monkeypatch.setattr("ui.server.find_spec", lambda name: None)
+    monkeypatch.setattr("ui.serving.server.find_spec", lambda name: None)
     assert not serves_mcp(Access())
     assert "pip install 'mcp<2'" in mcp_words(Access(), address)

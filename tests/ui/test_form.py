@@ -13,10 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests import tiny
 from tests.ui.fake import draw
-from ui import choices, form, guess, inputs, masking, preflight, units
-from ui.bench import Bench
+from ui import units
 from ui.context import Context
-from ui.examples import inputs_for, prompts_for, request_of
+from ui.making import choices, form, guess, inputs, masking, preflight
+from ui.making.bench import Bench
+from ui.making.examples import inputs_for, prompts_for, request_of
 from ui.strings import ENGLISH
 from ui.studio import build_bench
 from ui.tabs import making

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from tests.ui.test_form import values
-from ui import framing, preflight
 from ui.context import Context
+from ui.making import framing, preflight
 from ui.strings import ENGLISH
 from ui.tabs.plans import plan_of
 from wan_core.catalog import find_model

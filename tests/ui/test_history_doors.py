@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.jobs.test_store import result_of
-from ui import editing, opening
 from ui.context import Context
+from ui.making import editing
+from ui.result import opening
 from ui.strings import ENGLISH
 from ui.tabs.history import Doors, search_of
 from wan_core.jobs.job import JobStatus, WorkerState, WorkerStatus

@@ -9,12 +9,13 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from ui import cards, header
+from ui import header
 from ui.context import Context
 from ui.links import link
 from ui.listening import error_html, reporting
-from ui.stage import stage_html
-from ui.status import status_html
+from ui.result import cards
+from ui.result.stage import stage_html
+from ui.result.status import status_html
 from ui.strings import ENGLISH
 from ui.studio import pick
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus

@@ -15,9 +15,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import OpenPage, Studio, make_context
-from ui import form
-from ui.languages import preferred
-from ui.server import Access, launch
+from ui.making import form
+from ui.serving.languages import preferred
+from ui.serving.server import Access, launch
 from ui.strings import CHINESE, ENGLISH, LANGUAGES, title_of
 from ui.strings.sentences import compiled, said
 from ui.strings.zh_sentences import SENTENCES
@@ -137,7 +137,13 @@ def template(node: ast.AST) -> str | None:
 def refusals() -> set[str]:
     """Problems and remedies of what the form can be refused for."""
     files = [*(ROOT / "wan_core").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]
-    elsewhere = ("wan_core/cli", "wan_core/api.py", "wan_core/training", "wan_core/bench", "ui/endpoint")
+    elsewhere = (
+        "wan_core/cli",
+        "wan_core/api.py",
+        "wan_core/training",
+        "wan_core/bench",
+        "ui/serving/endpoint",
+    )
     found = set()
     for file in files:
         if str(file.relative_to(ROOT)).startswith(elsewhere):

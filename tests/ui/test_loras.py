@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from tests.lora.test_card import picture
 from tests.ui.conftest import OpenPage, Studio, open_studio
 from tests.ui.test_page import wait_until_done
-from ui import form, loras, preflight
 from ui.context import Context
+from ui.making import form, loras, preflight
 from ui.tabs.plans import TABS
 from wan_core.catalog import find_model
 from wan_core.lora.presets import PRESETS

@@ -16,7 +16,7 @@ from tests.manager.fake_hub import FakeHub
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.fake import fake_run
 from ui.context import Context
-from ui.server import Access, launch
+from ui.serving.server import Access, launch
 from ui.studio import build
 from wan_core.catalog import MODELS, Role, WeightFiles, find_model
 from wan_core.jobs.executors import InlineExecutor

@@ -10,10 +10,10 @@ import gradio as gr
 import pytest
 
 from tests.ui.conftest import make_context
-from ui import folders
 from ui.context import Context
-from ui.plan_text import plan_html
-from ui.stock_html import errands_html, stock_html
+from ui.machine import folders
+from ui.machine.plan_text import plan_html
+from ui.machine.stock_html import errands_html, stock_html
 from ui.tabs import models, settings
 from wan_core.catalog import MODELS
 from wan_core.jobs.job import Machine, WorkerState, WorkerStatus

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ui import form, stage
+from ui.making import form
+from ui.result import stage
 from ui.strings import ENGLISH
 from wan_core.media import encoders
 from wan_core.media.write import write_clip, write_image

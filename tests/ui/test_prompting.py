@@ -14,8 +14,8 @@ from tests.prompts.language_models import Endpoint, serve_endpoint
 from tests.ui.conftest import OpenPage, Studio, open_studio
 from tests.ui.test_page import wait_until_done, write_prompt
 from ui.context import Context
-from ui.examples import FOLDER
-from ui.prompting import Doors, count_tokens
+from ui.making.examples import FOLDER
+from ui.making.prompting import Doors, count_tokens
 from wan_core.catalog import find_model
 from wan_core.models.umt5.tokenizer import PromptTokenizer
 from wan_core.prompts.presets import PresetStore

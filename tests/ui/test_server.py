@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from tests.ui.conftest import Studio
-from ui.gate import MAX_BODY, MAX_UPLOAD, Gate
-from ui.server import USER, Access, secured
+from ui.serving.gate import MAX_BODY, MAX_UPLOAD, Gate
+from ui.serving.server import USER, Access, secured
 from wan_core.schema import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_a_password_may_hold_a_colon() -> None:
 
 def test_the_page_process_never_imports_torch() -> None:
     heavy = ("torch", "transformers", "safetensors")
-    code = f"import sys, app, ui.studio, ui.server; sys.exit(any(m in sys.modules for m in {heavy}))"
+    code = f"import sys, app, ui.studio, ui.serving.server; sys.exit(any(m in sys.modules for m in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

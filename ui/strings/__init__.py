@@ -6,6 +6,6 @@ from ui.strings.texts import Texts
 from ui.strings.zh import CHINESE
 
 LANGUAGES = {texts.language: texts for texts in (ENGLISH, CHINESE)}
-"""The languages that the page is there in, by their codes; the first is at the root, see ``ui.languages``."""
+"""The languages that the page is there in, by their codes; the first is at the root."""
 
 __all__ = ["CHINESE", "ENGLISH", "LANGUAGES", "Texts", "title_of"]

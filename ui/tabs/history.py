@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui import cards, opening
+from ui.assets import read_scripts
 from ui.context import Context
-from ui.form import sentence
 from ui.listening import QUIET
-from ui.recipe_words import written
+from ui.making.form import sentence
+from ui.recipes.recipe_words import written
+from ui.result import cards, opening
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.past import UNDO_SECONDS, Search
@@ -33,7 +33,6 @@ PAGE = 24
 
 _MOST_CARDS = 2400
 _LOG_BYTES = 200_000
-_SCRIPTS = Path(__file__).resolve().parents[2] / "assets" / "js"
 
 Answer = dict[str, Any]
 
@@ -55,9 +54,7 @@ def build(context: Context) -> History:
     shown = gr.HTML(
         {},
         html_template=page_html(context),
-        js_on_load="".join(
-            (_SCRIPTS / name).read_text(encoding="utf-8") for name in ("asking.js", "history.js")
-        ),
+        js_on_load=read_scripts("asking.js", "history.js"),
         apply_default_css=False,
         elem_id="history",
         texts={**dataclasses.asdict(texts.history), "nothing": texts.history_empty},

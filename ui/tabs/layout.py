@@ -6,7 +6,7 @@ from html import escape
 
 import gradio as gr
 
-from ui import inputs
+from ui.making import inputs
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import FOLDS, folded
 

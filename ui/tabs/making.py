@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form, framing, inputs
-from ui.bench import Bench
 from ui.context import Context
 from ui.listening import QUIET
+from ui.making import form, framing, inputs
+from ui.making.bench import Bench
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import TabPlan

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, inputs
 from ui.context import Context
+from ui.making import choices, form, inputs
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.media.inputs import InputStore

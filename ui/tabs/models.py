@@ -8,11 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from ui import folders, units
+from ui import units
 from ui.context import Context
-from ui.folders import FolderList
 from ui.listening import QUIET, error_html, note_html, reporting
-from ui.stock_html import errands_html, stays, stock_html
+from ui.machine import folders
+from ui.machine.folders import FolderList
+from ui.machine.stock_html import errands_html, stays, stock_html
 from ui.tabs.layout import headed
 from wan_core.catalog import find_model
 from wan_core.manager.errands import Errand

@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from ui import enhancing, folders, plan_text
 from ui.context import Context
-from ui.keeping import keep, unsupported
 from ui.listening import QUIET, error_html, note_html, reporting
+from ui.machine import enhancing, folders, plan_text
+from ui.machine.keeping import keep, unsupported
 from ui.strings import Texts
 from ui.tabs.layout import headed
 from wan_core.jobs.job import Machine

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import form, inputs
-from ui.editing import editing_html
 from ui.listening import QUIET, error_html, reporting
-from ui.stage import is_picture
+from ui.making import form, inputs
+from ui.making.editing import editing_html
+from ui.result.stage import is_picture
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of
 from wan_core.catalog import ModelSpec, find_model
@@ -39,7 +39,7 @@ def connect(page: Page) -> None:
 
 
 def _connect_reuse(page: Page) -> None:
-    """A job's settings into the form; a waiting one is changed by Generate then, see ``ui.editing``."""
+    """A job's settings into the form; a waiting one is changed by Generate then, see ``editing``."""
     store, right, texts, bench = page.context.store, page.panel, page.context.texts, page.bench
 
     def reuse(job_id: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:

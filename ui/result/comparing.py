@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from ui import stage, units
-from ui.cards import ago
+from ui import units
 from ui.context import Context
 from ui.links import link
+from ui.result import stage
+from ui.result.cards import ago
 from ui.strings import Texts
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus

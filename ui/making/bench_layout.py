@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, inputs, loras, prompting
-from ui.bench import Bench
-from ui.example_chips import PICK_JS, examples_html
-from ui.uploads import OneOf
+from ui.assets import ASSETS
+from ui.making import choices, form, inputs, loras, prompting
+from ui.making.bench import Bench
+from ui.making.example_chips import PICK_JS, examples_html
+from ui.making.uploads import OneOf
 from wan_core.catalog import MODELS, ModelSpec
 from wan_core.schema import GenerationRequest, knobs
 
-_ICONS = Path(__file__).resolve().parents[1] / "assets" / "icons"
 _FIELD = "field"
 
 
@@ -97,7 +96,7 @@ def _model_and_seed(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> No
             )
             bench.parts["dice"] = gr.Button(
                 bench.context.texts.dice,
-                icon=_ICONS / "dice.svg",
+                icon=ASSETS / "icons" / "dice.svg",
                 elem_id="form-dice",
                 elem_classes="icon",
                 scale=0,

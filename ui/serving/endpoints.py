@@ -15,9 +15,9 @@ import gradio as gr
 from gradio.context import get_blocks_context
 
 from ui.context import Context
-from ui.endpoint_schema import ANSWERS, FILES_SCHEMA, JOB_SCHEMA, request_schema
 from ui.links import link
-from ui.uploads import Given, described, uploaded
+from ui.making.uploads import Given, described, uploaded
+from ui.serving.endpoint_schema import ANSWERS, FILES_SCHEMA, JOB_SCHEMA, request_schema
 from wan_core.catalog import find_model
 from wan_core.cli_request import infer_task
 from wan_core.jobs.job import Job, JobStatus

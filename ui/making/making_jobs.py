@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import form, inputs, masking, memory
-from ui.bench import Bench, Reading
-from ui.editing import editing_html, submit
 from ui.listening import QUIET, error_html, note_html
+from ui.making import form, inputs, masking, memory
+from ui.making.bench import Bench, Reading
+from ui.making.editing import editing_html, submit
 from wan_core.jobs.tidying import tidy_inputs
 from wan_core.media.inputs import InputStore
 from wan_core.prompts.templates import require_wildcards

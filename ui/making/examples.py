@@ -7,13 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ui.assets import ASSETS
 from wan_core.catalog import ModelSpec
 from wan_core.catalog.local import split
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest
 from wan_core.schema.inputs import MEDIA_FIELDS
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "examples"
+FOLDER = ASSETS / "examples"
 
 Example = dict[str, Any]
 """Fields of a request and a ``title``; files are named by what they are called in ``FOLDER``."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ui.form import Values
-from ui.inputs import PICTURES
+from ui.making.form import Values
+from ui.making.inputs import PICTURES
 from ui.strings import Texts
 from wan_core.catalog import find_model
 from wan_core.catalog.sizing import SHAPED_BY, matching_size

@@ -12,9 +12,10 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ui import languages, theme
-from ui.exports import exports_dir
-from ui.gate import MAX_UPLOAD, Gate, is_loopback
+from ui import theme
+from ui.result.exports import exports_dir
+from ui.serving import languages
+from ui.serving.gate import MAX_UPLOAD, Gate, is_loopback
 from wan_core.schema import Settings
 
 USER = "wan"
@@ -63,7 +64,7 @@ def launch(
     blocks: gr.Blocks, settings: Settings, access: Access, others: Mapping[str, gr.Blocks] | None = None
 ) -> str:
     """Serve the page from threads of this process and return its address; ``others`` by language, see
-    ``ui.languages``.
+    ``ui.serving.languages``.
 
     Raises:
         OSError: the port is taken or the address is not this machine's.

@@ -11,11 +11,11 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from ui.assets import read_scripts
 from ui.context import Context
 from ui.strings.loras import LoraTexts
 from wan_core.catalog import ModelSpec
@@ -33,7 +33,6 @@ MAX_ROWS = 4
 PRESET_FIELDS = ("num_inference_steps", "guidance_scale", "shift", "scheduler")
 """What a preset sets besides its LoRA's strength."""
 
-_SCRIPT = Path(__file__).resolve().parents[1] / "assets" / "js" / "loras.js"
 
 Row = dict[str, Any]
 
@@ -49,7 +48,7 @@ def build(context: Context, key: str) -> gr.HTML:
     return gr.HTML(
         [],
         html_template='<div class="loras"></div>',
-        js_on_load=constants + _SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=constants + read_scripts("loras.js"),
         apply_default_css=False,
         elem_id=f"{key}-loras",
         elem_classes="field",

@@ -17,13 +17,14 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from ui import form, framing, inputs, preflight, units
+from ui import units
 from ui.context import Context
-from ui.example_chips import examples_html
 from ui.links import link
 from ui.listening import QUIET, error_html, note_html
+from ui.making import form, framing, inputs, preflight
+from ui.making.example_chips import examples_html
+from ui.making.uploads import in_browser
 from ui.tabs.making_tab import MakingTab
-from ui.uploads import in_browser
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
@@ -65,7 +66,7 @@ class Bench:
     """``controls`` and ``parts`` of the form by name; ``active`` is the key of the tab in sight.
 
     ``forms`` holds, by a tab's key, what the form held when the tab was left: name -> value. ``editing`` is
-    the waiting job that Generate will change instead of queueing another, see ``ui.editing``.
+    the waiting job that Generate will change instead of queueing another, see ``ui.making.editing``.
     """
 
     context: Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from html import escape
 
-from ui.examples import Example, inputs_for, pictures_of, prompts_for
+from ui.making.examples import Example, inputs_for, pictures_of, prompts_for
 from ui.strings import Texts
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec

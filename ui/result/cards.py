@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from html import escape
 
-from ui import opening, units
+from ui import units
 from ui.context import Context
-from ui.guess import guess_seconds
 from ui.links import link
+from ui.making.guess import guess_seconds
+from ui.result import opening
 from ui.strings import Texts
 from wan_core.catalog import find_model, is_known, resolve
 from wan_core.jobs.job import UNFINISHED, Job, JobStatus

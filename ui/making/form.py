@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from ui import choices, loras
+from ui.making import choices, loras
 from ui.strings import Texts, title_of
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec, find_model, resolve
@@ -161,7 +161,7 @@ def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> G
     Args:
         plan: the tab that the form is of.
         values: what its controls hold.
-        inputs: the request fields of what is given, see ``ui.inputs.to_fields``.
+        inputs: the request fields of what is given, see ``ui.making.inputs.to_fields``.
 
     Raises:
         InvalidRequest: naming the first field out of bounds.

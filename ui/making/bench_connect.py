@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from ui import choices, form, framing, inputs, loras, prompting
-from ui.bench import Bench, Updates
-from ui.examples import inputs_for, request_of
 from ui.listening import QUIET, error_html
+from ui.making import choices, form, framing, inputs, loras, prompting
+from ui.making.bench import Bench, Updates
+from ui.making.examples import inputs_for, request_of
 from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import find_model
 from wan_core.lora.presets import PRESETS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ui.context import Context
-from ui.deep_links import link_to
+from ui.recipes.deep_links import link_to
 from wan_core.recipes import as_command, as_python, plain_name
 from wan_core.schema import GenerationRequest
 from wan_core.schema.settings import default_home

@@ -8,20 +8,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from html import escape
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
 
+from ui.assets import read_scripts
 from ui.context import Context
-from ui.gate import is_loopback
 from ui.listening import QUIET
+from ui.serving.gate import is_loopback
 from wan_core.prompts.enhancer_settings import EnhancerSettings
 from wan_core.prompts.local_model import find_folder, offered
 from wan_core.schema import EnhancementFailed, InvalidRequest
 
-_SCRIPT = Path(__file__).resolve().parents[1] / "assets" / "js" / "enhancing.js"
 _FIELDS = ("kind", "local_model", "url", "endpoint_model", "seconds")
 
 Answer = dict[str, Any]
@@ -35,7 +34,7 @@ def build(context: Context) -> gr.HTML:
         {},
         html_template=f'<h3>{escape(texts.writer)}</h3><p class="note">{escape(texts.writer_help)}</p>'
         '<form class="writer" onsubmit="return false"></form>',
-        js_on_load=constants + _SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=constants + read_scripts("enhancing.js"),
         apply_default_css=False,
         elem_id="settings-enhancer",
         elem_classes="heading",

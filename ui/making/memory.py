@@ -11,11 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form
-from ui.bench import Bench, Updates
 from ui.context import Context
-from ui.deep_links import SEARCH_JS, Link, ignored_words, read_link
 from ui.listening import QUIET, note_html
+from ui.making import form
+from ui.making.bench import Bench, Updates
+from ui.recipes.deep_links import SEARCH_JS, Link, ignored_words, read_link
 from ui.tabs.making_tab import MakingTab
 from wan_core.manager.kept_forms import keep_form, kept_forms
 from wan_core.schema import GenerationRequest, InvalidRequest

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from ui import cards, units
+from ui import units
 from ui.context import Context
+from ui.result import cards
 from ui.strings import Texts
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus

@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
-from ui import form, inputs
-from ui.bench import Bench, Updates
+from ui.assets import read_scripts
 from ui.context import Context
 from ui.listening import QUIET, error_html, note_html
+from ui.making import form, inputs
+from ui.making.bench import Bench, Updates
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.jobs.batch import prompt_lines
 from wan_core.models.umt5.tokenizer import PromptTokenizer
@@ -30,7 +31,6 @@ from wan_core.prompts.templates import draw, is_template
 from wan_core.prompts.wildcards import list_wildcards
 from wan_core.schema import GenerationRequest, InvalidRequest, WanStudioError, WeightsError
 
-_SCRIPT = Path(__file__).resolve().parents[1] / "assets" / "js" / "prompting.js"
 _CHANGED_JS = "() => { document.dispatchEvent(new Event('prompt-changed')); }"
 _STAYS = {*inputs.FILES, "continues", "join", "prompt", "seed", "videos", "lines", "images"}
 """Controls that a preset leaves as they are."""
@@ -46,7 +46,7 @@ def build(context: Context) -> gr.HTML:
     return gr.HTML(
         {},
         html_template='<div class="prompting"></div>',
-        js_on_load=f"const texts = {json.dumps(texts)};\n" + _SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=f"const texts = {json.dumps(texts)};\n" + read_scripts("prompting.js"),
         apply_default_css=False,
         elem_id="form-prompting",
     )

@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import making_jobs
-from ui.bench import Bench
-from ui.form import sentence
-from ui.gate import MAX_UPLOAD
+from ui.assets import read_scripts
 from ui.listening import QUIET, error_html, reporting
-from ui.recipe_words import written
+from ui.making import making_jobs
+from ui.making.bench import Bench
+from ui.making.form import sentence
+from ui.making.uploads import uploaded
+from ui.recipes.recipe_words import written
+from ui.serving.gate import MAX_UPLOAD
 from ui.strings import Texts
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of
-from ui.uploads import uploaded
 from wan_core.catalog import find_model, validate
 from wan_core.manager.restoring import Restored, restore
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
 if TYPE_CHECKING:
     from ui.studio import Page
-
-_SCRIPT = Path(__file__).resolve().parents[1] / "assets" / "js" / "recipes.js"
 
 
 def build(texts: Texts) -> gr.HTML:
@@ -53,7 +52,7 @@ def build(texts: Texts) -> gr.HTML:
             f"{escape(words.copy_by_hand)}</p><textarea readonly></textarea>"
             f'<form method="dialog"><button>{escape(words.close)}</button></form></dialog></div>'
         ),
-        js_on_load=constants + _SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=constants + read_scripts("recipes.js"),
         apply_default_css=False,
         elem_id="form-recipes",
     )

@@ -16,13 +16,14 @@ from typing import Any
 
 import gradio as gr
 
-from ui import comparing, drafts, exports
+from ui.assets import read_scripts
 from ui.context import Context
 from ui.links import link
 from ui.listening import QUIET
-from ui.panel_doors import PanelDoors
-from ui.stage import is_picture, stage_of
-from ui.status import status_html
+from ui.result import comparing, drafts, exports
+from ui.result.panel_doors import PanelDoors
+from ui.result.stage import is_picture, stage_of
+from ui.result.status import status_html
 from ui.strings import Texts
 from wan_core.jobs.job import UNFINISHED, Job
 from wan_core.jobs.past import UNDO_SECONDS
@@ -30,8 +31,6 @@ from wan_core.schema.output import SUFFIXES
 
 _TAKING = ("i2v", "v2v", "control")
 """Tabs that a result can be sent to; the first by a button of its own."""
-
-_SCRIPTS = Path(__file__).resolve().parents[1] / "assets" / "js"
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,11 @@ def build(context: Context, tabs: Sequence[str]) -> Panel:
     """Lay the panel out inside the current column; ``tabs`` are the keys of those that there are."""
     texts, doors = context.texts, PanelDoors(context)
     words = {**dataclasses.asdict(texts.panel), "undo_seconds": UNDO_SECONDS}
-    scripts = [_SCRIPTS / name for name in ("asking.js", "panel.js", "compare.js")]
     view = gr.HTML(
         {},
         html_template=_page_html(texts),
-        js_on_load="\n".join(
-            [f"const texts = {json.dumps(words)};", *(path.read_text(encoding="utf-8") for path in scripts)]
-        ),
+        js_on_load=f"const texts = {json.dumps(words)};\n"
+        + read_scripts("asking.js", "panel.js", "compare.js"),
         apply_default_css=False,
         elem_id="result",
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form
+from ui.making import form
+from ui.making.uploads import Clip, Picture
 from ui.strings import Texts
-from ui.uploads import Clip, Picture
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, knobs
 from wan_core.schema.inputs import InputName

@@ -10,8 +10,8 @@ from pathlib import Path
 import gradio as gr
 
 from ui.context import Context
-from ui.keeping import keep
 from ui.listening import error_html
+from ui.machine.keeping import keep
 from ui.strings import Texts
 from wan_core.schema import Settings
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ui import comparing, drafts
 from ui.context import Context
-from ui.exports import Exports
-from ui.form import sentence
 from ui.links import link
+from ui.making.form import sentence
+from ui.result import comparing, drafts
+from ui.result.exports import Exports
 from wan_core.jobs.job import Job
 from wan_core.schema import InvalidRequest, MediaError, StoreError
 

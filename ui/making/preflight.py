@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from ui import form, framing, inputs, loras, units
+from ui import units
 from ui.context import Context
-from ui.guess import guess_seconds
 from ui.listening import error_html
+from ui.making import form, framing, inputs, loras
+from ui.making.guess import guess_seconds
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model, validate
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, StoreError, WeightsError
