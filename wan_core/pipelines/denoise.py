@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.guidance import Guidance, guided_velocity
 from wan_core.pipelines.passes import UNCACHED, PassRunner
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
+from wan_core.pipelines.windows import Windowing, nothing
 from wan_core.schedulers import Scheduler
 from wan_core.schema import GenerationFailed
+from wan_core.schema.windows import WindowOptions
 
 OnStep = Callable[[int, Tensor], None]
 """Told after each step: how many are done, and the clip as the model expects it (1, C, F, H, W)."""
@@ -28,6 +31,7 @@ class Sampling:
 
     ``control`` is (begin, end) in [0, 1]; a step is controlled if its beginning lies in [begin, end).
     ``cache`` is of this run alone. ``merges``: passes run as one batch where they can.
+    ``windows``, settled, are what the transformer sees of the clip at a time; None is all of it.
     """
 
     scheduler: Scheduler
@@ -35,6 +39,7 @@ class Sampling:
     control: tuple[float, float] = (0.0, 1.0)
     cache: StepCache = UNCACHED
     merges: bool = False
+    windows: WindowOptions | None = None
 
     def is_controlled(self, step: int) -> bool:
         begin, end = self.control
@@ -49,14 +54,15 @@ def denoise(
     conditioning: Conditioning,
     sampling: Sampling,
     on_step: OnStep,
+    on_window: Callable[[], None] = nothing,
 ) -> Tensor:
     """Noise (1, C, front + F, H, W) -> latents (1, C, F, H, W), float32, on the transformer's device.
 
     With ``conditioning.start`` the run begins from it, noised to the schedule's first level; what
     ``conditioning.keep`` keeps of it is put back, at the level reached, after every step.
 
-    The host waits for the device once a step, to look for NaN: it keeps progress true and lets
-    ``on_step`` stop the loop by raising.
+    The host waits for the device once a step, to look for NaN: it keeps progress true and lets ``on_step``
+    stop the loop by raising. So may ``on_window``, which is called between the windows of a step.
 
     Raises:
         GenerationFailed: a step produced NaN or infinity.
@@ -67,14 +73,19 @@ def denoise(
     timesteps = torch.tensor(scheduler.timesteps, device=device)
     latents = noise if conditioning.start is None else _noised(conditioning.start, noise, scheduler.sigmas[0])
     front, total = conditioning.front_frames, len(timesteps)
-    runner = PassRunner(transformer, cache, sampling.merges)
+    windowing = Windowing(sampling.windows, cache, on_window)
+    runner = PassRunner(transformer, windowing.cache, sampling.merges)
+
+    def predict(timestep: Tensor, part: Tensor, given: Conditioning) -> Tensor:
+        return guided_velocity(runner, part, timestep, prompts, given, sampling.guidance)
+
     for step in range(total):
         seen = conditioning if sampling.is_controlled(step) else idle
         timestep = timesteps[step : step + 1]
         if step > 0 and sampling.is_controlled(step) != sampling.is_controlled(step - 1):
             cache.renew()
         cache.begin_step(step)
-        velocity = guided_velocity(runner, latents, timestep, prompts, seen, sampling.guidance)
+        velocity = windowing.velocity(partial(predict, timestep), step, latents, seen)
         expected = latents - scheduler.sigmas[step] * velocity
         latents = scheduler.step(velocity, latents)
         if conditioning.keep is not None:

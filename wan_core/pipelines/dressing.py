@@ -57,7 +57,7 @@ class Dressing:
             for name in ("dit", "null", "bare", "idle")
             if (given := getattr(conditioning, name)) is not None
         }
-        return dataclasses.replace(conditioning, **steered)
+        return dataclasses.replace(conditioning, **steered, followed_channels=channels.shape[1])
 
     def notes(self, request: GenerationRequest) -> tuple[str, ...]:
         """Sentences on how much of each LoRA is used."""

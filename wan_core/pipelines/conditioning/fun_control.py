@@ -60,7 +60,8 @@ def fun_control_conditioner(job: ConditioningJob) -> Conditioning:
         reference_latents=_encode_picture(job, reference)[:, :, 0] if reference else None,
     )
     without = control_channels(torch.zeros_like(control), start)
-    return Conditioning(dit, idle=dataclasses.replace(dit, channel_latents=without))
+    idle = dataclasses.replace(dit, channel_latents=without)
+    return Conditioning(dit, idle=idle, followed_channels=control.shape[1])
 
 
 def _encode_control(job: ConditioningJob) -> Tensor:

@@ -36,6 +36,8 @@ class Conditioning:
         start: (1, C, F, H, W), float32, clean latents that denoising begins from; None is pure noise.
         keep: (1, 1, F, H, W), float32, 1 where ``start`` is made anew and 0 where it stays.
         front_frames: latent frames before the clip that are denoised with it and cut off after.
+        followed_channels: how many of the first channels that are joined to the latents are followed frame by
+            frame; the others hold the pictures that a clip begins and ends with.
     """
 
     dit: DiTConditioning = UNCONDITIONED
@@ -45,6 +47,7 @@ class Conditioning:
     start: Tensor | None = None
     keep: Tensor | None = None
     front_frames: int = 0
+    followed_channels: int = 0
 
     def to(self, device: torch.device) -> Conditioning:
         """The same on another device; what the passes share is moved once."""
@@ -69,7 +72,8 @@ class ConditioningJob:
     """What a conditioner works with; ``request`` is settled: its size and length are the clip's own.
 
     ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
-    ``compiles``: the transformer's blocks are compiled. ``measured`` is the folder of what earlier runs have
+    ``compiles``: the transformer's blocks are compiled. ``merges``: the passes of a step run as one batch where
+    they can. ``measured`` is the folder of what earlier runs have
     measured of models, if there is one. ``notes`` takes the sentences that a stage has for the result.
     """
 
@@ -80,6 +84,7 @@ class ConditioningJob:
     emit: Emit
     vae_tile: int | None = None
     compiles: bool = False
+    merges: bool = False
     measured: Path | None = None
     notes: list[str] = field(default_factory=list)
 
