@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wan_core.models.dit.adjusting import Opposed, enhancement
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.memory import Memory, recalled
 from wan_core.ops.attention import attention
@@ -36,6 +37,9 @@ class DiTContext:
         camera_path: (B, latent frames of all tokens, camera_path_dim) in compute dtype; None in a model
             without.
         memory: keeps the keys and values of ``text`` and ``image``; None where they are made each time.
+        skipped: numbers of the blocks that are left out.
+        opposed: the prompt that attention is led away from; None for none.
+        enhance: see ``Adjustments``.
     """
 
     grid: Triple
@@ -50,6 +54,9 @@ class DiTContext:
     front: int = 0
     camera_path: Tensor | None = None
     memory: Memory | None = None
+    skipped: frozenset[int] = frozenset()
+    opposed: Opposed | None = None
+    enhance: float = 0.0
 
 
 class PatchEmbedding(nn.Conv3d):
@@ -85,11 +92,14 @@ class Attention(nn.Module):
 class SelfAttention(Attention):
     """Attention among the tokens, with rotary positions."""
 
-    def forward(self, x: Tensor, rope: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D) in compute dtype -> the same."""
-        query = apply_rope(self.heads(self.norm_q(self.q(x))), rope)
-        key = apply_rope(self.heads(self.norm_k(self.k(x))), rope)
-        return self.o(attention(query.to(x.dtype), key.to(x.dtype), self.heads(self.v(x))))
+        query = apply_rope(self.heads(self.norm_q(self.q(x))), context.rope).to(x.dtype)
+        key = apply_rope(self.heads(self.norm_k(self.k(x))), context.rope).to(x.dtype)
+        learnt = self.o(attention(query, key, self.heads(self.v(x))))
+        if not context.enhance or context.grid[0] == 1:
+            return learnt
+        return learnt * enhancement(query, key, context.grid, context.front, context.enhance).to(x.dtype)
 
 
 class CrossAttention(Attention):
@@ -103,7 +113,11 @@ class CrossAttention(Attention):
     def attend(self, query: Tensor, context: DiTContext) -> Tensor:
         """(B, L, heads, head_dim) -> (B, L, D): what the tokens gather, before ``o``."""
         key, value = recalled(context.memory, context.text, self, self.read)
-        return attention(query, key, value, context.text_bias)
+        gathered = attention(query, key, value, context.text_bias)
+        if context.opposed is None:
+            return gathered
+        key, value = recalled(context.memory, context.opposed.text, self, self.read)
+        return context.opposed.lead(gathered, attention(query, key, value, context.opposed.text_bias))
 
     def read(self, text: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S, D) in compute dtype -> keys and values, each (B, S, heads, head_dim)."""
@@ -158,7 +172,7 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D) in compute dtype -> the same: what the tokens learn from each other."""
-        return self.self_attn(x, context.rope)
+        return self.self_attn(x, context)
 
 
 class Head(nn.Module):

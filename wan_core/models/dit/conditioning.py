@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from wan_core.models.dit.adjusting import PLAIN, Adjustments
 from wan_core.models.dit.config import PIXELS_PER_CELL, DiTConfig
 
 Need = Literal["required", "optional"]
@@ -36,6 +37,7 @@ class DiTConditioning:
             channels (diffsynth 2); without it the camera is free.
         camera_path: (B, F, camera_path_dim), pose of the new camera in each latent frame.
         motion: (B, 6, D), of a ``MotionController``, added to the modulation of the blocks.
+        adjustments: what is done differently from a plain pass.
     """
 
     channel_latents: Tensor | None = None
@@ -47,6 +49,7 @@ class DiTConditioning:
     camera: Tensor | None = None
     camera_path: Tensor | None = None
     motion: Tensor | None = None
+    adjustments: Adjustments = PLAIN
 
     @property
     def appended(self) -> int:
@@ -102,7 +105,8 @@ def read_by(config: DiTConfig) -> dict[str, Need]:
     return needs
 
 
-_FIELDS = tuple(field.name for field in fields(DiTConditioning) if field.name != "vace_scale")
+_NO_TENSORS = ("vace_scale", "adjustments")
+_FIELDS = tuple(field.name for field in fields(DiTConditioning) if field.name not in _NO_TENSORS)
 
 
 def _shape(name: str, config: DiTConfig, latents: Tensor) -> tuple[int | None, ...]:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wan_core.models.dit.adjusting import Nag, Opposed
 from wan_core.models.dit.blocks import Block, DiTContext, Head, PatchEmbedding
 from wan_core.models.dit.camera import CameraAdapter, RecamBlock
 from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
@@ -115,19 +116,24 @@ class WanDiT(nn.Module):
             modulation = modulation + conditioning.motion
         text, text_bias = recalled(self.memory, prompt_embeds, self, self._embed_text)
         frames = tokens.shape[1] // (clip[1] * clip[2])
+        adjustments = conditioning.adjustments
+        slowed = (adjustments.riflex, clip[0])
         context = DiTContext(
             grid=clip,
             time=time,
             modulation=modulation,
             text=text,
             text_bias=text_bias,
-            rope=rope_table((frames, *clip[1:]), self.config.head_dim, latents.device),
+            rope=rope_table((frames, *clip[1:]), self.config.head_dim, latents.device, slowed),
             image=self._embed_image(conditioning.image_embeds),
             vace=self._embed_vace(conditioning),
             vace_scale=conditioning.vace_scale,
             front=front,
             camera_path=self._embed_path(conditioning.camera_path),
             memory=self.memory if self.memory and self.memory.keeps_keys else None,
+            skipped=adjustments.skipped,
+            opposed=self._embed_opposed(adjustments.nag),
+            enhance=adjustments.enhance,
         )
         return tokens, context
 
@@ -145,7 +151,8 @@ class WanDiT(nn.Module):
         steered = () if context.vace is None else self.config.vace_layers
         hints = self.hints(tokens, context) if hints is None else hints
         for number in range(len(self.blocks))[part]:
-            tokens = self.blocks[number](tokens, context)
+            if number not in context.skipped:
+                tokens = self.blocks[number](tokens, context)
             if number in steered:
                 tokens = torch.add(tokens, next(hints), alpha=context.vace_scale)
         return tokens
@@ -182,6 +189,11 @@ class WanDiT(nn.Module):
             bias[-1] = math.log(missing)
             return self.text_embedding(padded), bias
         return self.text_embedding(F.pad(prompt_embeds, (0, 0, 0, missing))), None
+
+    def _embed_opposed(self, nag: Nag | None) -> Opposed | None:
+        if nag is None:
+            return None
+        return Opposed(nag, *recalled(self.memory, nag.prompt_embeds, self, self._embed_text))
 
     def _embed_image(self, image_embeds: Tensor | None) -> Tensor | None:
         """(B, N, image_dim) -> (B, N, D) in compute dtype; None in a model that attends to no picture."""
