@@ -24,6 +24,7 @@ LAYERS = {
     "wan_core/cli_prompts.py": 8,
     "wan_core/__main__.py": 8,
     "wan_core/__init__.py": 0,
+    "wan_core/failpoints.py": 0,
     "wan_core/jobs/": 7,
     "wan_core/engine.py": 6,
     "wan_core/rescue.py": 6,
@@ -41,6 +42,7 @@ LAYERS = {
     "wan_core/models/": 2,
     "wan_core/schedulers/": 2,
     "wan_core/ops/": 1,
+    "wan_core/confined/": 0,
     "wan_core/schema/": 0,
 }
 
@@ -49,6 +51,7 @@ TORCH_FREE = (
     "app.py",
     "ui/",
     "wan_core/schema/",
+    "wan_core/confined/",
     "wan_core/catalog/",
     "wan_core/cli.py",
     "wan_core/cli_request.py",

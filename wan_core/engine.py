@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +15,15 @@ import numpy as np
 from torch import Tensor
 
 from wan_core.catalog import ModelSpec, find_model, resolve, validate
+from wan_core.failpoints import failpoint
 from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.manager.origins import Origins
 from wan_core.manager.speed import set_speed
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
-from wan_core.media.naming import new_path
-from wan_core.media.write import require_writable, write_poster
+from wan_core.media.reserving import release, reserve
+from wan_core.media.write import require_writable
 from wan_core.pipelines.components import VaeWay
 from wan_core.pipelines.conditioning.kept import kept_pixels, paste
 from wan_core.pipelines.conditioning.types import ConditioningJob
@@ -42,8 +44,9 @@ from wan_core.rescue import (
     too_much,
     undecodable,
 )
-from wan_core.result_files import beside, metadata_of, notes_on, write_result
+from wan_core.result_files import metadata_of, notes_on, write_companions, write_result
 from wan_core.schema import (
+    Cancelled,
     Emit,
     GenerationRequest,
     GenerationResult,
@@ -58,6 +61,8 @@ from wan_core.schema.settings import Profile
 from wan_core.stage_clock import StageClock
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
 
@@ -79,6 +84,7 @@ class _Job:
     peak: PeakMemory
     level: Profile
     way: VaeWay
+    holds_name: bool = False
     latents: Tensor | None = None
     poster: np.ndarray | None = None
     told: tuple[str, ...] = ()
@@ -109,6 +115,7 @@ class Engine:
         job_id: str | None = None,
         output: Path | None = None,
         profile: Profile | None = None,
+        holds_name: bool = False,
     ) -> GenerationResult:
         """Make the video of a request.
 
@@ -124,6 +131,7 @@ class Engine:
             output: the video's file, replaced if it exists, with no poster beside it; None is a new one
                 in ``outputs_dir``, with its poster.
             profile: how much of the model is on the device at a time; None is as the settings say.
+            holds_name: the name of a new file stays reserved, see ``wan_core.media.reserving``.
 
         Raises:
             InvalidRequest: the request does not fit the model.
@@ -137,17 +145,15 @@ class Engine:
         drawn = draw_request(resolve(request), self.settings.wildcards_dir)
         request, settled = self._with_room(lambda: settle(drawn, spec, self.inputs))
         job = self._start(request, emit, job_id, output, profile)
+        job.holds_name = holds_name
         job.latents = self._with_room(lambda: self._saved_latents(job.request, job_id))
-        worn: tuple[str, ...] = ()
         if job.latents is None:
-            worn = choose_loras(self.manager, spec, request).notes(request)
-            worn += self._speed.notes_on(request, job.level)
             self._make_latents(job)
             self._keep_latents(job, self.latents_path(job_id))
         told = self._with_room(
             lambda: prompt_warnings(self.manager, spec, job.request, self._prompts, job.clock)
         )
-        job.warnings = (*settled, *worn, *job.told, *told)
+        job.warnings = (*settled, *job.told, *told)
         return self._decode(job)
 
     def decode(
@@ -210,13 +216,20 @@ class Engine:
             job.told = tuple(making.notes)
             return latents
 
+        worn = choose_loras(self.manager, job.spec, job.request).notes(job.request)
+        worn += self._speed.notes_on(job.request, job.level)
         job.latents = rescued(work, self._making_rungs(job), partial(self._cannot_make, job))
+        job.told = (*worn, *job.told)
 
     def _keep_latents(self, job: _Job, path: Path) -> None:
-        """On the disk, before anything else can fail."""
-
-        self._with_room(lambda: save_latents(job.latents, path, job.request))
-        prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+        """On the disk, before anything else can fail; a disk that refuses costs the second chance alone."""
+        try:
+            self._with_room(lambda: save_latents(job.latents, path, job.request))
+            prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+        except (MediaError, OSError) as error:
+            job.told += (f"The finished latents were not kept: {error}",)
+            _log.warning("Job %s goes on without a file of its latents: %s", job.id, error)
+        failpoint("latents")
 
     def _decode(self, job: _Job) -> GenerationResult:
         planned = job.way
@@ -242,25 +255,40 @@ class Engine:
     def _finish(self, job: _Job) -> GenerationResult:
         """Decode, write the video or picture, its poster, and its settings."""
         request = job.request
-        target = job.output or new_path(self.settings.outputs_dir, request, job.id)
-        thumbnail = None if job.output else beside(target, request)
         metadata, told = metadata_of(request, job.origins, self.inputs)
-        with closing(self._frames(job)) as frames:
-            sidecar = write_result(frames, target, request, self.inputs, metadata)
-        if thumbnail is not None:
-            write_poster(job.poster, thumbnail)
-        job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
+        target = job.output or self._reserved(job)
+        try:
+            with closing(self._frames(job)) as frames:
+                write_result(frames, target, request, self.inputs, metadata)
+        except BaseException:
+            if not job.output:
+                release(target)
+            raise
+        beside = write_companions(target, request, metadata, None if job.output else job.poster)
+        if not (job.output or job.holds_name):
+            release(target)
+        with suppress(Cancelled):  # too late: it is made
+            job.clock(ProgressEvent(stage=Stage.SAVE, step=1, total=1))
         job.clock.stop()
         return GenerationResult(
             video=target,
-            thumbnail=thumbnail,
-            sidecar=sidecar,
+            thumbnail=beside.thumbnail,
+            sidecar=beside.sidecar,
             request=request,
             seconds=job.clock.seconds,
             peak_bytes=job.peak.bytes,
             parts=job.clock.parts,
-            warnings=(*job.warnings, *notes_on(request), *told),
+            warnings=(*job.warnings, *notes_on(request), *told, *beside.told),
         )
+
+    def _reserved(self, job: _Job) -> Path:
+        try:
+            return reserve(self.settings.outputs_dir, job.request, job.id)
+        except OSError as error:
+            raise MediaError(
+                f"No file can be made in {self.settings.outputs_dir} ({error.strerror}); free some space, "
+                "then decode the saved latents again."
+            ) from error
 
     def _frames(self, job: _Job) -> Iterator[np.ndarray]:
         """The decoded chunks on their way to the encoder; the middle frame is kept for the poster."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,21 @@ from wan_core.media.joining import joined_frames
 from wan_core.media.metadata import FILES_KEY, request_metadata
 from wan_core.media.naming import suffix_of
 from wan_core.media.read import probe
-from wan_core.media.write import POSTER_SUFFIX, write_clip, write_image, write_sidecar
+from wan_core.media.write import POSTER_SUFFIX, write_clip, write_image, write_poster, write_sidecar
 from wan_core.pipelines.settling import repeated_frames
 from wan_core.schema import GenerationRequest, MediaError
 
 Metadata = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Companions:
+    """The files beside a result, and sentences about those that could not be written."""
+
+    sidecar: Path | None
+    thumbnail: Path | None
+    told: tuple[str, ...]
+
 
 _WITH_SOUND = ("mp4", "webm")
 _MOVED_IN_TIME = ("before", "after")
@@ -59,8 +70,8 @@ def write_result(
     request: GenerationRequest,
     inputs: InputStore,
     metadata: Metadata,
-) -> Path | None:
-    """Write decoded frames as the request wants them; returns the file of settings beside it, if any.
+) -> None:
+    """Write decoded frames as the request wants them.
 
     Raises:
         MediaError: ffmpeg or the disk refuses, or an input is gone.
@@ -76,11 +87,29 @@ def write_result(
             frames = joined_frames(before, frames, repeated_frames(request), request.fps, request.fit)
         with _sound(request, inputs, target.parent) as sound:
             write_clip(frames, target, request.fps, request, within, sound)
-    if not request.sidecar:
-        return None
-    path = beside(target, request, ".json")
-    write_sidecar(path, metadata)
-    return path
+
+
+def write_companions(
+    target: Path, request: GenerationRequest, metadata: Metadata, poster: np.ndarray | None
+) -> Companions:
+    """Write what stands beside a finished file: its settings, if they are wanted, and its poster.
+
+    A disk that refuses now costs these, not the file that is there.
+    """
+    sidecar, thumbnail, told = None, None, []
+    try:
+        if request.sidecar:
+            write_sidecar(path := beside(target, request, ".json"), metadata)
+            sidecar = path
+    except MediaError as error:
+        told.append(f"The settings were not written beside it: {error}")
+    try:
+        if poster is not None:
+            write_poster(poster, path := beside(target, request))
+            thumbnail = path
+    except MediaError as error:
+        told.append(f"It has no poster: {error}")
+    return Companions(sidecar, thumbnail, tuple(told))
 
 
 def notes_on(request: GenerationRequest) -> tuple[str, ...]:

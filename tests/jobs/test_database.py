@@ -7,6 +7,7 @@ import pytest
 from tests.jobs.conftest import request
 from wan_core.jobs.database import MIGRATIONS, Database
 from wan_core.jobs.job import JobStatus
+from wan_core.jobs.lock import HomeLock
 from wan_core.jobs.store import JobStore
 from wan_core.schema import GenerationRequest, Settings, StoreError
 
@@ -21,14 +22,29 @@ def test_a_store_outlives_its_process(settings: Settings) -> None:
     second.close()
 
 
-def test_a_newer_store_is_refused_and_left_alone(settings: Settings) -> None:
+def test_a_newer_store_is_kept_aside_untouched(settings: Settings) -> None:
     with sqlite3.connect(settings.store_path) as connection:
         connection.execute("PRAGMA user_version = 999")
-    with pytest.raises(StoreError, match=r"newer Wan Studio .schema 999, this one knows"):
-        JobStore(settings.store_path)
-    with sqlite3.connect(settings.store_path) as connection:
+    fresh = JobStore(settings.store_path)
+    assert fresh.submit(request())
+    assert fresh.notice.startswith(
+        "The job store was written by a newer Wan Studio (schema 999, this one knows"
+    )
+    with sqlite3.connect(settings.home / "jobs.sqlite3.bad") as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 999
+    fresh.close()
+
+
+def test_a_damaged_store_in_use_is_left_where_it_is(settings: Settings) -> None:
+    settings.store_path.write_bytes(b"rubbish" * 500)
+    lock = HomeLock(settings.home)
+    lock.acquire()
+    with pytest.raises(StoreError, match=r"jobs.sqlite3 was damaged .* Another Wan Studio .* is using"):
+        JobStore(settings.store_path)
     assert not list(settings.home.glob("*.bad"))
+    lock.release()
+    JobStore(settings.store_path).close()
+    assert list(settings.home.glob("*.bad"))
 
 
 @pytest.mark.parametrize("content", [b"this is no database, and never was" * 100, None])

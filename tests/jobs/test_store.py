@@ -166,13 +166,14 @@ def test_cancel_is_immediate_when_queued_and_a_wish_when_running(store: JobStore
     assert not store.cancel(running)
 
 
-def test_only_a_cancellation_older_than_the_grace_counts_as_ignored(store: JobStore) -> None:
-    job_id = store.submit(request())
+def test_a_running_job_that_is_to_stop_is_known(store: JobStore) -> None:
+    job_id, waiting = store.submit(request()), store.submit(request())
     store.claim()
+    assert store.cancelled_running() is None
+    store.cancel(waiting)
+    assert store.cancelled_running() is None
     store.cancel(job_id)
-    assert store.ignored_cancel(60.0) is None
-    time.sleep(0.01)
-    assert store.ignored_cancel(0.0) == job_id
+    assert store.cancelled_running() == job_id
 
 
 def test_an_abandoned_job_runs_once_more_and_then_has_failed(store: JobStore) -> None:

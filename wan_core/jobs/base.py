@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,8 @@ from wan_core.jobs.job import Job
 from wan_core.jobs.rows import JobFiles, job_from_row
 from wan_core.jobs.words import Words
 from wan_core.schema import GenerationRequest, Settings
+
+_CLOCK_ERROR = 86_400.0  # seconds
 
 
 class StoreFile:
@@ -26,6 +29,11 @@ class StoreFile:
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         return type(self), (self.path,)
+
+    @property
+    def notice(self) -> str:
+        """What was wrong with the file when it was opened, in one sentence; empty if nothing was."""
+        return self._database.notice
 
     def close(self) -> None:
         """Close all connections; any later call opens them again."""
@@ -54,6 +62,19 @@ class StoreFile:
     def log_path(self, job_id: str) -> Path:
         """Where a job's log is written while it runs."""
         return self._folders.logs_dir / f"{job_id}.log"
+
+
+def time_of_end(connection: sqlite3.Connection) -> float:
+    """Now, in Unix seconds, for a job that ends; never before the latest end of another.
+
+    A clock that was set back would else put a new video below old ones; one that was days ahead is not
+    followed.
+    """
+    now = time.time()
+    latest = connection.execute(
+        "SELECT max(finished) FROM jobs WHERE deleted IS NULL AND finished IS NOT NULL"
+    ).fetchone()[0]
+    return latest if latest is not None and now < latest <= now + _CLOCK_ERROR else now
 
 
 def work_of(request: GenerationRequest) -> float:

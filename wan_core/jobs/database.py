@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from wan_core.failpoints import failpoint
+from wan_core.jobs.lock import HomeLock
 from wan_core.schema.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -97,6 +99,10 @@ class _Damaged(sqlite3.DatabaseError):
     """Our own checks found that the file is not as it was written."""
 
 
+class _Newer(_Damaged):
+    """The file is in order, but of a version that does not exist yet."""
+
+
 class _Connection(sqlite3.Connection):
     """A connection that can be held by a weak reference (the base class cannot)."""
 
@@ -104,15 +110,19 @@ class _Connection(sqlite3.Connection):
 class Database:
     """A WAL database with the schema above, shared by threads and processes.
 
-    A damaged file is set aside as ``<name>.bad`` and a fresh one started; the log says so.
+    A damaged file, or one of a newer version, is set aside as ``<name>.bad`` and a fresh one started.
     WAL with ``synchronous=NORMAL``: a killed process loses nothing, a power cut at most the last moments.
 
+    Attributes:
+        notice: what was wrong with the file, in one sentence; empty if nothing was.
+
     Raises:
-        StoreError: the file was written by a newer version, or cannot be opened or written.
+        StoreError: the file cannot be opened or written, or it is damaged and in use.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.notice = ""
         self._local = threading.local()
         self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
         try:
@@ -122,7 +132,7 @@ class Database:
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if not _is_damage(error):
                     raise
-                self._set_aside(str(error))
+                self._set_aside(error)
                 self._check_and_migrate()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
@@ -170,7 +180,9 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                failpoint("commit")
                 connection.execute("COMMIT")
+                failpoint("committed")
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -185,9 +197,8 @@ class Database:
         connection = self.connection()
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
-            raise StoreError(
-                f"The job store {self.path} was written by a newer Wan Studio (schema {version}, this one "
-                f"knows {len(MIGRATIONS)}); update Wan Studio, or choose another home folder."
+            raise _Newer(
+                f"was written by a newer Wan Studio (schema {version}, this one knows {len(MIGRATIONS)})"
             )
         verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
@@ -200,18 +211,41 @@ class Database:
         if _schema(connection) != _intended_schema():
             raise _Damaged("its tables are not as they were made")
 
-    def _set_aside(self, reason: str) -> None:
+    def _set_aside(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> None:
+        """Never under a studio that is using it: what that wrote would go to the file that is set aside.
+
+        Raises:
+            StoreError: there is one.
+        """
         self.close()
+        reason = str(error) if isinstance(error, _Newer) else f"was damaged ({error})"
+        lock = HomeLock(self.path.parent)
+        try:
+            lock.acquire(wait_seconds=0)
+        except StoreError as in_use:
+            raise StoreError(f"The job store {self.path.name} {reason}. {in_use}") from error
+        try:
+            bad = self._renamed()
+        finally:
+            lock.release()
+        self.notice = (
+            f"The job store {reason}; it is kept as {bad.name}, and a new one was started, which takes "
+            "finished videos into its history again."
+        )
+        log.error("%s", self.notice)
+
+    def _renamed(self) -> Path:
+        """Give the file, and what SQLite keeps beside it, another name: what is beside it first."""
         bad = self.path.with_name(self.path.name + ".bad")
         number = 1
         while bad.exists():
             number += 1
             bad = self.path.with_name(f"{self.path.name}.{number}.bad")
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("-shm", "-wal", ""):
             part = self.path.with_name(self.path.name + suffix)
             if part.exists():
                 part.rename(bad.with_name(bad.name + suffix))
-        log.error("The job store was damaged (%s); it is kept as %s and a new one is started.", reason, bad)
+        return bad
 
 
 @contextmanager

@@ -111,14 +111,14 @@ class Job:
         if self.status is not JobStatus.RUNNING or not self.step or self.updated is None:
             return None
         remaining = (self.total - self.step) * self.seconds / self.step
-        return max(remaining - (time.time() - self.updated), 0.0)
+        return max(remaining - max(time.time() - self.updated, 0.0), 0.0)
 
     @property
     def elapsed(self) -> float | None:
         """Seconds since the latest start, until the end if there is one; None while queued."""
         if self.started is None:
             return None
-        return (self.finished or time.time()) - self.started
+        return max((self.finished or time.time()) - self.started, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

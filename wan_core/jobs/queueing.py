@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wan_core.catalog import is_known, resolve, validate
-from wan_core.jobs.base import StoreFile, work_of
+from wan_core.jobs.base import StoreFile, time_of_end, work_of
 from wan_core.jobs.job import UNFINISHED, Job, JobStatus
 from wan_core.schema import GenerationRequest
 
@@ -175,8 +175,8 @@ class Queueing(StoreFile):
         return job_id
 
     def _cancel(self, which: str, *values: str) -> int:
-        now = time.time()
         with self._database.transaction() as connection:
+            now = time_of_end(connection)
             asked = connection.execute(
                 "UPDATE jobs SET cancel_requested = coalesce(cancel_requested, ?) "
                 f"WHERE {which} AND status IN ('queued', 'running')",

@@ -13,6 +13,7 @@ from wan_core.jobs.store import JobStore
 from wan_core.media.comments import SETTINGS_FILE
 from wan_core.media.metadata import read_request
 from wan_core.media.moving import MOVING_SUFFIX
+from wan_core.media.reserving import release, reservations, sweep_reservations
 from wan_core.media.write import POSTER_SUFFIX, write_thumbnail
 from wan_core.schema import GenerationResult, MediaError
 
@@ -32,18 +33,25 @@ def recover(store: JobStore, outputs: Path, go_on: Callable[[], bool] = lambda: 
     Raises:
         StoreError, OSError: the store or the folder cannot be used.
     """
-    known = store.results()
+    paths = list(_results_in(outputs))  # in this order: a job that ends meanwhile is among those known
+    held = reservations(outputs)
+    known, unfinished = store.results(), {job.id for job in store.queue()}
+    sweep_reservations(outputs, unfinished)
+    coming = {reservation.path for reservation in held if reservation.job_id in unfinished}
     stems = {Path(name).stem for name in known}
     found = 0
-    for path in _results_in(outputs):
+    for path in paths:
         if not go_on():
             break
+        if path in coming:  # its job runs again and will have it
+            continue
         if path.name in known:
             job_id, place = known[path.name]
             if place != path and not place.exists():
                 store.relocate(job_id, path)
         elif path.stem not in stems and (result := _result_of(path)) is not None:
             store.adopt(result, path.stat().st_mtime)
+            release(path)
             stems.add(path.stem)
             found += 1
     if found:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
+from wan_core.failpoints import failpoint
 from wan_core.jobs.job import Job
 from wan_core.jobs.job_log import written_down
 from wan_core.jobs.store import JobStore
 from wan_core.media.moving import write_moving
+from wan_core.media.reserving import release
 from wan_core.schema import (
     Cancelled,
     Emit,
@@ -30,6 +34,9 @@ Run = Callable[[Job, Emit], GenerationResult]
 REPORT_SECONDS = 0.2
 PAUSE_SECONDS = 0.25
 """Between two looks whether a pause is over."""
+
+PATIENCE_SECONDS, RETRY_SECONDS = 60.0, 0.5
+"""How long, and how often, the end of a job is tried to be written down."""
 
 
 class Reporter:
@@ -52,6 +59,7 @@ class Reporter:
         Raises:
             Cancelled: the job is to stop.
         """
+        failpoint("step")
         try:
             self._tell(event)
         except (StoreError, OSError) as error:
@@ -82,36 +90,62 @@ def run_job(store: JobStore, job: Job, run: Run) -> bool:
     be, and whoever can start a fresh one should.
     """
     with written_down(job, store.log_path(job.id)):
-        result = _outcome(store, job, run)
-    if isinstance(result, GenerationResult):
-        store.finish(job.id, result)
-    return result is not None
+        outcome = _outcome(store, job, run)
+    failpoint("finish")
+    _insist(outcome.write_down)
+    if outcome.result is not None:
+        release(outcome.result.video)
+    return outcome.trustworthy
 
 
-def _outcome(store: JobStore, job: Job, run: Run) -> GenerationResult | bool | None:
-    """The result; True where it ended without one, which is written down; None where the process is hurt."""
+@dataclass(frozen=True)
+class _Outcome:
+    """How a job ended, how the store is told, and whether the process is still to be trusted."""
+
+    write_down: Callable[[], None]
+    result: GenerationResult | None = None
+    trustworthy: bool = True
+
+
+def _outcome(store: JobStore, job: Job, run: Run) -> _Outcome:
     log.info("Job %s starts (attempt %d).", job.id, job.attempts)
     try:
         result = run(job, Reporter(store, job.id))
         _give_moving_thumbnail(result)
-        return result
+        return _Outcome(partial(store.finish, job.id, result), result)
     except Cancelled:
-        store.confirm_cancel(job.id)
+        return _Outcome(partial(store.confirm_cancel, job.id))
     except OutOfMemory as error:
         log.warning("Job %s failed: %s", job.id, error)
-        store.fail(job.id, str(error), error.lower)
+        return _Outcome(partial(store.fail, job.id, str(error), error.lower))
     except WanStudioError as error:
         log.warning("Job %s failed: %s", job.id, error)
-        store.fail(job.id, str(error))
+        return _Outcome(partial(store.fail, job.id, str(error)))
     except Exception as error:
         log.exception("Job %s failed unexpectedly.", job.id)
-        store.fail(
-            job.id,
+        words = (
             f"The job stopped on an unexpected {type(error).__name__}; the log has the details "
-            f"under job {job.id}.",
+            f"under job {job.id}."
         )
-        return None
-    return True
+        return _Outcome(partial(store.fail, job.id, words), trustworthy=False)
+
+
+def _insist(write_down: Callable[[], None]) -> None:
+    """Try until the disk takes it, within reason: a result that is there is not to be made again.
+
+    Raises:
+        StoreError: it never did; the job runs once more, from its latents if they are kept.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            write_down()
+            return
+        except StoreError as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("The end of a job could not be written down yet: %s", error)
+            time.sleep(RETRY_SECONDS)
 
 
 def _give_moving_thumbnail(result: GenerationResult) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import replace
 
-from wan_core.jobs.base import StoreFile
+from wan_core.jobs.base import StoreFile, time_of_end
 from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
 from wan_core.jobs.rows import MACHINE, json_object, worker_from_row
 from wan_core.media.atomic import whole_file
@@ -62,12 +63,13 @@ class Serving(StoreFile):
             rows = connection.execute(
                 "UPDATE jobs SET status = 'done', finished = ?, result = ?, work_seconds = ?, message = '' "
                 "WHERE id = ? AND status = 'running' RETURNING sequence, request",
-                (time.time(), result.model_dump_json(), measured, job_id),
+                (time_of_end(connection), result.model_dump_json(), measured, job_id),
             ).fetchall()
             if rows and is_template(str(json_object(rows[0]["request"]).get("prompt", ""))):
                 self._words.put(connection, rows[0]["sequence"], result.request)
         self._drop_previews()
-        self.log_path(job_id).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.log_path(job_id).unlink(missing_ok=True)
 
     def fail(self, job_id: str, message: str, lower: Profile | None = None) -> None:
         """A running job has failed.
@@ -122,12 +124,9 @@ class Serving(StoreFile):
     def has_running(self) -> bool:
         return self._one("SELECT 1 FROM jobs WHERE status = 'running' LIMIT 1") is not None
 
-    def ignored_cancel(self, grace_seconds: float) -> str | None:
-        """The id of a running job that should have stopped ``grace_seconds`` ago, if there is one."""
-        row = self._one(
-            "SELECT id FROM jobs WHERE status = 'running' AND cancel_requested < ?",
-            time.time() - grace_seconds,
-        )
+    def cancelled_running(self) -> str | None:
+        """The id of a running job that has been asked to stop, if there is one."""
+        row = self._one("SELECT id FROM jobs WHERE status = 'running' AND cancel_requested IS NOT NULL")
         return row["id"] if row else None
 
     def abandon_running(self, reason: str) -> None:
@@ -141,7 +140,7 @@ class Serving(StoreFile):
                 "UPDATE jobs SET status = 'failed', finished = ?, error = ? "
                 "WHERE status = 'running' AND attempts >= ?",
                 (
-                    time.time(),
+                    time_of_end(connection),
                     f"Given up after {MAX_ATTEMPTS} attempts: {reason}; try a smaller size or fewer frames.",
                     MAX_ATTEMPTS,
                 ),
@@ -169,7 +168,7 @@ class Serving(StoreFile):
             connection.execute(
                 "UPDATE jobs SET status = ?, finished = ?, error = ?, lower = ? "
                 "WHERE id = ? AND status = 'running'",
-                (str(status), time.time(), error, lower, job_id),
+                (str(status), time_of_end(connection), error, lower, job_id),
             )
         self._drop_previews()
 
@@ -181,7 +180,8 @@ class Serving(StoreFile):
                 "WHERE preview_version > 0 AND status NOT IN ('queued', 'running') RETURNING id"
             ).fetchall()
         for row in ended:
-            self._preview_path(row["id"]).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._preview_path(row["id"]).unlink(missing_ok=True)
 
     def _write_preview(self, job_id: str, content: bytes) -> None:
         with whole_file(self._preview_path(job_id)) as partial:
@@ -193,5 +193,5 @@ def _settle_cancelled(connection: sqlite3.Connection) -> None:
     connection.execute(
         "UPDATE jobs SET status = 'cancelled', finished = ? "
         "WHERE status = 'running' AND cancel_requested IS NOT NULL",
-        (time.time(),),
+        (time_of_end(connection),),
     )

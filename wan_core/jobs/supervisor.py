@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from wan_core.jobs.job import WorkerState, WorkerStatus
@@ -34,7 +35,8 @@ class Timing:
     this long after its cancellation (one step of a large model may take longer) loses its worker: the
     person gets the queue back, at the price of loading the models again. ``stop_grace``: how long the
     worker may take to end before it is killed. ``first_backoff`` to ``longest_backoff``: the wait before
-    a dead worker is replaced, doubling from death to death until one has lived for ``healthy``.
+    a dead worker is replaced, doubling from death to death until one was ready for its work or
+    lived for ``healthy``.
     """
 
     poll: float = 0.2
@@ -77,6 +79,8 @@ class Supervisor:
         self._guard = threading.Lock()
         self._retiring = False
         self._unloaded = False
+        self._unsettled: Callable[[], None] | None = None
+        self._cancelled: tuple[str | None, float] = (None, 0.0)
         self._unload_wanted = threading.Event()
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -122,6 +126,7 @@ class Supervisor:
             log.warning("The running job could not be put back; the next start will do so: %s", error)
 
     def _look(self) -> None:
+        self._settle()
         if self._process is None:
             self._start_if_due()
         elif (code := self._process.poll()) is not None:
@@ -131,11 +136,19 @@ class Supervisor:
                 self._unload_wanted.clear()
                 self._unloaded = True
                 self._end_worker("The models are unloaded; the next job loads them again.")
-        elif (job_id := self._store.ignored_cancel(self._timing.cancel_grace)) is not None:
+        elif (job_id := self._ignored_cancel()) is not None:
             log.warning("Job %s did not stop when cancelled; its worker is ended.", job_id)
             self._end_worker("The worker is replaced, because it did not stop when cancelled.")
         elif self._is_idle_for_long():
             self._unload_wanted.set()
+
+    def _ignored_cancel(self) -> str | None:
+        """The id of a running job that should have stopped long ago; counted here, as clocks are set."""
+        job_id, now = self._store.cancelled_running(), time.monotonic()
+        known, since = self._cancelled
+        if job_id != known:
+            self._cancelled = known, since = job_id, now
+        return job_id if job_id and now - since >= self._timing.cancel_grace else None
 
     def _is_idle_for_long(self) -> bool:
         if self._store.has_queued() or self._store.has_running():
@@ -166,18 +179,20 @@ class Supervisor:
     def _bury(self, code: int) -> None:
         """The worker ended by itself: settle its job, and plan for another worker."""
         self._forget_process()
-        if code == 0 and not self._store.has_running():  # its own choice, see ``worker.serve``
+        reason = describe_exit(code)
+        self._unsettled = partial(self._store.abandon_running, reason)
+        had_job = self._store.has_running()
+        self._settle()
+        if code == 0 and not had_job:  # its own choice, see ``worker.serve``
             why = "with the new settings" if self._retiring else "after an unexpected error"
             self._store.beat(WorkerStatus(WorkerState.STARTING, message=f"The worker starts afresh {why}."))
             return
-        reason = describe_exit(code)
         log.error("%s.", reason.capitalize())
-        if time.monotonic() - self._started > self._timing.healthy:
-            self._deaths = 0
+        if self._store.worker_status().state is not WorkerState.STARTING or self._lived_long():
+            self._deaths = 0  # it had come as far as its work
         wait = min(self._timing.first_backoff * 2**self._deaths, self._timing.longest_backoff)
         self._deaths += 1
         self._next_start = time.monotonic() + wait
-        self._store.abandon_running(reason)
         self._store.beat(WorkerStatus(message=f"Replacing the worker: {reason}."))
 
     def _end_worker(self, message: str) -> None:
@@ -190,8 +205,21 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._store.release_running()
+        self._settle(self._store.release_running)
         self._store.beat(WorkerStatus(message=message))
+
+    def _settle(self, settle: Callable[[], None] | None = None) -> None:
+        """Write down what has become of a gone worker's job; where that fails, the next look does it first.
+
+        Until then no worker is started: a job that counts as running would never run again.
+        """
+        self._unsettled = settle or self._unsettled
+        if self._unsettled is not None:
+            self._unsettled()
+            self._unsettled = None
+
+    def _lived_long(self) -> bool:
+        return time.monotonic() - self._started > self._timing.healthy
 
     def _forget_process(self) -> None:
         with self._guard:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from pathlib import Path
+from itertools import count
 
 from wan_core.jobs.past import UNDO_SECONDS
 from wan_core.jobs.recovery import recover
 from wan_core.jobs.store import JobStore
+from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
 from wan_core.schema import Settings, StoreError
 from wan_core.schema.inputs import InputName
@@ -16,6 +17,7 @@ from wan_core.schema.inputs import InputName
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_ROUNDS = 30.0
+_ROUNDS_BETWEEN_SWEEPS = 120
 
 
 def tidy_inputs(store: JobStore, inputs: InputStore) -> list[InputName]:
@@ -42,7 +44,7 @@ class Caretaker:
 
     def __init__(self, store: JobStore, settings: Settings) -> None:
         self._store = store
-        self._outputs: Path = settings.outputs_dir
+        self._settings = settings
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="caretaker", daemon=True)
 
@@ -57,11 +59,21 @@ class Caretaker:
 
     def _work(self) -> None:
         try:
-            recover(self._store, self._outputs, lambda: not self._stopping.is_set())
+            recover(self._store, self._settings.outputs_dir, lambda: not self._stopping.is_set())
         except (StoreError, OSError) as error:
             log.warning("Lost results could not be looked for: %s", error)
-        while not self._stopping.wait(_SECONDS_BETWEEN_ROUNDS):
+        for number in count():
+            if number % _ROUNDS_BETWEEN_SWEEPS == 0:
+                self._sweep()
+            if self._stopping.wait(_SECONDS_BETWEEN_ROUNDS):
+                return
             self._purge(older_than=UNDO_SECONDS)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left half written."""
+        home = self._settings
+        for folder in (home.home, home.outputs_dir, home.inputs_dir, home.latents_dir, home.previews_dir):
+            sweep_partials(folder)
 
     def _purge(self, older_than: float) -> None:
         try:

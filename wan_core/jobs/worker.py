@@ -22,7 +22,7 @@ from typing import Any
 from wan_core.jobs.job import Job, Machine, WorkerState, WorkerStatus
 from wan_core.jobs.runner import Run, run_job
 from wan_core.jobs.store import JobStore
-from wan_core.schema import Emit, GenerationResult, Settings
+from wan_core.schema import Emit, GenerationResult, Settings, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ OpenEngine = Callable[[], tuple[Run, ReadStatus]]
 
 BEAT_SECONDS = 1.0
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 
 
 def main(settings: Settings) -> None:
@@ -59,7 +60,12 @@ def serve(settings: Settings, open_engine: OpenEngine) -> None:
     run, read_status = open_engine()
     pulse.ready(read_status)
     while not retiring.is_set():
-        job = store.claim()
+        try:
+            job = store.claim()
+        except StoreError as error:  # a full disk, say: it costs no loaded model
+            log.warning("The queue waits: %s", error)
+            time.sleep(RETRY_SECONDS)
+            continue
         if job is None:
             time.sleep(POLL_SECONDS)
         elif not run_job(store, job, run):
@@ -120,7 +126,7 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
         }
 
     def run(job: Job, emit: Emit) -> GenerationResult:
-        return engine.generate(job.request, emit, job.id, profile=job.profile)
+        return engine.generate(job.request, emit, job.id, profile=job.profile, holds_name=True)
 
     return run, read_status
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from wan_core.failpoints import failpoint
+
 _STALE_SECONDS = 3600
 
 
@@ -61,12 +63,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        failpoint("fsync")
         for file in partial.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
+        failpoint("rename")
         if path.is_dir():
             shutil.rmtree(path)
         partial.rename(path)
+        failpoint("renamed")
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -77,9 +82,12 @@ def settle(partial: Path, path: Path) -> None:
     Raises:
         OSError: the disk refuses.
     """
+    failpoint("fsync")
     with partial.open("rb") as file:
         os.fsync(file.fileno())
+    failpoint("rename")
     partial.replace(path)
+    failpoint("renamed")
 
 
 def remove(path: Path) -> None:

@@ -19,6 +19,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from wan_core.failpoints import failpoint
 from wan_core.media.atomic import partial_file
 from wan_core.media.comments import SETTINGS_FILE, add_comment
 from wan_core.media.encoders import encoder_of
@@ -194,6 +195,7 @@ class RunningEncoder:
 
     def write(self, frames: Frames) -> None:
         """Hand over frames (T, H, W, 3) uint8; blocks while ffmpeg is behind."""
+        failpoint("encode")
         try:
             self._process.stdin.write(np.ascontiguousarray(frames).data)
         except BrokenPipeError:

@@ -19,6 +19,9 @@ from wan_core.schema.output import DEFAULT_NAME, SUFFIXES
 LONGEST_STEM = 80
 """Bytes of UTF-8; with a counter and the ending of a poster a name stays below 100."""
 
+RESERVED_SUFFIX = ".reserved"
+"""What follows a stem in the hidden file that holds the name, see ``wan_core.media.reserving``."""
+
 _JOB_LENGTH = 12
 _FIELD_BYTES = {"prompt": 48, "model": 40}
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -91,7 +94,10 @@ def _stems(folder: Path) -> set[str]:
         return found
     with os.scandir(folder) as entries:
         for entry in entries:
-            words = unicodedata.normalize("NFC", entry.name).casefold().split(".")
+            name = entry.name
+            if name.endswith(RESERVED_SUFFIX):
+                name = name.removeprefix(".")
+            words = unicodedata.normalize("NFC", name).casefold().split(".")
             found.update(".".join(words[:count]) for count in range(1, len(words) + 1))
     return found
 
