@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import imageio_ffmpeg
-
+from wan_core.confined.limits import bare_environment
 from wan_core.media.atomic import partial_file
-from wan_core.media.ffmpeg import demuxer
+from wan_core.media.ffmpeg import confined, reading
 
 _DECODERS = "aac,mp3,mp3float,opus,libopus,vorbis,flac,alac,ac3,eac3,mp2,pcm_s16le,pcm_s24le,pcm_f32le,pcm_u8"
-_SECONDS = 60.0
+_SECONDS = 20.0
+_RATE, _SAMPLE_BYTES = 48_000, 4
+_ROOM = 2**20  # bytes beyond the sound itself
 _WAV_HEADER = 100  # bytes; a file of no more holds no sound
 
 
@@ -28,20 +29,26 @@ def sound_of(path: Path, start: float, seconds: float, folder: Path) -> Iterator
         OSError: the folder cannot be made.
     """
     with partial_file(folder, ".wav") as target:
-        command = [
-            *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin"),
-            *("-f", demuxer(path), "-protocol_whitelist", "file", "-codec_whitelist", _DECODERS),
+        arguments = [
+            *("-loglevel", "error", *reading(path, _DECODERS)),
             *("-ss", f"{start:.6f}", "-t", f"{seconds:.6f}", "-i", f"file:{path.resolve()}"),
-            *("-map", "0:a:0", "-c:a", "pcm_s16le", "-ar", "48000", "-ac", "2", "-f", "wav"),
+            *("-map", "0:a:0", "-c:a", "pcm_s16le", "-ar", str(_RATE), "-ac", "2", "-f", "wav"),
             *("-y", f"file:{target}"),
         ]
-        yield target if _ran(command) and target.stat().st_size > _WAV_HEADER else None
+        written = int(max(seconds, 0.0) * _RATE * _SAMPLE_BYTES) + _ROOM
+        is_there = _ran(confined(arguments, _SECONDS, written)) and target.stat().st_size > _WAV_HEADER
+        yield target if is_there else None
 
 
 def _ran(command: list[str]) -> bool:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env=bare_environment(),
         )
     except subprocess.TimeoutExpired:
         return False

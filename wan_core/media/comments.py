@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from wan_core.media.read import PILLOW_ERRORS
+from wan_core.media.picture_process import PILLOW_ERRORS
 
 LARGEST_COMMENT = 48 * 2**20  # bytes; a request is below 1 MiB, the rest is for embedded inputs
 

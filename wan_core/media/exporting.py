@@ -24,14 +24,9 @@ from wan_core.media.audio import sound_of
 from wan_core.media.encoders import check_coding
 from wan_core.media.metadata import REQUEST_KEY, read_metadata
 from wan_core.media.naming import safe_stem, unused
-from wan_core.media.read import (
-    MAX_FRAMES,
-    MAX_PICTURE_PIXELS,
-    PILLOW_ERRORS,
-    probe,
-    read_image,
-    stream_clip,
-)
+from wan_core.media.picture_process import PILLOW_ERRORS
+from wan_core.media.pictures import MAX_PICTURE_PIXELS
+from wan_core.media.read import MAX_FRAMES, probe, read_image, stream_clip
 from wan_core.media.sniff import WEBP, sniff
 from wan_core.media.write import write_clip, write_image
 from wan_core.schema import MediaError

@@ -1,8 +1,8 @@
 """ffmpeg as a reader of hostile files: pinned, bounded and killed when it takes too long.
 
-The demuxer is the one that the file's first bytes call for, only files may be opened, and only these
-decoders may run, so a playlist under a video's name opens nothing. No frame above ``MAX_FRAME_PIXELS`` is
-decoded.
+The demuxer is the one that the file's first bytes call for, it alone may run, only files may be opened, and
+only these decoders may run, so a playlist under a video's name opens nothing. No frame above
+``MAX_FRAME_PIXELS`` is decoded. The process has limits of memory and work, and writes no file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import imageio_ffmpeg
 
+from wan_core.confined.limits import bare_environment, limited
 from wan_core.media.sniff import KNOWN_FORMATS, sniff
 from wan_core.schema import MediaError
 
@@ -29,10 +30,37 @@ _DECODERS = (
 _DISCARDED = 4  # flag of a packet that is decoded but not shown: what an edit list cuts away
 _NO_TIME = -(2**63)
 _DEMUX_SECONDS = 60.0
+_STALL_SECONDS = 20.0  # for one frame, or as many packets as fit into _LISTED bytes of the listing
+_LISTED = 2**16
+_MEMORY = 2**32  # bytes of addresses; a frame of 4096 x 4096 takes half of it
+_LARGEST_BLOCK = 2**29  # bytes that are asked for at once
+_THREADS = 4
+_WRITTEN = 2**20  # bytes of its log, the only file that it writes
+
+
+def reading(path: Path, decoders: str = _DECODERS) -> list[str]:
+    """The beginning of ffmpeg's arguments for a hostile file: all that may be done with it, up to where.
+
+    Raises:
+        MediaError: the file is no video.
+    """
+    only = demuxer(path)
+    return [
+        *("-hide_banner", "-nostats", "-nostdin", "-max_alloc", str(_LARGEST_BLOCK)),
+        *("-threads", str(_THREADS), "-max_pixels", str(MAX_FRAME_PIXELS)),
+        *("-f", only, "-format_whitelist", only, "-protocol_whitelist", "file", "-codec_whitelist", decoders),
+    ]
+
+
+def confined(arguments: list[str], seconds: float, written: int = _WRITTEN) -> list[str]:
+    """The command that runs ffmpeg with ``arguments`` on a hostile file, for so long and no longer."""
+    work = int(_THREADS * max(seconds, 1.0)) + 1
+    return limited([imageio_ffmpeg.get_ffmpeg_exe(), *arguments], _MEMORY, work, written)
 
 
 class Decoder:
-    """A running ffmpeg and what it writes; it may keep us waiting for ``patience`` seconds in all.
+    """A running ffmpeg and what it writes; it may keep us waiting for ``patience`` seconds in all, and for 20
+    at a time.
 
     Time that the caller spends between reads does not count. ``before`` and ``after`` are arguments of
     ffmpeg for the file and for what becomes of it; what it says goes to ``log``.
@@ -53,18 +81,13 @@ class Decoder:
         self._patience = patience
         self._late = False
         self._process = subprocess.Popen(
-            [
-                imageio_ffmpeg.get_ffmpeg_exe(),
-                *("-hide_banner", "-nostats", "-nostdin"),
-                *("-threads", "4", "-max_pixels", str(MAX_FRAME_PIXELS)),
-                *("-f", demuxer(path), "-protocol_whitelist", "file", "-codec_whitelist", _DECODERS),
-                *before,
-                *("-i", f"file:{path.resolve()}", "-map", "0:V:0"),
-                *after,
-            ],
+            confined(
+                [*reading(path), *before, "-i", f"file:{path.resolve()}", "-map", "0:V:0", *after], patience
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            env=bare_environment(),
             start_new_session=True,  # Ctrl-C is for us to act on
         )
 
@@ -83,7 +106,7 @@ class Decoder:
             MediaError: the patience has run out.
         """
         begun = time.monotonic()
-        watch = threading.Timer(max(self._patience, 0.0), self._give_up)
+        watch = threading.Timer(max(min(self._patience, _STALL_SECONDS), 0.0), self._give_up)
         watch.daemon = True
         watch.start()
         try:
@@ -117,7 +140,7 @@ def list_packets(path: Path) -> Packets:
     """
     text = bytearray()
     with Decoder(path, [], ["-c", "copy", "-f", "framecrc", "-"], _DEMUX_SECONDS) as listing:
-        while chunk := listing.read(2**20):
+        while chunk := listing.read(_LISTED):
             text += chunk
             if text.count(b"\n") > MAX_PACKETS:
                 raise MediaError(f"{path.name} has more than {MAX_PACKETS} frames; cut it.")

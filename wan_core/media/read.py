@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-import struct
-import zlib
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,37 +20,17 @@ from tempfile import TemporaryFile
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from wan_core.media.ffmpeg import MAX_FRAME_PIXELS, Decoder, list_packets
+from wan_core.media.pictures import check_size, decoded, picture_size
 from wan_core.media.sniff import GIF, sniff
 from wan_core.schema import MediaError
 
 MAX_PIXELS = 2**31  # width x height x frames of one clip: 6 GiB of RGB
 MAX_FRAMES = 500_000  # of one stream
-MAX_PICTURE_PIXELS = 40_000_000
-MIN_SIDE = 16
-MAX_ASPECT = 10
 
 _MAX_RATE = 240
 _PROBE_SECONDS, _DECODE_SECONDS = 20.0, 300.0
-PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What Pillow raises for damaged files, by experience."""
-
 _UPRIGHT = (  # square pixels; ffmpeg itself has turned the picture by then
     "scale=w='max(2,trunc(iw*clip(sar,0.25,4)+0.5))':h=ih"
 )
@@ -109,10 +86,7 @@ def probe(path: Path) -> MediaFacts:
     if found.kind == "text":
         raise MediaError(f"{path.name} is a text; a picture or video is needed.")
     if found.kind == "image":
-        with _opened(path) as picture:
-            turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = reversed(picture.size) if turned else picture.size
-        return MediaFacts("image", width, height, 1, 0.0, 0.0)
+        return MediaFacts("image", *picture_size(path), 1, 0.0, 0.0)
     packets = list_packets(path)
     width, height, hdr = _show_first_frame(path)
     if found is GIF and packets.count == 1:
@@ -126,7 +100,7 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         MediaError: it is no picture, is damaged, or is too large or too small.
     """
-    return _laid_on(path, "white", "RGB")
+    return decoded(path, "RGB", "white")
 
 
 def read_mask_image(path: Path) -> np.ndarray:
@@ -135,7 +109,7 @@ def read_mask_image(path: Path) -> np.ndarray:
     Raises:
         MediaError: as ``read_image``.
     """
-    return _laid_on(path, "black", "L")
+    return decoded(path, "L", "black")
 
 
 def stream_clip(
@@ -240,52 +214,10 @@ def _show_first_frame(path: Path) -> tuple[int, int, bool]:
                 f"{path.name} is damaged, or its kind of coding is not known; convert it to H.264 MP4."
             )
         width, height = int(header[1]), int(header[2])
-        _check_size(path.name, width, height, MAX_FRAME_PIXELS)
+        check_size(path.name, width, height, MAX_FRAME_PIXELS)
         missing = header.end() + width * height * 3 - len(beginning)
         if len(decoder.read(missing)) < missing:
             raise MediaError(f"{path.name} is damaged; choose another copy of it.")
         log.seek(0)
         said = log.read(_LOG_BYTES)
     return width, height, any(b"color_trc:" + curve in said for curve in _HDR_CURVES)
-
-
-def _laid_on(path: Path, colour: str, mode: str) -> np.ndarray:
-    """A picture in Pillow's ``mode``, turned upright, with ``colour`` where it is transparent."""
-    with _opened(path) as opened:
-        picture = _eight_bits(ImageOps.exif_transpose(opened))
-        if picture.has_transparency_data:
-            backdrop = Image.new("RGBA", picture.size, colour)
-            picture = Image.alpha_composite(backdrop, picture.convert("RGBA"))
-        return np.array(picture.convert(mode))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Lend a picture that is not decoded yet; what goes wrong in the block too is said of the file."""
-    found = sniff(path)
-    if found.kind != "image" and found is not GIF:
-        raise MediaError(f"{path.name} is a {found.kind}; a picture is needed.")
-    try:
-        with Image.open(path, formats=[found.reader.upper()]) as picture:
-            _check_size(path.name, *picture.size, MAX_PICTURE_PIXELS)
-            yield picture
-    except PILLOW_ERRORS as error:
-        raise MediaError(f"{path.name} is a damaged picture; choose another copy of it.") from error
-
-
-def _check_size(name: str, width: int, height: int, most: int) -> None:
-    if width * height > most:
-        raise MediaError(
-            f"{name} is {width}x{height} pixels; make it smaller, to at most {most / 1e6:.0f} megapixels."
-        )
-    if min(width, height) < MIN_SIDE:
-        raise MediaError(f"{name} is {width}x{height} pixels; choose one of at least {MIN_SIDE}x{MIN_SIDE}.")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise MediaError(f"{name} is {width}x{height} pixels; crop it to sides of at most {MAX_ASPECT} to 1.")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits, which Pillow would cut off at 255, scaled to 8."""
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    return picture
