@@ -91,13 +91,18 @@ def denoise(
         if conditioning.keep is not None:
             kept = _noised(conditioning.start, noise, scheduler.sigmas[step + 1])
             latents = torch.lerp(kept, latents, conditioning.keep)
-        if not torch.isfinite(latents.sum()):
-            raise GenerationFailed(
-                f"Step {step + 1} of {total} produced numbers that are no picture (NaN); "
-                "try precision fp32 or bf16, or a lower guidance scale."
-            )
+        _check(latents, step + 1, total)
         on_step(step + 1, expected[:, :, front:])
     return latents[:, :, front:]
+
+
+def _check(latents: Tensor, step: int, total: int) -> None:
+    """That a step has not failed; the host waits for the device."""
+    if not torch.isfinite(latents.sum()):
+        raise GenerationFailed(
+            f"Step {step} of {total} produced numbers that are no picture (NaN); "
+            "try precision fp32 or bf16, or a lower guidance scale."
+        )
 
 
 def _noised(clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
