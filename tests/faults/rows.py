@@ -288,7 +288,7 @@ ROWS: tuple[Row, ...] = (
         "it starts, keeps a `.bad` copy and says so",
         (
             "tests/jobs/test_database.py::test_a_damaged_store_is_kept_aside_and_a_fresh_one_started",
-            "tests/jobs/test_database.py::test_a_newer_store_is_refused_and_left_alone",
+            "tests/jobs/test_database.py::test_a_newer_store_is_kept_aside_untouched",
             "tests/manager/test_kept_settings.py::test_a_broken_or_newer_file_is_kept_and_defaults_serve",
         ),
         EVERY,
