@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from wan_core.catalog import MODELS, ModelSpec, Role
+from wan_core.manager import planner
 from wan_core.manager.planner import SLOTS, Budget, pinnable_bytes, plan_memory, spread, usable_bytes
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.plan import MemoryPlan
@@ -241,6 +242,36 @@ def test_references_make_the_sequence_longer(model: str) -> None:
         for names in (("0" * 32 + ".png",), ("0" * 32 + ".png", "1" * 32 + ".png"))
     ]
     assert work[1] - work[0] == pytest.approx(work[0] / 23, rel=0.05)  # one latent frame more than 22
+
+
+def test_passes_are_made_at_once_where_one_alone_is_small() -> None:
+    def planned(gib: float, **values: object) -> MemoryPlan:
+        asked = GenerationRequest(model=LARGE, **values)
+        return plan_memory(MODELS[LARGE], asked, budget(gib), Settings())
+
+    picture = {"task": "t2i", "width": 832, "height": 480}
+    roomy, one = planned(48, **picture), planned(48, **picture, guidance_scale=1)
+    assert roomy.passes_at_once and "with and without the prompt in one pass" in roomy.explain()
+    assert not one.passes_at_once and not planned(48).passes_at_once  # 81 frames fill any device
+    assert denoising(roomy) - denoising(one) == MODELS[LARGE].dit.working_bytes(1, 60, 104)
+
+
+@pytest.mark.parametrize("model", [SMALL, LARGE])
+def test_for_passes_at_once_nothing_moves_that_would_not_move_anyhow(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = MODELS[model]
+    asked = GenerationRequest(model=model, width=480, height=480, num_frames=33)
+    cards = [gib / 2 for gib in range(4, 70)]
+    plans = [plan_memory(spec, asked, budget(gib), Settings()) for gib in cards]
+    monkeypatch.setattr(planner, "MOST_TOKENS_AT_ONCE", 0)
+    alone = [plan_memory(spec, asked, budget(gib), Settings()) for gib in cards]
+    pairs = [(made, other) for made, other in zip(plans, alone, strict=True) if made.passes_at_once]
+    assert 0 < len(pairs) < len(cards)
+    for made, other in pairs:
+        assert made.fits and made.placements == other.placements and made.vae_tile == other.vae_tile
+        moved = (other.moved_bytes_per_step, made.moved_bytes_per_step)
+        assert moved == (0, 0) or moved[1] < moved[0]  # each block comes once for both
 
 
 def test_a_cpu_holds_everything_in_ram() -> None:

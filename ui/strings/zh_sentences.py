@@ -2,6 +2,9 @@
 """What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
 
 from ui.strings.zh_enhancing import ENHANCING
+from ui.strings.zh_media import MEDIA
+from ui.strings.zh_running import RUNNING
+from ui.strings.zh_weights import WEIGHTS
 
 _GIVEN = {
     "{} is gone; choose the file again.": "{0} 已不存在；请重新选择文件。",
@@ -31,6 +34,10 @@ _CHECKED = {
     "Give up to {}.": "最多提供 {0} 个。",
     "It does {}.": "它能做：{0}。",
     "It goes up to {}.": "最多到 {0}。",
+    "It goes up to {}, or further with Long video.": "最多到 {0}，用“长视频”可以更长。",
+    "a window of {} frames is longer than {} can make": "{0} 帧的窗口超过了 {1} 能生成的长度",
+    "what goes on from another video cannot be a loop": "接在另一视频之后的视频不能循环",
+    "Try static, or join nothing.": "请试 static，或不续接。",
     "Leave it out, or say 1.": "请不填，或设为 1。",
     "Leave it out{}.": "请不填{0}。",
     "Leave it out.": "请不填。",
@@ -214,6 +221,7 @@ _TOLD = {
     "The video is shorter than {} frames; {} were made.": "视频不足 {0} 帧；生成了 {1} 帧。",
     "peak {} GiB on the device, {} GiB of RAM": "峰值：设备 {0} GiB，内存 {1} GiB",
     "VAE in tiles of {} pixels": "VAE 分块为 {0} 像素",
+    "with and without the prompt in one pass": "有提示词与无提示词合为一次计算",
     "{} GiB are copied in each step, about {} s": "每步复制 {0} GiB，约 {1} 秒",
 }
 
@@ -237,4 +245,16 @@ _NOTED = {
     ),
 }
 
-SENTENCES = {**_NOTED, **_GIVEN, **_CHECKED, **_MEDIA, **_FAILED, **_KEPT, **_TOLD, **ENHANCING}
+SENTENCES = {
+    **_NOTED,
+    **_GIVEN,
+    **_CHECKED,
+    **_MEDIA,
+    **_FAILED,
+    **_KEPT,
+    **_TOLD,
+    **ENHANCING,
+    **MEDIA,
+    **RUNNING,
+    **WEIGHTS,
+}

@@ -37,7 +37,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Clip:
-    """What decides the amount of work: pixels, frames, how many passes a step has, what is kept of them."""
+    """What decides the amount of work: pixels, frames, how many passes a step has, what is kept of them.
+
+    ``at_once`` is how many of the passes run as one batch.
+    """
 
     width: int
     height: int
@@ -47,6 +50,7 @@ class Clip:
     appended: int
     encodes: bool
     step_cache: str = "off"
+    at_once: int = 1
 
     @classmethod
     def of(cls, spec: ModelSpec, request: GenerationRequest) -> Clip:
@@ -79,13 +83,13 @@ class Clip:
 
 
 def denoising_bytes(spec: ModelSpec, clip: Clip, scheme: str, plain: str) -> int:
-    """Work of one transformer call, with room for a matrix that is unpacked while it is used."""
+    """Work of a call of the transformer, with room for a matrix that is unpacked while it is used."""
     unpacked = 0
     if not SCHEMES[scheme].plain:
         blocks = part_numbers(spec, Role.TRANSFORMER).blocks
         unpacked = 2 * PLAIN_BYTES[plain] * max(piece.largest for block in blocks for piece in block)
     itemsize = PLAIN_BYTES[plain]
-    work = spec.dit.working_bytes(*clip.grid, clip.appended, itemsize)
+    work = clip.at_once * spec.dit.working_bytes(*clip.grid, clip.appended, itemsize)
     numbers = spec.dit.tokens(*clip.grid, clip.appended) * spec.dit.dim
     work += kept_bytes(clip.step_cache, numbers, clip.passes, itemsize)
     return work + unpacked + _STEP_BYTES

@@ -24,6 +24,9 @@ from wan_core.schema.schemes import SCHEMES, DeviceFacts
 SLOTS = 2
 """Blocks that streaming holds on the device: the one that runs and the next."""
 
+MOST_TOKENS_AT_ONCE = 8192
+"""Of a pass that may share a batch with another: larger ones gain 1 % by it, and take memory for it."""
+
 PROGRAM_BYTES = GIB
 """RAM of the worker without any weights: 0.9 GiB, measured (docs/performance.md)."""
 
@@ -141,20 +144,32 @@ def plan_memory(
 ) -> MemoryPlan:
     """How ``request`` runs with the model of ``spec`` within ``budget``; what is left open is the default.
 
+    The passes of a step are made at once where a pass alone does not fill a device, if nothing has to move
+    for it that would not move anyhow.
+
     Never raises: where nothing fits, the plan is the smallest there is and ``fits`` is False.
     """
-    return _Planner(spec, request, budget, settings).plan()
+    clip = Clip.of(spec, request)
+    alone = _Planner(spec, clip, budget, settings).plan()
+    if clip.passes == 1 or spec.dit.tokens(*clip.grid, clip.appended) > MOST_TOKENS_AT_ONCE:
+        return alone
+    at_once = _Planner(spec, replace(clip, at_once=2), budget, settings).plan()
+    return at_once if at_once.fits and _moves_no_more(at_once, alone) else alone
+
+
+def _moves_no_more(plan: MemoryPlan, other: MemoryPlan) -> bool:
+    ways = [
+        (one.placements, one.in_pieces, one.vae_tile, one.vae_device, one.from_disk) for one in (plan, other)
+    ]
+    return ways[0] == ways[1] and plan.moved_bytes_per_step <= other.moved_bytes_per_step
 
 
 class _Planner:
     """One question, with what follows from it."""
 
-    def __init__(
-        self, spec: ModelSpec, request: GenerationRequest, budget: Budget, settings: Settings
-    ) -> None:
-        self.spec, self.budget, self.settings = spec, budget, settings
+    def __init__(self, spec: ModelSpec, clip: Clip, budget: Budget, settings: Settings) -> None:
+        self.spec, self.clip, self.budget, self.settings = spec, clip, budget, settings
         self.kind = KINDS[budget.facts.kind]
-        self.clip = Clip.of(spec, request)
         self.usable = usable_bytes(budget, settings)
 
     def plan(self) -> MemoryPlan:
@@ -253,7 +268,7 @@ class _Planner:
         peak = max(stage.bytes for stage in peaks)
         transformer = parts[Role.TRANSFORMER]
         ram, from_disk = self._ram(parts, found)
-        moved = transformer.moved * self.clip.passes
+        moved = transformer.moved * (self.clip.passes - self.clip.at_once + 1)
         frames, height, width = self.clip.grid
         latents = 4 * self.spec.vae.z_dim * frames * height * width
         needed = {
@@ -277,6 +292,7 @@ class _Planner:
             moved_seconds_per_step=moved / (_DISK_RATE if from_disk else self.kind.copy_rate),
             fits=not lacking,
             from_disk=from_disk,
+            passes_at_once=self.clip.at_once > 1,
         )
         sizes = Sizes(transformer.bytes, _work(found, Role.TRANSFORMER), self.usable)
         return plan.model_copy(update={"reason": say(plan, self.spec.title, self.clip, sizes, lacking)})

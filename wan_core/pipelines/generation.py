@@ -75,7 +75,8 @@ def _working_bytes(job: ConditioningJob, noise: Tensor, conditioning: Conditioni
     dit, size = job.spec.dit, (*noise.shape[2:], conditioning.dit.appended)
     passes = 3 if conditioning.bare is not None else 2
     numbers = dit.dim * dit.tokens(*size)
-    return dit.working_bytes(*size) + kept_bytes(job.request.step_cache, numbers, passes, _ITEMSIZE)
+    work = dit.working_bytes(*size) * (2 if job.merges else 1)
+    return work + kept_bytes(job.request.step_cache, numbers, passes, _ITEMSIZE)
 
 
 def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sampling:

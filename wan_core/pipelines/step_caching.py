@@ -34,12 +34,12 @@ def family_of(spec: ModelSpec) -> str:
 
 
 def with_cache(sampling: Sampling, job: ConditioningJob) -> Sampling:
-    """The sampling of a job with a cache of its own."""
+    """The sampling of a job with a cache of its own, its passes as planned."""
     request = job.request
     known = Magnitudes.read(path) if (path := _magnitudes(job)) else None
     run = Run(tuple(sampling.scheduler.sigmas), family_of(job.spec), known)
     cache = make_step_cache(request.step_cache, request.step_cache_threshold, run)
-    return dataclasses.replace(sampling, cache=cache)
+    return dataclasses.replace(sampling, cache=cache, merges=job.merges)
 
 
 def conclude(cache: StepCache, job: ConditioningJob) -> None:

@@ -60,6 +60,7 @@ class MemoryPlan(BaseModel):
         moved_seconds_per_step: how long that takes, most of it hidden behind the computing.
         fits: whether the prediction stays within the budget; if not, the job may run out of memory.
         from_disk: whether the transformer stays in its mapped file, as a copy does not fit into RAM.
+        passes_at_once: whether the passes with and without the prompt run as one batch.
         reason: a sentence that says why it is so.
     """
 
@@ -79,6 +80,7 @@ class MemoryPlan(BaseModel):
     moved_seconds_per_step: float = 0.0
     fits: bool = True
     from_disk: bool = False
+    passes_at_once: bool = False
     reason: str = ""
 
     def explain(self) -> str:
@@ -93,6 +95,8 @@ class MemoryPlan(BaseModel):
             lines.append(f"{role.replace('_', ' ')}: {self.precision[role]}, {says}")
         for stage in self.stages:
             lines.append(f"{stage.name}: {stage.bytes / GIB:.1f} GiB")
+        if self.passes_at_once:
+            lines.append("with and without the prompt in one pass")
         if self.vae_tile:
             lines.append(f"VAE in tiles of {self.vae_tile} pixels")
         lines.append(

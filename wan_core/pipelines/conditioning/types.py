@@ -72,9 +72,9 @@ class ConditioningJob:
     """What a conditioner works with; ``request`` is settled: its size and length are the clip's own.
 
     ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
-    ``compiles``: the transformer's blocks are compiled. ``merges``: the passes of a step run as one batch where
-    they can. ``measured`` is the folder of what earlier runs have
-    measured of models, if there is one. ``notes`` takes the sentences that a stage has for the result.
+    ``compiles``: the transformer's blocks are compiled. ``merges``: the passes of a step run as one batch
+    where they can. ``measured`` is the folder of what earlier runs have measured of models, if there is one.
+    ``notes`` takes the sentences that a stage has for the result.
     """
 
     source: ComponentSource
