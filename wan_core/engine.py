@@ -84,6 +84,7 @@ class _Job:
     peak: PeakMemory
     level: Profile
     way: VaeWay
+    merges: bool = False
     holds_name: bool = False
     latents: Tensor | None = None
     poster: np.ndarray | None = None
@@ -198,6 +199,7 @@ class Engine:
             clock=StageClock(origins.when_denoising(emit), peak),
             peak=peak,
             level=level_of(plan),
+            merges=plan.passes_at_once,
             way=VaeWay(plan.vae_tile, self._has_device and plan.vae_device == "cpu"),
         )
 
@@ -249,6 +251,7 @@ class Engine:
             emit=job.clock,
             vae_tile=job.way.tile,
             compiles=self._speed.compiles,
+            merges=job.merges,
             measured=self.settings.measured_dir,
         )
 
