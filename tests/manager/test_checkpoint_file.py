@@ -152,7 +152,9 @@ def test_tensors_that_claim_more_than_the_file_has_are_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"claims 2251799813685248 bytes of tensors but has only 4"):
         open_checkpoint(path)
     torch.save({"w": torch.empty(2**40, 2**10, device="meta")}, path)
-    with pytest.raises(WeightsError, match="on meta"):
+    with pytest.raises(
+        WeightsError, match="possibly code that would run, and is not opened .torch._utils._rebuild_meta"
+    ):
         open_checkpoint(path)
 
 
@@ -238,7 +240,7 @@ def both_formats(tmp_path: Path) -> tuple[Path, Path]:
 def test_what_is_no_flat_dictionary_of_float_tensors_is_refused(tmp_path, state):
     torch.save(state, tmp_path / "m.pth")
     with pytest.raises(
-        WeightsError, match=r"m\.pth (holds no tensors|is no flat list|has w as torch\.int64)"
+        WeightsError, match=r"m\.pth (holds no tensors|holds more than tensors by name|has w as torch\.int64)"
     ):
         open_checkpoint(tmp_path / "m.pth")
 

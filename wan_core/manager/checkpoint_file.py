@@ -60,6 +60,7 @@ def _open_safetensors(path: Path) -> dict[str, Loadable]:
 
 
 def _open_pth(path: Path) -> dict[str, Loadable]:
+    read_header(path)  # in a process of its own; what is no plain table of tensors ends here
     payload = check_zip(path)
     try:
         state = unwrap(torch.load(path, map_location="cpu", mmap=True, weights_only=True))

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from wan_core.manager.headers.apart import read_apart
 from wan_core.manager.headers.entry import AGAIN, TensorEntry
-from wan_core.manager.headers.gguf import read_gguf_header
 from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.quantization.stored import Loadable, StoredTensor
 from wan_core.schema import WeightsError
@@ -25,7 +25,7 @@ def open_gguf(path: Path) -> dict[str, Loadable]:
     Raises:
         WeightsError: the file is damaged, or holds a type that is not unpacked here.
     """
-    entries = read_gguf_header(path).tensors
+    entries = read_apart(path, "gguf").tensors
     _check(path, entries)
     try:
         data = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)

@@ -1,27 +1,19 @@
 """What a checkpoint file holds, from its header alone: names, types, shapes. Imports no torch.
 
-A file is never trusted: lengths are checked against the file before anything is allocated, and a pickle
-is read without building what it names.
+A file is never trusted: lengths are checked against the file before anything is allocated, a pickle is read
+without building what it names, and what a file could keep busy is read in a process of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+from wan_core.manager.headers.apart import read_apart
 from wan_core.manager.headers.entry import AGAIN, Format, Header, Shape, TensorEntry
-from wan_core.manager.headers.gguf import read_gguf_header
-from wan_core.manager.headers.pth import read_pth_header
 from wan_core.manager.headers.safetensors import read_safetensors_header
 from wan_core.schema import WeightsError
 
 __all__ = ["Format", "Header", "Shape", "TensorEntry", "read_header", "sniff"]
-
-_READERS: dict[Format, Callable[[Path], Header]] = {
-    "safetensors": read_safetensors_header,
-    "pth": read_pth_header,
-    "gguf": read_gguf_header,
-}
 
 
 def read_header(path: Path) -> Header:
@@ -30,7 +22,8 @@ def read_header(path: Path) -> Header:
     Raises:
         WeightsError: the file is missing, cut short, no checkpoint, or not to be trusted.
     """
-    return _READERS[sniff(path)](path)
+    format = sniff(path)
+    return read_safetensors_header(path) if format == "safetensors" else read_apart(path, format)
 
 
 def sniff(path: Path) -> Format:

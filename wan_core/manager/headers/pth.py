@@ -35,6 +35,10 @@ class _Named(NamedTuple):
     name: str
 
 
+class _WouldRun(Exception):
+    """The pickle calls something that no table of tensors needs."""
+
+
 class _Storage(NamedTuple):
     dtype: str
     item_bytes: int
@@ -42,6 +46,7 @@ class _Storage(NamedTuple):
 
 class _Tensor(NamedTuple):
     entry: TensorEntry
+    repeats: bool  # one number stands for many: a tensor of any size in no space
 
 
 def check_zip(path: Path) -> int:
@@ -79,20 +84,29 @@ def read_pth_header(path: Path) -> Header:
         with zipfile.ZipFile(path) as archive:
             (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             found = unwrap(_follow(archive.read(name)))
+    except _WouldRun as error:
+        raise WeightsError(
+            f"{path} holds more than tensors, possibly code that would run, and is not opened ({error}); "
+            "use the official file or a .safetensors file."
+        ) from error
     except (zipfile.BadZipFile, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         problem = str(error).partition("\n")[0][:160]
-        raise WeightsError(f"{path} holds more than tensors by name ({problem}), or is damaged.") from error
+        raise WeightsError(
+            f"{path} holds more than tensors by name, or is damaged ({problem}); {AGAIN}."
+        ) from error
     tensors = {
-        name: value.entry
+        name: value
         for name, value in (found.items() if isinstance(found, dict) else ())
         if isinstance(name, str) and isinstance(value, _Tensor)
     }
     if not tensors:
         raise WeightsError(f"{path} holds no tensors by name; use the official file.")
-    claimed = sum(line.nbytes for line in tensors.values())
-    if claimed > payload:
-        raise WeightsError(f"{path} claims {claimed} bytes of tensors but has only {payload}; do not use it.")
-    return Header("pth", tensors)
+    claimed, held = sum(line.entry.nbytes for line in tensors.values()), min(payload, path.stat().st_size)
+    if claimed > held or any(line.repeats for line in tensors.values()):
+        raise WeightsError(
+            f"{path} claims {claimed} bytes of tensors but has only {held}; do not use it, {AGAIN}."
+        )
+    return Header("pth", {name: line.entry for name, line in tensors.items()})
 
 
 def unwrap(state: Any) -> Any:
@@ -201,17 +215,18 @@ def _call(stack: list[Any]) -> None:
     if named.name == "collections.OrderedDict" and not arguments:
         stack.append({})
     elif named.name == "torch._utils._rebuild_tensor_v2":
-        storage, _, shape = arguments[:3]
+        storage, _, shape, strides = arguments[:4]
         if not isinstance(storage, _Storage) or len(shape) > entry.MAX_DIMENSIONS:
             raise ValueError("a tensor without elements, or with too many dimensions")
-        if any(type(n) is not int or not 0 <= n < 2**48 for n in shape):
+        if any(type(n) is not int or not 0 <= n < 2**48 for n in (*shape, *strides)):
             raise ValueError("a tensor has an impossible shape")
+        repeats = any(size > 1 and not stride for size, stride in zip(shape, strides, strict=True))
         nbytes = math.prod(shape) * storage.item_bytes
-        stack.append(_Tensor(TensorEntry(storage.dtype, tuple(shape), nbytes)))
+        stack.append(_Tensor(TensorEntry(storage.dtype, tuple(shape), nbytes), repeats))
     elif named.name == "torch._utils._rebuild_parameter":
         stack.append(arguments[0])
     else:
-        raise ValueError(f"it would run {named.name[:80]}")
+        raise _WouldRun(named.name[:80])
 
 
 def _drop_state(stack: list[Any]) -> None:
