@@ -34,6 +34,7 @@ LAYERS = {
     "wan_core/manager/": 5,
     "wan_core/pipelines/": 5,
     "wan_core/catalog/": 4,
+    "wan_core/guidance/": 4,
     "wan_core/prompts/": 4,
     "wan_core/media/": 3,
     "wan_core/acceleration/": 3,

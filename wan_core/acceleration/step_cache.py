@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from wan_core.models.dit.blocks import DiTContext
 from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 
-Branch = Literal["prompt", "null", "bare"]
-"""With the prompt, with the negative one, with neither prompt nor references."""
+Branch = Literal["prompt", "null", "bare", "weak"]
+"""With the prompt, with the negative one, with neither prompt nor references, with layers left out."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class Sampling:
         begin, end = self.control
         return begin <= step / len(self.scheduler.timesteps) < end
 
+    def reading(self, step: int) -> tuple[object, ...]:
+        """What is told from one step to another in how the model reads its inputs."""
+        guidance = self.guidance.at(step, len(self.scheduler.timesteps))
+        return self.is_controlled(step), guidance.adjustments(None)
+
 
 @torch.inference_mode()
 def denoise(
@@ -76,16 +81,16 @@ def denoise(
     windowing = Windowing(sampling.windows, cache, on_window)
     runner = PassRunner(transformer, windowing.cache, sampling.merges)
 
-    def predict(timestep: Tensor, part: Tensor, given: Conditioning) -> Tensor:
-        return guided_velocity(runner, part, timestep, prompts, given, sampling.guidance)
+    def predict(step: int, part: Tensor, given: Conditioning) -> Tensor:
+        guidance = sampling.guidance.at(step, total)
+        return guided_velocity(runner, part, timesteps[step : step + 1], prompts, given, guidance)
 
     for step in range(total):
         seen = conditioning if sampling.is_controlled(step) else idle
-        timestep = timesteps[step : step + 1]
-        if step > 0 and sampling.is_controlled(step) != sampling.is_controlled(step - 1):
+        if step > 0 and sampling.reading(step) != sampling.reading(step - 1):
             cache.renew()
         cache.begin_step(step)
-        velocity = windowing.velocity(partial(predict, timestep), step, latents, seen)
+        velocity = windowing.velocity(partial(predict, step), step, latents, seen)
         expected = latents - scheduler.sigmas[step] * velocity
         latents = scheduler.step(velocity, latents)
         if conditioning.keep is not None:

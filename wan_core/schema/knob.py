@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-Group = Literal["main", "media", "steering", "lora", "sampling", "speed", "output"]
+Group = Literal["main", "media", "steering", "lora", "sampling", "guidance", "speed", "output"]
 
 
 @dataclass(frozen=True)

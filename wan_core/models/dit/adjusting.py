@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,13 +18,13 @@ class Nag:
     from another (arXiv 2505.21179).
 
     Attributes:
-        prompt_embeds: (1, rows, text_dim) of the prompt to be led away from.
+        prompt_embeds: (1, rows, text_dim) of the prompt to be led away from; the same in a whole run.
         scale: how far; at 1 not at all.
         limit: how much longer, in the sum of magnitudes, a token may become.
         share: how much of the result is mixed in.
     """
 
-    prompt_embeds: Tensor
+    prompt_embeds: Tensor = field(compare=False)
     scale: float
     limit: float
     share: float
