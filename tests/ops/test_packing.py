@@ -36,6 +36,19 @@ def test_packed_equals_plain(rows: int) -> None:
     assert torch.equal(block(x), expected)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "supported"),
+    [(torch.bfloat16, "_is_mkldnn_bf16_supported"), (torch.float16, "_is_mkldnn_fp16_supported")],
+)
+@torch.inference_mode()
+def test_the_trial_lets_16_bits_pass_where_the_processor_has_them(dtype: torch.dtype, supported: str) -> None:
+    if not getattr(torch.ops.mkldnn, supported)():
+        pytest.skip("this processor computes in 32 bits only")
+    block = feed_forward().to(dtype)
+    with packed([block]) as count:
+        assert count == 2
+
+
 @torch.inference_mode()
 def test_what_a_hook_adds_to_a_layer_comes_before_the_gelu() -> None:
     block, x = feed_forward(), torch.randn(1, 7, 48)

@@ -63,7 +63,8 @@ def _works_with(dtype: torch.dtype) -> bool:
             right = F.gelu(F.linear(rows.float(), weight.float(), bias.float()), approximate="tanh")
     except FOREIGN_FAILURES:
         return False
-    return torch.allclose(found.float(), right, atol=1e-5 if dtype == torch.float32 else 0.05)
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2  # 16 bits round by 1/256 of a number
+    return torch.allclose(found.float(), right, rtol=tolerance, atol=tolerance)
 
 
 def _before_gelu(modules: Iterable[nn.Module]) -> dict[nn.Module, nn.GELU]:
