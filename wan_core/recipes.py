@@ -12,6 +12,7 @@ from wan_core.schema import GenerationRequest, Settings, knobs
 from wan_core.schema.inputs import MEDIA_FIELDS, InputName
 from wan_core.schema.lora import LoraUse
 from wan_core.schema.settings import default_home
+from wan_core.schema.windows import WindowOptions
 
 Place = Callable[[InputName], str]
 """Where the file of an input is, as it is written."""
@@ -56,6 +57,8 @@ def _told(request: GenerationRequest, place: Place) -> dict[str, Any]:
             value = [use.model_dump(mode="json", exclude_defaults=True) for use in value]
         elif isinstance(value, tuple):
             value = list(value)
+        elif isinstance(value, WindowOptions):
+            value = str(value)
         told[name] = value
     return told
 

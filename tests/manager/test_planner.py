@@ -13,6 +13,7 @@ from wan_core.manager.planner import SLOTS, Budget, pinnable_bytes, plan_memory,
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.plan import MemoryPlan
 from wan_core.schema.schemes import SCHEMES, DeviceFacts
+from wan_core.schema.windows import WindowOptions
 
 GIB = 2**30
 CARDS = (6, 8, 10, 12, 16, 24, 32, 48, 80, 141)
@@ -323,3 +324,26 @@ def test_a_model_of_other_parts_is_planned_as_it_is() -> None:
     fewer = dataclasses.replace(MODELS["speedcontrol-1.3b"])
     made = plan_memory(fewer, request(fewer, "480p"), budget(24), Settings())
     assert made.placements["motion_controller"] == "resident"
+
+
+@pytest.mark.parametrize("model", [SMALL, LARGE])
+def test_windows_are_counted_and_not_the_clip(model: str) -> None:
+    """A clip six times as long takes the memory of its window, and what its own latents take."""
+    spec = MODELS[model]
+
+    def made(frames: int, **values: object) -> MemoryPlan:
+        asked = request(spec, "480p", **{"num_frames": frames, **values})
+        return plan_memory(spec, asked, budget(80), Settings())
+
+    window = WindowOptions()
+    short, long = denoising(made(81)), denoising(made(481, windows=window))
+    latents = 4 * 16 * (121 - 21) * (480 // 8) * (832 // 8)
+    assert long - short == 10 * latents
+    assert denoising(made(481)) > 4 * short
+    assert denoising(made(81, windows=window)) == short
+    kept = {"windows": window, "step_cache": "teacache"}
+    numbers = spec.dit.tokens(21, 60, 104) * spec.dit.dim
+    windows = 8  # of 21 latent frames with 5 in common, over 121
+    assert denoising(made(481, **kept)) - long == 2 * 2 * windows * numbers
+    moving = WindowOptions(schedule="uniform")
+    assert denoising(made(481, windows=moving, step_cache="teacache")) == long

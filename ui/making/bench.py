@@ -119,7 +119,7 @@ class Bench:
         updates = form.updates_for(spec, shared, matched, texts)
         pictures = "t2i" in plan.tasks_of(spec)
         for name in form.SLIDERS:
-            low, high = form.slider_range(name, spec, values.get(name), pictures)
+            low, high = form.slider_range(name, spec, values.get(name), pictures, bool(values.get("windows")))
             updates[name] = {**updates.get(name, gr.update()), "minimum": low, "maximum": high}
         updates["num_frames"]["info"] = texts.picture_help if pictures else ""
         updates["model"] = gr.update(choices=[(row.title, row.id) for row in plan.models], value=spec.id)
@@ -211,7 +211,17 @@ class Bench:
             words = texts.duration_picture
         elif frames and fps:
             words = texts.duration_of.format(seconds=units.in_seconds(frames / fps), frames=round(frames))
-        return [line, gr.update(label=words)]
+        return [line, gr.update(label=words, **self._offered_lengths(reading, frames))]
+
+    def _offered_lengths(self, reading: Reading, frames: float | None) -> dict[str, float]:
+        """The ends of the slider of frames, which windows move."""
+        try:
+            spec = reading.spec
+        except InvalidRequest:  # a model file that has gone meanwhile
+            return {}
+        pictures, windows = "t2i" in reading.tab.plan.tasks_of(spec), bool(reading.values.get("windows"))
+        low, high = form.slider_range("num_frames", spec, frames, pictures, windows)
+        return {"minimum": low, "maximum": high}
 
     def tell_after(self, event: Any) -> None:
         """Renew the pre-flight line once ``event`` has changed the form."""

@@ -137,6 +137,7 @@ def _choices(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> None:
         elem_id="form-num_frames",
         elem_classes=_FIELD,
     )
+    controls["windows"] = form.control("windows", values["windows"], "form", texts)
     controls["quality"] = gr.Radio(
         form.quality_choices(spec, texts),
         value=values["quality"],

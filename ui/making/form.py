@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 
 from ui.making import choices, loras
+from ui.making.uploads import OneOf
 from ui.strings import Texts, title_of
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import ModelSpec, find_model, resolve
@@ -16,6 +17,7 @@ from wan_core.jobs.batch import expand, prompt_lines
 from wan_core.media.encoders import unavailable, unavailable_format
 from wan_core.schema import GenerationRequest, InvalidRequest, WanStudioError, knobs
 from wan_core.schema.inputs import InputName
+from wan_core.schema.windows import WindowOptions
 
 SEEN_AS_CHOICES = ("width", "height")
 """Fields that the form shows as resolution and aspect ratio."""
@@ -33,9 +35,13 @@ MODEL_BOUND = (
 )
 """Controls that take the model's own values when another model is chosen."""
 
+WINDOWS = ("", "static", "uniform", "looped", "sliding fuse=linear")
+"""What is offered for long videos; any other words of ``WindowOptions`` may be typed."""
+
 MAX_VIDEOS = 8
 
 _SHORTEST_CLIP, _LONGEST_CLIP = 17, 129
+_WINDOWS_OFFERED = 8  # times the length that a model was made for
 
 _OFFERED = {
     "num_inference_steps": (1, 100),
@@ -87,6 +93,9 @@ def control(name: str, value: Any, key: str, texts: Texts) -> gr.components.Comp
         "elem_id": f"{key}-{name}",
         "elem_classes": "field",
     }
+    if name == "windows":
+        titles = [(_title(name, word, texts), word) for word in WINDOWS]
+        return OneOf(titles, **{**common, "value": shown_value(name, value)}, allow_custom_value=True)
     if words := choices_of(name):
         titles = [(_title(name, word, texts), word) for word in words]
         return gr.Dropdown(titles, **{**common, "value": shown_value(name, value)})
@@ -111,8 +120,8 @@ def _title(name: str, word: str, texts: Texts) -> str:
 
 def shown_value(name: str, value: Any) -> Any:
     """A field's value as its control holds it: what may be left open is text, as it may be empty."""
-    if value is None:
-        return ""
+    if value is None or isinstance(value, str | WindowOptions):
+        return str(value or "")
     is_open = GenerationRequest.model_fields[name].default is None and not choices_of(name)
     return f"{value:g}" if is_open else value
 
@@ -140,12 +149,13 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
         InvalidRequest: if the request's model is no longer known.
     """
     spec = find_model(request.model)
-    seed, request = request.seed, resolve(request)
+    seed, windows, request = request.seed, request.windows, resolve(request)
     size = (request.width, request.height)
     return {
         **{name: getattr(request, name) for name in plain_fields()},
         "loras": loras.to_rows(request.loras),
         "seed": seed,
+        "windows": str(windows or ""),
         "resolution": choices.tier_of(size),
         "aspect": choices.aspect_of(size),
         "quality": choices.quality_of(spec, request.num_inference_steps),
@@ -252,15 +262,17 @@ def frames_for(seconds: float, fps: float, spec: ModelSpec) -> int:
 
 
 def slider_range(
-    name: str, spec: ModelSpec, value: float | None = None, pictures: bool = False
+    name: str, spec: ModelSpec, value: float | None = None, pictures: bool = False, windows: bool = False
 ) -> tuple[float, float]:
     """Lowest and highest value that a slider of ``SLIDERS`` offers; wide enough for ``value``.
 
-    ``pictures``: a clip may be a single frame.
+    ``pictures``: a clip may be a single frame. ``windows``: it may be longer than its model can see at once.
     """
     low, high = clip_range(spec) if name == "num_frames" else _OFFERED[name]
     if pictures and name == "num_frames":
         low = 1
+    if windows and name == "num_frames":
+        high = _WINDOWS_OFFERED * (spec.defaults.num_frames - 1) + 1
     return (low, high) if value is None else (min(low, value), max(high, value))
 
 

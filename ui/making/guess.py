@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from wan_core.acceleration.levels import expected_part
+from wan_core.acceleration.windows import frames_seen, kept_windows, seen_at_once
 from wan_core.catalog import ModelSpec
+from wan_core.models.vae.config import latent_frames
 from wan_core.schema import GenerationRequest
 
 _FLOPS_PER_SECOND = (
@@ -30,9 +32,11 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
     if not device:
         return None
     speed = next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
-    steps = request.num_inference_steps
-    computed = steps * expected_part(request.step_cache, request.step_cache_threshold, steps)
-    passes = computed * (2 if request.guidance_scale > 1 else 1)
+    steps, total = request.num_inference_steps, latent_frames(request.num_frames)
+    part = 1.0
+    if kept_windows(request.windows, total):
+        part = expected_part(request.step_cache, request.step_cache_threshold, steps)
+    passes = steps * part * (2 if request.guidance_scale > 1 else 1)
     return (
         passes * (forward_flops(request, spec) / speed + _STEP_SECONDS) + decode_flops(request, spec) / speed
     )
@@ -42,18 +46,20 @@ def forward_flops(request: GenerationRequest, spec: ModelSpec) -> float:
     """Floating-point operations of one pass through the DiT: its linear layers and both attentions.
 
     A VACE model has a block more, and a layer from it to the main ones, for each that it steers. References
-    are frames of their own, and so is the video that is rendered again.
+    are frames of their own, and so is the video that is rendered again. Through windows, it is that of all.
     """
-    dit = spec.dit
+    dit, windows = spec.dit, request.windows
     of_time, of_height, of_width = dit.patch_size
-    latent_frames = (request.num_frames - 1) // 4 + 1
-    frames = latent_frames * (2 if dit.camera_path_dim else 1) + len(request.references)
+    total = latent_frames(request.num_frames)
+    seen = seen_at_once(windows, total)
+    count = 1 if windows is None else frames_seen(windows, total) / seen
+    frames = seen * (2 if dit.camera_path_dim else 1) + len(request.references)
     cells = frames * (request.height // 8) * (request.width // 8)
     tokens = cells / (of_time * of_height * of_width)
     linear = tokens * (6 * dit.dim**2 + 2 * dit.dim * dit.ffn_dim) + dit.text_len * 2 * dit.dim**2
     attention = 2 * tokens * (tokens + dit.text_len) * dit.dim
     side = len(dit.vace_layers)
-    return 2 * ((dit.num_layers + side) * (linear + attention) + side * tokens * dit.dim**2)
+    return count * 2 * ((dit.num_layers + side) * (linear + attention) + side * tokens * dit.dim**2)
 
 
 def decode_flops(request: GenerationRequest, spec: ModelSpec) -> float:

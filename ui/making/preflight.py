@@ -25,7 +25,7 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     except (InvalidRequest, MediaError, StoreError, WeightsError) as error:  # a damaged index of shards
         return error_html(form.sentence(error, context.texts))
     texts, note = context.texts, ""
-    if (request.num_frames or 0) > spec.defaults.num_frames:
+    if request.windows is None and (request.num_frames or 0) > spec.defaults.num_frames:
         words = texts.beyond_training.format(frames=spec.defaults.num_frames)
         note = f'<p class="note">{escape(words)}</p>'
     return f'<p class="facts">{facts}</p>{note}'

@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from wan_core.catalog import MODELS
 from wan_core.schema import GenerationRequest, knobs
 from wan_core.schema.inputs import MEDIA_FIELDS
+from wan_core.schema.windows import WindowOptions
 
 Schema = dict[str, Any]
 
@@ -75,6 +76,8 @@ def _kind(annotation: Any) -> Schema:
         annotation = next(part for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is Literal:
         return {"type": "string", "enum": list(get_args(annotation))}
+    if annotation is WindowOptions:
+        return {"type": "string"}
     if annotation in _TYPES:
         return {"type": _TYPES[annotation]}
     return {"type": "array", "items": {"type": _TYPES.get(get_args(annotation)[0], "number")}}

@@ -11,6 +11,12 @@ REQUEST_NAMES = {
     "width": Named("宽度", "画面宽度（像素），须为 16 的倍数。"),
     "height": Named("高度", "画面高度（像素），须为 16 的倍数。"),
     "num_frames": Named("帧数", "以帧计的长度，须为 4n+1（16 fps 时 81 帧为 5 秒）。"),
+    "windows": Named(
+        "长视频",
+        "用相互过渡的窗口生成比模型一次所能看到的更长的视频；内存只需一个窗口的量。static：位置固定；"
+        "uniform：每步换位置，不留边界；looped：结尾接回开头；sliding：与 DiffSynth-Studio 相同。还可以写："
+        "static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=off。",
+    ),
     "num_inference_steps": Named("步数", "去噪步数；越多越慢，画面越精细。"),
     "guidance_scale": Named("引导强度", "画面遵循提示词的严格程度；设为 1 关闭引导，用时减半。"),
     "shift": Named("Flow shift", "步数用在哪里：越大越先定下动作和构图，越小越多地用于细节。"),
@@ -132,6 +138,11 @@ CHOICE_TITLES = {
     "soft-edge": "柔和边缘",
     "depth": "深度",
     "pose": "姿态",
+    "windows:": "关",
+    "static": "窗口：固定",
+    "uniform": "窗口：移动",
+    "looped": "无缝循环",
+    "sliding fuse=linear": "窗口：同 DiffSynth-Studio",
     "flow": "光流",
     "region": "区域",
     "outpaint": "扩展画面",

@@ -228,6 +228,7 @@ _TOLD = {
 _NOTED = {
     "{} of {} steps were computed.": "计算了 {1} 步中的 {0} 步。",
     "Skipped steps: {}.": "跳过的步：{0}。",
+    "No step was skipped: its windows lie elsewhere in every step.": "没有跳过任何步骤：窗口在每一步的位置都不同。",
     "No step was skipped: runs of up to {} steps need each of theirs.": "没有跳过任何步：{0} 步以内的生成每一步都不可少。",
     "MagCache has measured this model; its next videos will skip steps.": "MagCache 已测量此模型；之后的视频将跳过步骤。",
     "A last frame is taken too, but it was not made for that.": "也可给末帧，但它并非为此而作。",
@@ -236,6 +237,7 @@ _NOTED = {
     "Up to 4 reference pictures; describe them in the prompt. It was trained with 24 frames a second; wide pictures work best.": (
         "至多 4 张参考图；请在提示词中描述它们。它以每秒 24 帧训练；宽画面效果最好。"
     ),
+    "{} It was trained with 24 frames a second; wide pictures work best.": "{0}它以每秒 24 帧训练；宽画面效果最好。",
     "Describe the video in the prompt. It was trained with 81 frames of 832x480 only.": (
         "请在提示词中描述视频。它只用 832x480 的 81 帧训练过。"
     ),

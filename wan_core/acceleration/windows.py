@@ -62,6 +62,18 @@ def frames_seen(options: WindowOptions, total: int) -> int:
     return sum(len(frames) for frames in _placed(options, total, 0))
 
 
+def seen_at_once(options: WindowOptions | None, total: int) -> int:
+    """How many latent frames the largest window of settled options shows; without windows all."""
+    return total if options is None else min(options.latent_size, total)
+
+
+def kept_windows(options: WindowOptions | None, total: int) -> int:
+    """For how many windows a step cache keeps something: none where they lie elsewhere in every step."""
+    if options is None:
+        return 1
+    return 0 if windows_move(options, total) else len(_placed(options, total, 0))
+
+
 def bit_reversal(step: int) -> float:
     """A step's binary digits behind the point and turned round: 0, 1/2, 1/4, 3/4, 1/8 ..., in [0, 1)."""
     return int(f"{step:0{_BITS}b}"[::-1], 2) / 2**_BITS

@@ -48,6 +48,8 @@ def resolve(request: GenerationRequest) -> GenerationRequest:
         filled["shift"] = spec.shift_at(*size)
     if request.task == "t2i":
         filled["num_frames"] = 1
+    if request.windows is not None:
+        filled["windows"] = request.windows.settled(spec.defaults.num_frames)
     if request.seed == -1:
         filled["seed"] = secrets.randbelow(MAX_SEED + 1)
     return request.model_copy(update=filled)
@@ -68,6 +70,7 @@ def validate(request: GenerationRequest) -> ModelSpec:
         raise InvalidRequest("prompt", "the prompt is empty", "Describe what should be seen.")
     _validate_inputs(request, spec)
     _validate_frames(request, spec)
+    _validate_windows(request, spec)
     check_output(request)
     for name in ("width", "height"):
         size = getattr(request, name)
@@ -137,9 +140,25 @@ def _validate_frames(request: GenerationRequest, spec: ModelSpec) -> None:
         raise InvalidRequest(
             "num_frames", f"{frames} is not 4n+1", f"Try {max(low, 1)} or {max(low, 1) + 4}."
         )
-    if frames > spec.max_frames:
+    if frames > spec.max_frames and request.windows is None:
         raise InvalidRequest(
             "num_frames",
             f"{frames} is longer than {spec.title} can make",
+            f"It goes up to {spec.max_frames}, or further with Long video.",
+        )
+
+
+def _validate_windows(request: GenerationRequest, spec: ModelSpec) -> None:
+    windows = request.windows
+    if windows is None:
+        return
+    if (windows.frames or 0) > spec.max_frames:
+        raise InvalidRequest(
+            "windows",
+            f"a window of {windows.frames} frames is longer than {spec.title} can make",
             f"It goes up to {spec.max_frames}.",
+        )
+    if windows.loops and request.continues:
+        raise InvalidRequest(
+            "windows", "what goes on from another video cannot be a loop", "Try static, or join nothing."
         )

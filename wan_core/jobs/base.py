@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from wan_core.acceleration.levels import expected_part
+from wan_core.acceleration.windows import frames_seen, kept_windows
 from wan_core.jobs.database import Database
 from wan_core.jobs.job import Job
 from wan_core.jobs.rows import JobFiles, job_from_row
 from wan_core.jobs.words import Words
+from wan_core.models.vae.config import TEMPORAL_STRIDE, latent_frames
 from wan_core.schema import GenerationRequest, Settings
 
 _CLOCK_ERROR = 86_400.0  # seconds
@@ -78,7 +80,14 @@ def time_of_end(connection: sqlite3.Connection) -> float:
 
 
 def work_of(request: GenerationRequest) -> float:
-    """Size of a resolved request in pixel evaluations: steps computed * frames * pixels * passes per step."""
+    """Size of a resolved request in pixel evaluations: steps computed * frames * pixels * passes per step.
+
+    Frames that several windows show count for each.
+    """
     steps, passes = request.num_inference_steps, 2 if request.guidance_scale > 1 else 1
-    computed = steps * expected_part(request.step_cache, request.step_cache_threshold, steps)
-    return computed * request.num_frames * request.width * request.height * passes
+    windows, total = request.windows, latent_frames(request.num_frames)
+    again = 0 if windows is None else TEMPORAL_STRIDE * (frames_seen(windows, total) - total)
+    part = 1.0
+    if kept_windows(windows, total):
+        part = expected_part(request.step_cache, request.step_cache_threshold, steps)
+    return steps * part * (request.num_frames + again) * request.width * request.height * passes

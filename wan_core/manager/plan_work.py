@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from wan_core.acceleration.levels import kept_bytes
+from wan_core.acceleration.windows import kept_windows, seen_at_once
 from wan_core.catalog import ModelSpec, Role
 from wan_core.manager.device_kinds import PLAIN_BYTES
 from wan_core.manager.weight_bytes import part_numbers
@@ -12,6 +14,7 @@ from wan_core.models.vae.config import SPATIAL_STRIDE, decoding_bytes, encoding_
 from wan_core.schema import GenerationRequest
 from wan_core.schema.inputs import MEDIA_FIELDS
 from wan_core.schema.schemes import SCHEMES
+from wan_core.schema.windows import WindowOptions
 
 MIB = 2**20
 
@@ -23,6 +26,8 @@ PICTURE_BYTES = 64 * MIB
 
 # Latents, embeddings and the schedule's history, and what cuBLAS takes
 _STEP_BYTES = 128 * MIB
+_LATENTS_HELD = 10  # copies of a whole clip's latents in a step: their noise, velocity, history ...
+_FLOAT32 = 4
 _UNSTEERED = ("text", "motion")
 
 
@@ -39,7 +44,8 @@ class Stage:
 class Clip:
     """What decides the amount of work: pixels, frames, how many passes a step has, what is kept of them.
 
-    ``at_once`` is how many of the passes run as one batch.
+    ``at_once`` is how many of the passes run as one batch. ``windows``, settled, are what the transformer
+    sees of the clip at a time.
     """
 
     width: int
@@ -51,6 +57,7 @@ class Clip:
     encodes: bool
     step_cache: str = "off"
     at_once: int = 1
+    windows: WindowOptions | None = None
 
     @classmethod
     def of(cls, spec: ModelSpec, request: GenerationRequest) -> Clip:
@@ -73,6 +80,7 @@ class Clip:
             appended=references if conditioner == "phantom" else 0,
             encodes=media or conditioner not in _UNSTEERED,
             step_cache=request.step_cache,
+            windows=request.windows and request.windows.settled(spec.defaults.num_frames),
         )
 
     @property
@@ -80,6 +88,17 @@ class Clip:
         """Latent frames, height and width that are denoised."""
         frames = latent_frames(self.num_frames) + self.front
         return frames, self.height // SPATIAL_STRIDE, self.width // SPATIAL_STRIDE
+
+    @property
+    def seen(self) -> tuple[int, int, int]:
+        """The same of what the transformer sees at a time."""
+        frames, height, width = self.grid
+        return self.front + seen_at_once(self.windows, frames - self.front), height, width
+
+    @property
+    def kept_windows(self) -> int:
+        """For how many windows a step cache keeps something."""
+        return kept_windows(self.windows, latent_frames(self.num_frames))
 
 
 def denoising_bytes(spec: ModelSpec, clip: Clip, scheme: str, plain: str) -> int:
@@ -89,10 +108,11 @@ def denoising_bytes(spec: ModelSpec, clip: Clip, scheme: str, plain: str) -> int
         blocks = part_numbers(spec, Role.TRANSFORMER).blocks
         unpacked = 2 * PLAIN_BYTES[plain] * max(piece.largest for block in blocks for piece in block)
     itemsize = PLAIN_BYTES[plain]
-    work = clip.at_once * spec.dit.working_bytes(*clip.grid, clip.appended, itemsize)
-    numbers = spec.dit.tokens(*clip.grid, clip.appended) * spec.dit.dim
+    work = clip.at_once * spec.dit.working_bytes(*clip.seen, clip.appended, itemsize)
+    numbers = spec.dit.tokens(*clip.seen, clip.appended) * spec.dit.dim * clip.kept_windows
     work += kept_bytes(clip.step_cache, numbers, clip.passes, itemsize)
-    return work + unpacked + _STEP_BYTES
+    beyond = math.prod(clip.grid) - math.prod(clip.seen)
+    return work + unpacked + _STEP_BYTES + _LATENTS_HELD * _FLOAT32 * spec.dit.out_dim * beyond
 
 
 def vae_bytes(spec: ModelSpec, clip: Clip, decoding: bool, tile: int | None) -> int:

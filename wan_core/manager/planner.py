@@ -151,7 +151,7 @@ def plan_memory(
     """
     clip = Clip.of(spec, request)
     alone = _Planner(spec, clip, budget, settings).plan()
-    if clip.passes == 1 or spec.dit.tokens(*clip.grid, clip.appended) > MOST_TOKENS_AT_ONCE:
+    if clip.passes == 1 or spec.dit.tokens(*clip.seen, clip.appended) > MOST_TOKENS_AT_ONCE:
         return alone
     at_once = _Planner(spec, replace(clip, at_once=2), budget, settings).plan()
     return at_once if at_once.fits and _moves_no_more(at_once, alone) else alone

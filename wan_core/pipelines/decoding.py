@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from wan_core.models.vae.model import WanVAE
 from wan_core.models.vae.tiling import decode_tiles
 from wan_core.schema import Emit, GenerationFailed, ProgressEvent, Stage
+
+_LED_IN = 6
+"""Latent frames that are decoded before a loop's first one: the VAE sees what came before."""
 
 _FLAT = 2  # a clip whose brightest and darkest values are this close (of 255) shows nothing
 
@@ -38,6 +42,17 @@ def decode_frames(
             "Every frame came out in one colour; try another seed, more steps or a guidance scale near "
             "the model's default."
         )
+
+
+def decode_loop(vae: WanVAE, latents: Tensor, emit: Emit, tile: int | None = None) -> Iterator[np.ndarray]:
+    """As ``decode_frames``, of a clip whose last frame is followed by its first.
+
+    Its end is decoded before it and thrown away, so that the first latent frame stands for four frames like
+    all others: (1, C, F, H, W) -> 4 F frames, three more than of a clip with a beginning.
+    """
+    lead = min(latents.shape[2], _LED_IN)
+    led_in = torch.cat([latents[:, :, -lead:], latents], dim=2)
+    yield from islice(decode_frames(vae, led_in, emit, tile=tile), lead, None)
 
 
 @torch.inference_mode()

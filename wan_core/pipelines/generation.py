@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from wan_core.acceleration.levels import kept_bytes
+from wan_core.acceleration.windows import kept_windows, seen_at_once
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
 from wan_core.pipelines.components import ComponentSource, VaeWay
 from wan_core.pipelines.conditioning.table import build_conditioning
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
-from wan_core.pipelines.decoding import decode_frames
+from wan_core.pipelines.decoding import decode_frames, decode_loop
 from wan_core.pipelines.denoise import OnStep, Sampling, denoise
 from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.guidance import Guidance
@@ -24,6 +25,7 @@ from wan_core.pipelines.preparing import prepared
 from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
 from wan_core.pipelines.prompt_encoding import PromptCache, encode_prompts
 from wan_core.pipelines.step_caching import conclude, with_cache
+from wan_core.pipelines.windows import is_loop
 from wan_core.schedulers import make_scheduler
 from wan_core.schema import Emit, GenerationRequest, ProgressEvent, Stage, WeightsError
 
@@ -50,7 +52,8 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     sampling = with_cache(plan_sampling(request, generator), job)
     if not sampling.scheduler.timesteps:
         return conditioning.start
-    report = _step_reporter(job, len(sampling.scheduler.timesteps))
+    finished, steps = 0, len(sampling.scheduler.timesteps)
+    report = _step_reporter(job, steps)
     conditioning = dressing.steer(conditioning, noise)
     working = _working_bytes(job, noise, conditioning)
     with (
@@ -59,22 +62,29 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     ):
 
         def on_step(done: int, expected: Tensor) -> None:
+            nonlocal finished
+            finished = done
             if worn.begin_step(done):
                 sampling.cache.renew()
                 memory.forget()
             report(done, expected)
 
-        emit(ProgressEvent(stage=Stage.DENOISE, step=0, total=len(sampling.scheduler.timesteps)))
-        latents = denoise(transformer, noise, prompts, conditioning, sampling, on_step).cpu()
+        def tell() -> None:
+            emit(ProgressEvent(stage=Stage.DENOISE, step=finished, total=steps))
+
+        tell()
+        latents = denoise(transformer, noise, prompts, conditioning, sampling, on_step, tell).cpu()
     conclude(sampling.cache, job)
     return latents
 
 
 def _working_bytes(job: ConditioningJob, noise: Tensor, conditioning: Conditioning) -> int:
     """What denoising takes beside the weights, what a step cache keeps included."""
-    dit, size = job.spec.dit, (*noise.shape[2:], conditioning.dit.appended)
+    dit, front, windows = job.spec.dit, conditioning.front_frames, job.request.windows
+    total = noise.shape[2] - front
+    size = (front + seen_at_once(windows, total), *noise.shape[3:], conditioning.dit.appended)
     passes = 3 if conditioning.bare is not None else 2
-    numbers = dit.dim * dit.tokens(*size)
+    numbers = dit.dim * dit.tokens(*size) * kept_windows(windows, total)
     work = dit.working_bytes(*size) * (2 if job.merges else 1)
     return work + kept_bytes(job.request.step_cache, numbers, passes, _ITEMSIZE)
 
@@ -98,7 +108,9 @@ def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sam
     guidance = Guidance(request.guidance_scale)
     if request.reference_guidance_scale is not None:
         guidance = Guidance(request.guidance_scale, request.reference_guidance_scale)
-    return Sampling(scheduler, guidance, (request.control_start, request.control_end))
+    return Sampling(
+        scheduler, guidance, (request.control_start, request.control_end), windows=request.windows
+    )
 
 
 def decode_latents(job: ConditioningJob, latents: Tensor, way: VaeWay) -> Iterator[np.ndarray]:
@@ -106,7 +118,10 @@ def decode_latents(job: ConditioningJob, latents: Tensor, way: VaeWay) -> Iterat
     height, width = (side * SPATIAL_STRIDE for side in latents.shape[3:])
     working = decoding_bytes(job.spec.vae, width, height, way.tile)
     with job.source.use(job.spec, Role.VAE, job.emit, working, on_cpu=way.on_cpu) as vae:
-        yield from decode_frames(vae, latents, job.emit, job.request.task == "t2i", way.tile)
+        if is_loop(job.request):
+            yield from decode_loop(vae, latents, job.emit, way.tile)
+        else:
+            yield from decode_frames(vae, latents, job.emit, job.request.task == "t2i", way.tile)
 
 
 def _step_reporter(job: ConditioningJob, total: int) -> OnStep:

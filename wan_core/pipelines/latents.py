@@ -16,6 +16,7 @@ from torch import Tensor
 from wan_core.catalog import ModelSpec
 from wan_core.media.atomic import whole_file
 from wan_core.models.vae.config import SPATIAL_STRIDE, latent_frames
+from wan_core.pipelines.windows import freely_shuffled
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
 _KEY = "latents"
@@ -45,10 +46,16 @@ def make_generator(request: GenerationRequest) -> torch.Generator:
 def prepare_noise(
     spec: ModelSpec, request: GenerationRequest, generator: torch.Generator, front_frames: int = 0
 ) -> Tensor:
-    """Gaussian noise (1, C, front_frames + F, H, W), float32, on the CPU: the generator's first numbers."""
+    """Gaussian noise (1, C, front_frames + F, H, W), float32, on the CPU: the generator's first numbers.
+
+    That of later windows is that of the first in other orders, where the request wants it so.
+    """
     batch, channels, frames, *grid = latent_shape(spec, request)
     shape = (batch, channels, front_frames + frames, *grid)
-    return torch.randn(shape, generator=generator, dtype=torch.float32)
+    noise = torch.randn(shape, generator=generator, dtype=torch.float32)
+    if request.windows is None or not request.windows.freenoise:
+        return noise
+    return freely_shuffled(noise, request.windows, request.seed, front_frames)
 
 
 def save_latents(latents: Tensor, path: Path, request: GenerationRequest) -> None:

@@ -11,9 +11,12 @@ from wan_core.acceleration.levels import FEW_STEPS
 from wan_core.acceleration.magcache import MagCache, Magnitudes
 from wan_core.acceleration.step_cache import StepCache
 from wan_core.acceleration.table import Run, make_step_cache
+from wan_core.acceleration.windows import windows_move
 from wan_core.catalog import ModelSpec
+from wan_core.models.vae.config import latent_frames
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.denoise import Sampling
+from wan_core.schema import GenerationRequest
 
 _log = logging.getLogger(__name__)
 
@@ -38,14 +41,23 @@ def with_cache(sampling: Sampling, job: ConditioningJob) -> Sampling:
     request = job.request
     known = Magnitudes.read(path) if (path := _magnitudes(job)) else None
     run = Run(tuple(sampling.scheduler.sigmas), family_of(job.spec), known)
-    cache = make_step_cache(request.step_cache, request.step_cache_threshold, run)
+    name = "off" if _windows_move(request) else request.step_cache
+    cache = make_step_cache(name, request.step_cache_threshold, run)
     return dataclasses.replace(sampling, cache=cache, merges=job.merges)
+
+
+def _windows_move(request: GenerationRequest) -> bool:
+    """Whether a window of a step is never one of the step before, so that it has nothing to reuse."""
+    windows = request.windows
+    return windows is not None and windows_move(windows, latent_frames(request.num_frames))
 
 
 def conclude(cache: StepCache, job: ConditioningJob) -> None:
     """Say what was computed, and keep what was measured."""
     job.notes.extend(cache.report)
-    if not cache.report and job.request.step_cache != "off":
+    if job.request.step_cache != "off" and _windows_move(job.request):
+        job.notes.append("No step was skipped: its windows lie elsewhere in every step.")
+    elif not cache.report and job.request.step_cache != "off":
         job.notes.append(f"No step was skipped: runs of up to {FEW_STEPS} steps need each of theirs.")
     path = _magnitudes(job)
     if isinstance(cache, MagCache) and cache.measured and path:

@@ -14,6 +14,7 @@ from wan_core.acceleration.step_cache import Pass, StepCache
 from wan_core.acceleration.windows import Frames, Window, windows_of
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.pipelines.conditioning.types import Conditioning
+from wan_core.schema import GenerationRequest
 from wan_core.schema.windows import WindowOptions
 
 Predict = Callable[[Tensor, Conditioning], Tensor]
@@ -22,6 +23,11 @@ Predict = Callable[[Tensor, Conditioning], Tensor]
 
 def nothing() -> None:
     """What is done between windows where nobody asks."""
+
+
+def is_loop(request: GenerationRequest) -> bool:
+    """Whether the end of a request's clip flows into its start."""
+    return request.windows is not None and request.windows.loops and request.task != "t2i"
 
 
 class WindowCache(StepCache):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from wan_core.schema.errors import InvalidRequest
 from wan_core.schema.inputs import MediaInputs, Steering
@@ -12,6 +12,7 @@ from wan_core.schema.knob import Group, Knob
 from wan_core.schema.knob import knob_field as _knob
 from wan_core.schema.lora import MAX_LORAS, LoraUse
 from wan_core.schema.output import OutputOptions
+from wan_core.schema.windows import WindowOptions
 
 SchedulerName = Literal["unipc", "dpm++", "euler", "lcm", "res_multistep", "deis", "er_sde"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -28,6 +29,12 @@ StepCacheName = Literal[
 
 Task = Literal["t2v", "t2i", "i2v", "flf2v", "v2v", "control"]
 """What is made from what: a tab each, text to image sharing that of text to video."""
+
+
+def _read_windows(given: object) -> object:
+    """Windows may be given in words, see ``WindowOptions.read``."""
+    return WindowOptions.read(given) if isinstance(given, str) else given
+
 
 MAX_SEED = 2**32 - 1
 
@@ -59,6 +66,16 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
     num_frames: int | None = _knob(
         None,
         Knob("Frames", "Length in frames, 4n+1 (81 frames at 16 fps are 5 s).", low=1, high=1025, step=4),
+    )
+    windows: Annotated[WindowOptions | None, BeforeValidator(_read_windows)] = _knob(
+        None,
+        Knob(
+            "Long video",
+            "Makes a clip longer than its model can see at once, in windows that flow into each other; the "
+            "memory is that of one. static: at fixed places; uniform: at others in every step, so that no "
+            "border stays; looped: the end flows into the start; sliding: as DiffSynth-Studio. More can be "
+            "said: static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=off.",
+        ),
     )
     num_inference_steps: int | None = _knob(
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 WindowSchedule = Literal["static", "uniform", "looped", "sliding"]
 """Windows at fixed places; at other places in every step; these on a ring, so that the end flows into the
@@ -118,9 +118,14 @@ class WindowOptions(BaseModel):
                 names = ", ".join(f"{field}=..." for field in cls.model_fields if field != "schedule")
                 raise ValueError(f"{word[:40]!r} says nothing of windows; write {names}")
             values[name] = _SWITCHES.get(value, value)
-        return cls.model_validate(values)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = "".join(f"{part}: " for part in first["loc"])
+            raise ValueError(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
 
-    def written(self) -> str:
+    def __str__(self) -> str:
         """What ``read`` makes this of: the schedule, and what is not as it would be without."""
         told = [self.schedule]
         for name, info in type(self).model_fields.items():

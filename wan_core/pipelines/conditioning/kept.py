@@ -30,6 +30,8 @@ class KeptPixels:
 def kept_pixels(job: ConditioningJob) -> KeptPixels | None:
     """What a settled request keeps of its media; None where it keeps nothing, or not exactly."""
     request = job.request
+    if request.windows is not None and request.windows.loops:
+        return None  # its frames begin elsewhere, see ``decode_loop``
     if not request.keep_exact or "keep_exact" not in job.spec.inputs[request.task].taken:
         return None
     if job.spec.inputs[request.task].conditioner == "vace":
