@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from ui.strings import Texts
 from wan_core.schema import StoreError
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -28,7 +29,7 @@ def note_html(words: str) -> str:
     return f'<p class="note" role="status">{escape(words)}</p>' if words else ""
 
 
-def reporting(handler: Handler, outputs: Sequence[Component], notice: Component) -> Handler:
+def reporting(handler: Handler, outputs: Sequence[Component], notice: Component, texts: Texts) -> Handler:
     """The handler; where the disk fails it, ``notice`` says so in a sentence and the other outputs stay."""
 
     @wraps(handler)
@@ -36,7 +37,7 @@ def reporting(handler: Handler, outputs: Sequence[Component], notice: Component)
         try:
             return handler(*arguments)
         except (StoreError, OSError) as error:
-            words = error_html(str(error))
+            words = error_html(texts.said(str(error)))
             return [words if output is notice else gr.skip() for output in outputs]
 
     return report

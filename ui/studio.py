@@ -106,7 +106,7 @@ class Page:
 
         What fails is said in ``notice``, which is the panel's where none is given.
         """
-        return reporting(handler, [*first, *self.outputs], notice or self.panel.notice)
+        return reporting(handler, [*first, *self.outputs], notice or self.panel.notice, self.context.texts)
 
 
 def pick(store: JobStore, watched: str | None) -> Job | None:

@@ -130,9 +130,9 @@ def undecodable() -> OutOfMemory:
 
 def rescue_note(way: VaeWay) -> str:
     """What to tell of a video that could only be decoded in another way than planned."""
-    tiles = f" in tiles of {way.tile} pixels" if way.tile else ""
-    place = " on the CPU" if way.on_cpu else ""
-    return f"Memory ran out while decoding, so it was done{tiles}{place}; the picture is the same."
+    tiles = f"in tiles of {way.tile} pixels" if way.tile else ""
+    how = " ".join(words for words in (tiles, "on the CPU" if way.on_cpu else "") if words)
+    return f"Memory ran out while decoding, so it was done {how}; the picture is the same."
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -100,12 +100,12 @@ def test_the_line_above_generate_says_what_will_not_do(context: Context, file: s
 
 def test_what_is_told_of_a_lora(context: Context) -> None:
     write_loras(context.settings.loras_dir)
-    told = loras.told(context.settings, "paper.safetensors")
+    told = loras.told(context, "paper.safetensors")
     assert (told["title"], told["words"], told["preset"]) == ("Paper", ("papercut", "folded"), None)
-    assert loras.told(context.settings, "sub/lightx2v_4steps.safetensors")["preset"] == {
+    assert loras.told(context, "sub/lightx2v_4steps.safetensors")["preset"] == {
         "key": "lightx2v", "title": "lightx2v, 4 steps", "strength": 1.0,
     }  # fmt: skip
-    assert "is no name of a LoRA" in loras.told(context.settings, "../../secret.safetensors")["problem"]
+    assert "is no name of a LoRA" in loras.told(context, "../../secret.safetensors")["problem"]
     json.dumps(told)
 
 

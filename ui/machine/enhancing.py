@@ -78,7 +78,7 @@ def save(context: Context, asked: Answer) -> Answer:
     except EnhancementFailed as error:  # it is kept: the model may come later
         return {**look(context), "error": texts.said(str(error))}
     except OSError as error:
-        return {**look(context), "error": str(error)}
+        return {**look(context), "error": texts.said(str(error))}
     plain = texts.prompting.writer_plain if _is_open(settings) else ""
     return {**look(context), "note": f"{texts.prompting.writer_saved} {plain}".strip()}
 

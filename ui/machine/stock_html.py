@@ -59,10 +59,11 @@ def _other(file: FoundFile, texts: Texts) -> str:
         texts.models.serves.format(models=_models(specs, texts)) if specs else texts.models.serves_nothing
     )
     words = [f"<b>{escape(file.name.rpartition('/')[2])}</b>", escape(units.in_bytes(file.size))]
-    words += [escape(word) for word in (file.precision, file.what, "" if file.problem else serves) if word]
+    told = (file.precision, texts.said(file.what), "" if file.problem else serves)
+    words += [escape(word) for word in told if word]
     words.append(f'<span class="path">{escape(str(file.files[0].parent))}</span>')
     if file.problem:
-        words.append(f'<span class="problem">{escape(file.problem)}</span>')
+        words.append(f'<span class="problem">{escape(texts.said(file.problem))}</span>')
     return f"<li>{' · '.join(words)}</li>"
 
 
@@ -151,7 +152,7 @@ def _part(context: Context, holding: Holding, names_users: bool) -> str:
     if holding.folder and context.owned:
         words.append(f'<span class="path">{escape(str(holding.folder))}</span>')
     if holding.problem and context.owned:
-        words.append(f'<span class="problem">{escape(holding.problem)}</span>')
+        words.append(f'<span class="problem">{escape(context.texts.said(holding.problem))}</span>')
     return f"<li>{' · '.join(words)}</li>"
 
 
@@ -200,12 +201,12 @@ def _button(action: str, spec: ModelSpec, label: str, look: str = "") -> str:
 def _errand(errand: Errand, texts: Texts) -> str:
     spec, words = MODELS[errand.model], texts.models
     if errand.state is ErrandState.FAILED:
-        body, button = f'<p class="alert" role="alert">{escape(errand.error)}</p>', words.dismiss
+        body, button = f'<p class="alert" role="alert">{escape(texts.said(errand.error))}</p>', words.dismiss
     elif errand.state is ErrandState.DONE:
         body, button = _verdict(errand, texts), words.dismiss
     else:
         share = min(errand.step / errand.total, 1.0) if errand.total else 0.0
-        message = words.waiting if errand.state is ErrandState.WAITING else errand.message
+        message = words.waiting if errand.state is ErrandState.WAITING else texts.said(errand.message)
         if errand.kind == "verify" and errand.total:
             counts = words.partly.format(done=units.in_bytes(errand.step), total=units.in_bytes(errand.total))
             message = f"{message} · {counts}"

@@ -153,7 +153,7 @@ def _connect_loras(bench: Bench) -> None:
         return ", ".join(words)
 
     def tell_of(event: gr.EventData) -> Any:
-        return loras.answer(bench.context.settings, event.files)
+        return loras.answer(bench.context, event.files)
 
     rows = controls["loras"]
     rows.ask(tell_of, None, rows, trigger_mode="multiple", **QUIET)

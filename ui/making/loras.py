@@ -61,18 +61,20 @@ def _none_yet(context: Context) -> str:
     return texts.none_yet.format(folder=context.settings.loras_dir) if context.owned else texts.none_here
 
 
-def answer(settings: Settings, files: Any) -> Any:
+def answer(context: Context, files: Any) -> Any:
     """The update of the rows that tells the names of all LoRAs, and about these."""
     asked = [str(file) for file in files if isinstance(file, str)] if isinstance(files, list) else []
-    cards = {file: told(settings, file) for file in asked[:MAX_LORAS]}
-    return gr.update(told={"names": list_loras(settings), "cards": cards})
+    cards = {file: told(context, file) for file in asked[:MAX_LORAS]}
+    return gr.update(told={"names": list_loras(context.settings), "cards": cards})
 
 
-def told(settings: Settings, name: str) -> Row:
+def told(context: Context, name: str) -> Row:
     """What the page shows of a LoRA; its card, or why it cannot be read."""
     try:
-        card, problem = _card(settings, name), ""
-    except (InvalidRequest, WeightsError) as error:
+        card, problem = _card(context.settings, name), ""
+    except InvalidRequest as error:
+        card, problem = LoraCard(), error.problem
+    except WeightsError as error:
         card, problem = LoraCard(), str(error)
     if card.family:
         problem = _not_for_wan(name, card.family)
@@ -80,7 +82,7 @@ def told(settings: Settings, name: str) -> Row:
     row = PRESETS.get(preset or "")
     return {
         **dataclasses.asdict(card),
-        "problem": problem,
+        "problem": context.texts.said(problem),
         "preset": row and {"key": preset, "title": row.title, "strength": row.strength},
     }
 

@@ -164,7 +164,7 @@ class Doors:
         except WanStudioError as error:
             return {"error": form.sentence(error, self._context.texts)}
         except OSError as error:
-            return {"error": str(error)}
+            return {"error": self._context.texts.said(str(error))}
 
     def look(self, about: Answer) -> Answer:
         """What there is, and how long the prompt is."""

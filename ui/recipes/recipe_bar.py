@@ -98,7 +98,10 @@ def connect(page: Page) -> None:
 
     outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, bench.notice]
     taken = bar.take(pick_path, None, asked, **QUIET).then(
-        reporting(take, outputs, bench.notice), [asked, bench.forms, *bench.inputs], outputs, **QUIET
+        reporting(take, outputs, bench.notice, context.texts),
+        [asked, bench.forms, *bench.inputs],
+        outputs,
+        **QUIET,
     )
     bench.filled_after(taken)
     wanted = bar.copy(pick_kind, None, asked, **QUIET)

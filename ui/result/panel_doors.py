@@ -39,7 +39,7 @@ class PanelDoors:
             return act(_text(asked, "job"), asked) if act else {}
         except InvalidRequest as error:
             texts = self._context.texts
-            return {"error": sentence(error, texts) if error.remedy else error.problem}
+            return {"error": sentence(error, texts) if error.remedy else texts.said(error.problem)}
         except (MediaError, StoreError, OSError) as error:
             return {"error": self._context.texts.said(str(error))}
 

@@ -72,7 +72,9 @@ def _connect_reuse(page: Page) -> None:
         (page.history.cards.edit, bench.editing, edit),
     ):
         picked = listener(pick, None, kept, **QUIET)
-        event = picked.then(reporting(handler, outputs, right.notice), [kept, *given], outputs, **QUIET)
+        event = picked.then(
+            reporting(handler, outputs, right.notice, texts), [kept, *given], outputs, **QUIET
+        )
         bench.filled_after(event)
 
 
@@ -105,7 +107,7 @@ def _connect_send(page: Page) -> None:
     outputs = _filled(page)
     picked = right.view.send(pick, None, right.asked, **QUIET)
     given = [right.asked, bench.forms, *bench.inputs]
-    event = picked.then(reporting(send, outputs, right.notice), given, outputs, **QUIET)
+    event = picked.then(reporting(send, outputs, right.notice, texts), given, outputs, **QUIET)
     bench.filled_after(event)
 
 

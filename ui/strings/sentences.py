@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-Pattern = tuple[re.Pattern[str], str]
+Pattern = tuple[re.Pattern[str], str, bool]
+"""What a sentence looks like, what it is in another language, and whether more than signs tells it."""
 
 
 def compiled(table: Mapping[str, str]) -> tuple[Pattern, ...]:
     """The templates, those with the most fixed text first, as what fits several is said by the closest."""
     ordered = sorted(table, key=lambda english: len(english.replace("{}", "")), reverse=True)
-    return tuple((_pattern(english), table[english]) for english in ordered)
+    return tuple((_pattern(english), table[english], any(map(str.isalpha, english))) for english in ordered)
 
 
 def _pattern(english: str) -> re.Pattern[str]:
@@ -24,8 +25,13 @@ def _pattern(english: str) -> re.Pattern[str]:
 
 
 def said(words: str, patterns: tuple[Pattern, ...]) -> str:
-    """The sentence in the language of the patterns; values that are sentences themselves, too."""
-    for pattern, wording in patterns:
-        if found := pattern.fullmatch(words):
+    """The sentence in the language of the patterns; values that are sentences themselves, too.
+
+    What semicolons join is said part by part where no template fits the whole.
+    """
+    parts = words.removesuffix(".").split("; ")
+    for pattern, wording, is_worded in patterns:
+        if (is_worded or len(parts) == 1) and (found := pattern.fullmatch(words)):
             return wording.format(*(said(value, patterns) for value in found.groups()))
-    return words
+    told = [said(part, patterns) for part in parts] if len(parts) > 1 else parts
+    return "；".join(told) + "。" * words.endswith(".") if told != parts else words

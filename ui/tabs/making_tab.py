@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import gradio as gr
@@ -47,7 +48,7 @@ class MakingTab:
         context, models = self.context, self.plan.models
         wanted = [spec for spec in models if spec.id == context.first_model]
         made_for_it = [spec for spec in models if spec.tasks[0] in self.plan.tasks]
-        return next(iter([*wanted, *(spec for spec in models if context.has(spec)), *made_for_it, *models]))
+        return next(chain(wanted, filter(context.has, models), made_for_it, models))
 
     def default_values(self, spec: ModelSpec) -> dict[str, Any]:
         """What the model-bound controls hold when the model is chosen."""
@@ -64,7 +65,8 @@ class MakingTab:
             InvalidRequest: the request's model is not known any more.
         """
         spec = find_model(request.model)
-        given, complaints = inputs.to_values(request, InputStore(self.context.settings.inputs_dir))
+        given, gone = inputs.to_values(request, InputStore(self.context.settings.inputs_dir))
+        complaints = [self.context.texts.said(each) for each in gone]
         values = {**form.values_of(request), **given}
         if not ("match_input" in self.plan.taken(spec) and request.match_input):
             complaints.extend(self._other_size(request, spec, values))

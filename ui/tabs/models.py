@@ -110,8 +110,14 @@ def connect(tab: ModelsTab, selected: Any, loaded: Any) -> None:
         selected: the event of choosing it.
         loaded: the event of a page that has loaded; downloads go on across a reload.
     """
-    gr.on([selected], reporting(tab.show, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
-    follow = reporting(tab.look, tab.outputs, tab.notice)
+    gr.on(
+        [selected],
+        reporting(tab.show, tab.outputs, tab.notice, tab.context.texts),
+        None,
+        tab.outputs,
+        **QUIET,
+    )
+    follow = reporting(tab.look, tab.outputs, tab.notice, tab.context.texts)
     tab.timer.tick(follow, [tab.asked, tab.seen], tab.outputs, **QUIET)
     if not tab.context.owned:
         return
@@ -129,10 +135,18 @@ def connect(tab: ModelsTab, selected: Any, loaded: Any) -> None:
         return tab.show(folders.remove(tab.context, str(event.folder)))
 
     events = [tab.folders.add.click, tab.folders.text.submit]
-    gr.on(events, reporting(add, tab.outputs, tab.notice), tab.folders.text, tab.outputs, **QUIET)
-    tab.folders.list.remove(reporting(remove, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
+    gr.on(
+        events,
+        reporting(add, tab.outputs, tab.notice, tab.context.texts),
+        tab.folders.text,
+        tab.outputs,
+        **QUIET,
+    )
+    tab.folders.list.remove(
+        reporting(remove, tab.outputs, tab.notice, tab.context.texts), None, tab.outputs, **QUIET
+    )
     for part in (tab.errands, tab.stock):
-        part.act(reporting(act, tab.outputs, tab.notice), None, tab.outputs, **QUIET)
+        part.act(reporting(act, tab.outputs, tab.notice, tab.context.texts), None, tab.outputs, **QUIET)
 
 
 def _begin_download(tab: ModelsTab, model: str) -> list[Any]:

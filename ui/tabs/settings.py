@@ -60,7 +60,7 @@ class SettingsTab:
         context = self.context
         settings, machine = context.settings, context.store.worker_status().machine
         return [
-            error_html(context.kept.notice) if notice is None else notice,
+            error_html(context.texts.said(context.kept.notice)) if notice is None else notice,
             *[_update(name, settings, machine, context.texts) for name in self.controls],
             _device_html(machine, context.texts),
             _refused_html(machine, context.texts),
@@ -124,13 +124,19 @@ def connect(tab: SettingsTab, selected: Any) -> None:
         return tab.show(model, folders.remove(context, str(event.folder)))
 
     def on(events: Sequence[Any], handler: Any, inputs: Any) -> None:
-        gr.on(list(events), reporting(handler, tab.outputs, tab.notice), inputs, tab.outputs, **QUIET)
+        gr.on(
+            list(events),
+            reporting(handler, tab.outputs, tab.notice, tab.context.texts),
+            inputs,
+            tab.outputs,
+            **QUIET,
+        )
 
     on([selected, model.input], show, model)
     for name, control in tab.controls.items():
         on(_finished(control), change(name), [control, model])
     on([tab.folders.add.click, tab.folders.text.submit], add, [tab.folders.text, model])
-    reported = reporting(remove, tab.outputs, tab.notice)
+    reported = reporting(remove, tab.outputs, tab.notice, tab.context.texts)
     tab.folders.list.remove(reported, model, tab.outputs, **QUIET)
 
 

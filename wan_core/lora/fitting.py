@@ -62,8 +62,8 @@ class LoraReport:
         if self.unmatched:
             name, reason = next(iter(self.unmatched.items()))
             count = len(self.unmatched)
-            left = "1 is left out:" if count == 1 else f"{count} are left out, such as"
-            words += f"; {left} {name[:80]} ({reason})"
+            one = f"; 1 is left out: {name[:80]} ({reason})"
+            words += one if count == 1 else f"; {count} are left out, such as {name[:80]} ({reason})"
         return f"{words}."
 
 

@@ -219,7 +219,7 @@ def _read_config(folder: Path) -> dict[str, int | list[int]]:
         for name, value in told.items():
             numbers, least = (value, 0) if name == "vace_layers" else ([value], 1)
             if not all(type(number) is int and number >= least for number in numbers):
-                raise ValueError(f"{name} is {str(value)[:20]}")
+                raise ValueError(f"{name}={str(value)[:20]}")
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is damaged ({error}); download the model again.") from error
     return told

@@ -298,9 +298,10 @@ class ModelManager:
                 _log.info("The text encoder of %s runs on the CPU: there is no room on the device", spec.id)
                 component.withdraw()
                 return
+            part = component.role.replace("_", " ")
             raise OutOfMemory(
-                f"The {component.role} of {spec.title} needs {size / GIB:.1f} GiB and the device "
-                f"has room for {room / GIB:.1f} GiB; choose a smaller model or precision fp8_scaled."
+                f"The {part} of {spec.title} needs {size / GIB:.1f} GiB and the device has room for "
+                f"{room / GIB:.1f} GiB; choose a smaller model or precision fp8_scaled."
             )
         staying = [other for other in self._idle_on_device(component) if self._stays(spec, other)]
         for other in self._idle_on_device(component):

@@ -25,14 +25,15 @@ def say(
     plan: MemoryPlan, title: str, clip: Clip, sizes: Sizes, lacking: Mapping[str, tuple[int, int]]
 ) -> str:
     """One sentence; ``lacking`` says of what there is too little: (needed, there), in bytes."""
-    clip_is = f"{clip.num_frames} frames of {clip.width}x{clip.height}"
     if lacking:
         name, (needed, there) = next(iter(lacking.items()))
         return (
-            f"{title} with {clip_is} needs {_gib(needed)} {_CALLED[name]}, and {_gib(there)} can be used; "
+            f"{title} with {clip.num_frames} frames of {clip.width}x{clip.height} needs "
+            f"{needed / GIB:.1f} GiB {_CALLED[name]}, and {there / GIB:.1f} GiB can be used; "
             f"{_remedy(plan, name)}."
         )
-    return f"{title} with {clip_is}: {_why(plan, sizes)}{_further(plan)}."
+    why = "; ".join((_why(plan, sizes), *_further(plan)))
+    return f"{title} with {clip.num_frames} frames of {clip.width}x{clip.height}: {why}."
 
 
 def _why(plan: MemoryPlan, sizes: Sizes) -> str:
@@ -57,7 +58,7 @@ def _why(plan: MemoryPlan, sizes: Sizes) -> str:
     return f"the parts take turns, as {too_much} leave too little of {usable} for the others"
 
 
-def _further(plan: MemoryPlan) -> str:
+def _further(plan: MemoryPlan) -> list[str]:
     told = []
     if plan.placements["text_encoder"] == "cpu" != plan.placements["transformer"]:
         told.append("the text encoder runs on the CPU")
@@ -67,7 +68,7 @@ def _further(plan: MemoryPlan) -> str:
         told.append("the VAE runs on the CPU, which is slow")
     if plan.from_disk:
         told.append("the weights are read from the disk, as a copy does not fit into RAM")
-    return "".join(f"; {words}" for words in told)
+    return told
 
 
 def _remedy(plan: MemoryPlan, name: str) -> str:
