@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from wan_core.jobs.job import WorkerState, WorkerStatus
@@ -180,11 +181,15 @@ class InlineExecutor:
     def stop(self) -> None:
         if self._thread is not None:
             self._stopping.set()
-            self.store.release_running()  # the job sees at its next event that it no longer runs
+            try:
+                self.store.release_running()  # the job sees at its next event that it no longer runs
+            except StoreError as error:
+                log.warning("The running job could not be put back; the next start will do so: %s", error)
             self._wake.set()
             self._thread.join()
             self._thread = None
-            self.store.beat(WorkerStatus())
+            with suppress(StoreError):
+                self.store.beat(WorkerStatus())
         if self._caretaker is not None:
             self._caretaker.stop()
             self._caretaker = None

@@ -187,7 +187,7 @@ class Supervisor:
             why = "with the new settings" if self._retiring else "after an unexpected error"
             self._store.beat(WorkerStatus(WorkerState.STARTING, message=f"The worker starts afresh {why}."))
             return
-        log.error("%s.", reason.capitalize())
+        log.error("%s.", reason[0].upper() + reason[1:])
         if self._store.worker_status().state is not WorkerState.STARTING or self._lived_long():
             self._deaths = 0  # it had come as far as its work
         wait = min(self._timing.first_backoff * 2**self._deaths, self._timing.longest_backoff)
