@@ -88,10 +88,10 @@ class Page:
             gr.skip() if notice is None else notice,
             header.line_html(context),
             gr.update(interactive=header.can_unload(context)),
-            gr.update(interactive=stoppable is not None),
+            _stop_button(context, stoppable),
             *panel.updates(job, context, self.panel.tabs),
             *history.updates(job and job.id),
-            stoppable or "",
+            stoppable.id if stoppable else "",
             f"{counts[JobStatus.DONE]} {worker.device}",
             gr.Timer(active=busy or worker.state is WorkerState.STARTING),
         ]
@@ -120,12 +120,18 @@ def pick(store: JobStore, watched: str | None) -> Job | None:
     return max(store.list(limit=_RECENT), key=lambda past: past.finished or 0, default=None)
 
 
-def _stoppable(store: JobStore, shown: Job | None) -> str | None:
+def _stoppable(store: JobStore, shown: Job | None) -> Job | None:
     """The job that Stop would stop: the one shown if it is under way, else the one at work."""
     if shown is not None and not shown.status.is_final:
-        return shown.id
-    queue = store.queue()
-    return queue[0].id if queue else None
+        return shown
+    return next(iter(store.queue()), None)
+
+
+def _stop_button(context: Context, stoppable: Job | None) -> Any:
+    """What Stop says: it stops what was asked for together."""
+    count, texts = len(making_jobs.together(context.store, stoppable)), context.texts
+    words = texts.panel.stop_all.format(count=count) if count > 1 else texts.stop
+    return gr.update(value=words, interactive=stoppable is not None)
 
 
 def build(context: Context) -> gr.Blocks:

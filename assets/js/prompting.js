@@ -188,10 +188,17 @@ watch(told, () => {
   draw();
 });
 
+const lines = () => Math.max((area()?.value ?? "").split("\n").filter((line) => line.trim()).length, 1);
+let counted = 1;
 document.addEventListener("prompt-changed", () => {
   if (before !== null && said?.undo && area() && !area().value) said = null;
   clearTimeout(late);
-  late = setTimeout(() => ask("look"), 350);
+  late = setTimeout(() => {
+    ask("look");
+    const now = lines();
+    if (now !== counted) trigger("counted"); // each line may be a video, see the line above Generate
+    counted = now;
+  }, 350);
 });
 draw();
 ask("look");

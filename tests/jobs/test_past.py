@@ -18,8 +18,9 @@ from wan_core.jobs.store import JobStore
 from wan_core.jobs.words import Words
 from wan_core.media.metadata import request_metadata
 from wan_core.media.moving import moving_path, write_moving
-from wan_core.media.write import write_image, write_sidecar, write_video
+from wan_core.media.write import write_clip, write_image, write_sidecar, write_video
 from wan_core.schema import GenerationRequest, Settings
+from wan_core.schema.output import SUFFIXES, OutputOptions
 
 PROMPTS = ("A red fox runs", "a Blue WHALE", "100% of a fox_trot", "一只红色的狐狸在雪地里奔跑")
 
@@ -193,6 +194,23 @@ def test_a_moving_thumbnail_is_small_and_shows_all_of_the_video(tmp_path: Path) 
     still = tmp_path / "b.png"
     write_image(frames[0], still, "png", {})
     assert write_moving(still) is None
+
+
+@pytest.mark.parametrize("kind", ["png", "png-folder"])
+def test_frames_in_a_zip_or_a_folder_have_a_moving_thumbnail(tmp_path: Path, kind: str) -> None:
+    from PIL import Image
+
+    frames = np.zeros((49, 160, 240, 3), np.uint8)
+    for number, frame in enumerate(frames):
+        frame[:, : 1 + number * 5] = (250, 40, 40)
+    made = tmp_path / f"a{SUFFIXES[kind]}"
+    write_clip([frames], made, 16, OutputOptions(video_format=kind), {})
+    path = write_moving(made)
+    assert path == tmp_path / "a.moving.webp"
+    with Image.open(path) as picture:
+        assert picture.size == (240, 160) and picture.n_frames == 17  # every third
+        picture.seek(16)
+        assert picture.convert("RGB").getpixel((230, 80))[0] > 200  # the last frame
 
 
 def test_tags_of_another_hand_do_no_harm(store: JobStore, settings: Settings) -> None:

@@ -11,6 +11,8 @@ from ui.listening import QUIET, error_html, note_html
 from ui.making import form, inputs, masking, memory
 from ui.making.bench import Bench, Reading
 from ui.making.editing import editing_html, submit
+from wan_core.jobs.job import Job
+from wan_core.jobs.store import JobStore
 from wan_core.jobs.tidying import tidy_inputs
 from wan_core.media.inputs import InputStore
 from wan_core.prompts.templates import require_wildcards
@@ -39,12 +41,12 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
             words = form.sentence(error, context.texts)
             still = editing_html(context.texts) if editing else ""
             return [error_html(words) + still, gr.skip(), editing, watched, *page.look(watched)]
-        kept = memory.settings(kept, reading.tab, request)
+        kept = memory.settings(kept, reading, request)
         return [note_html(words), kept, "", None, *page.look(None, "")]
 
     def stop(stoppable: str, watched: str | None) -> list[Any]:
-        if stoppable:
-            context.executor.cancel(stoppable)
+        for job in together(context.store, context.store.get(stoppable)):
+            context.executor.cancel(job.id)
         return page.look(watched, "")
 
     first = [bench.notice, saved, bench.editing, page.watched]
@@ -59,6 +61,11 @@ def connect(page: Page, saved: gr.BrowserState) -> None:
     )
     for done in (made, stopped):  # a look that was under way may have put the timer to sleep meanwhile
         done.then(page.reporting(page.look), page.state, page.outputs, **QUIET)
+
+
+def together(store: JobStore, job: Job | None) -> list[Job]:
+    """What Stop ends with a job: it, and what was asked for with it and has not ended, such as drafts."""
+    return [other for other in store.siblings(job) if not other.status.is_final] if job else []
 
 
 def drawings_of(bench: Bench) -> dict[str, gr.ImageEditor]:

@@ -87,6 +87,7 @@ def connect(bench: Bench) -> None:
     bench.filled_after(bar.style(take_style, [prompt, negative, lines], bench.filling, **QUIET))
     bench.filled_after(bar.preset(take_preset, bench.active, bench.filling, **QUIET))
     bar.save(save, [bar, *bench.inputs], bar, **QUIET)
+    bar.counted(bench.tell, bench.inputs, bench.told, **QUIET)
     changes = [prompt.change, negative.change, lines.change, bench.filling.change]
     gr.on(changes, None, None, None, js=_CHANGED_JS, **QUIET)
 

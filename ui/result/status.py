@@ -33,13 +33,19 @@ def _queued(job: Job, context: Context) -> str:
     before = ids.index(job.id) if job.id in ids else 0
     texts = context.texts
     text = texts.waiting_behind.format(count=before) if before else texts.waiting
-    note = f'<p class="pace">{escape(texts.said(job.message))}</p>' if job.message else ""
+    told = texts.said(job.message)
+    if context.store.is_paused():
+        text, told = texts.history.is_paused, texts.history.paused
+    note = f'<p class="pace">{escape(told)}</p>' if told else ""
     return f'<p class="phase" role="status">{escape(text)}</p>{note}'
 
 
 def _running(job: Job, context: Context) -> str:
     texts = context.texts
     phase = texts.stages.get(job.stage or "", texts.starting)
+    pace = _pace(job, context)
+    if context.store.is_paused():
+        phase, pace = texts.history.is_paused, texts.history.paused_running
     if job.cancel_requested:
         phase = texts.stopping
     share = min(job.step / job.total, 1.0) if job.total else 0.0
@@ -48,7 +54,7 @@ def _running(job: Job, context: Context) -> str:
         f'<span class="count">{escape(_count(job, texts))}</span></div>'
         f'<div class="bar" role="progressbar" aria-label="{escape(phase)}" '
         f'aria-valuenow="{share * 100:.0f}"><div style="width:{share:.1%}"></div></div>'
-        f'<p class="pace">{escape(_pace(job, context))}</p>'
+        f'<p class="pace">{escape(pace)}</p>'
     )
 
 

@@ -4,6 +4,7 @@ from ui.strings.panel import PanelTexts
 
 PANEL_TEXTS = PanelTexts(
     drafts="Drafts to pick from · {steps}",
+    stop_all="Stop all {count}",
     step_count="{step}/{total}",
     left_guess="{time} left (guess)",
     peak="peak memory {size}",

@@ -10,6 +10,7 @@ class PanelTexts:
     """Names in braces are filled in, with ``str.format`` or by the page's script."""
 
     drafts: str
+    stop_all: str
     step_count: str
     left_guess: str
     peak: str

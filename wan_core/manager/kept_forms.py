@@ -33,10 +33,10 @@ def kept_forms(settings: Settings) -> dict[str, dict[str, Any]]:
     return {key: form for key, form in values.items() if isinstance(form, dict)}
 
 
-def keep_form(settings: Settings, key: str, request: GenerationRequest) -> None:
-    """Keep the last request of a tab; a disk that refuses costs nothing but the memory of it."""
+def keep_form(settings: Settings, key: str, request: GenerationRequest, **more: Any) -> None:
+    """Keep the last request of a tab, and ``more``; a disk that refuses costs the memory of it alone."""
     with _writing:
-        forms = {**kept_forms(settings), key: request.model_dump(mode="json")}
+        forms = {**kept_forms(settings), key: {**request.model_dump(mode="json"), **more}}
         try:
             with whole_file(_path(settings)) as partial:
                 partial.write_text(json.dumps(forms, ensure_ascii=False), encoding="utf-8")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -169,6 +170,25 @@ def _told_fps(result: Path) -> float:
 # -- frames in a ZIP or a folder --------------------------------------------------------------------
 
 
+def saved_frames(result: Path, fastest: float, most: int) -> tuple[Iterator[np.ndarray], float] | None:
+    """Some of the frames in a ZIP or a folder, evenly, and how many a second; None for any other result.
+
+    Args:
+        result: what a job has made.
+        fastest: frames a second at most.
+        most: frames at most.
+
+    Raises:
+        MediaError: it cannot be read; also by the iterator.
+    """
+    is_folder = result.is_dir()
+    if not is_folder and not _is_zip(result):
+        return None
+    count, fps = len(_folder_names(result) if is_folder else _zip_names(result)), _told_fps(result)
+    step = max(ceil(fps / fastest), ceil(count / most), 1)
+    return (_folder_frames if is_folder else _zip_frames)(result, step), fps / step
+
+
 def _is_zip(path: Path) -> bool:
     try:
         with path.open("rb") as file:
@@ -177,23 +197,37 @@ def _is_zip(path: Path) -> bool:
         raise MediaError(f"{path.name} cannot be opened ({error.strerror}); check that it exists.") from error
 
 
-def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
-    names = sorted(path for path in folder.iterdir() if _FRAME.fullmatch(path.name))
-    for path in names[:MAX_FRAMES]:
+def _folder_names(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _FRAME.fullmatch(path.name))[:MAX_FRAMES]
+
+
+def _folder_frames(folder: Path, step: int = 1) -> Iterator[np.ndarray]:
+    for path in _folder_names(folder)[::step]:
         yield read_image(path)
 
 
-def _zip_frames(path: Path) -> Iterator[np.ndarray]:
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if _FRAME.fullmatch(info.filename)]
-            for info in sorted(infos, key=lambda info: info.filename)[:MAX_FRAMES]:
-                if info.file_size > _LARGEST_FRAME:
-                    raise MediaError(f"{info.filename} in {path.name} is too large; choose another file.")
-                with archive.open(info) as file, _picture(path, file) as picture:
-                    yield np.asarray(picture.convert("RGB"))
+            yield archive
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise MediaError(f"{path.name} is a damaged ZIP; choose another copy of it.") from error
+
+
+def _zip_names(path: Path) -> list[str]:
+    with _archive(path) as archive:
+        return sorted(name for name in archive.namelist() if _FRAME.fullmatch(name))[:MAX_FRAMES]
+
+
+def _zip_frames(path: Path, step: int = 1) -> Iterator[np.ndarray]:
+    names = _zip_names(path)
+    with _archive(path) as archive:
+        for name in names[::step]:
+            if archive.getinfo(name).file_size > _LARGEST_FRAME:
+                raise MediaError(f"{name} in {path.name} is too large; choose another file.")
+            with archive.open(name) as file, _picture(path, file) as picture:
+                yield np.asarray(picture.convert("RGB"))
 
 
 # -- WebP -------------------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
-"""Thumbnails that move: a small looping WebP beside a video."""
+"""Thumbnails that move: a small looping WebP beside a video, or beside frames in a ZIP or a folder."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from wan_core.media.atomic import whole_file
+from wan_core.media.exporting import saved_frames
 from wan_core.media.read import probe, stream_clip
 from wan_core.media.write import animated_webp
 from wan_core.schema import MediaError
@@ -32,12 +34,10 @@ def write_moving(video: Path) -> Path | None:
     Raises:
         MediaError: the video cannot be read, or the disk refuses.
     """
-    facts = probe(video)
-    if facts.kind == "image" or facts.frames < 2:
+    frames, rate = saved_frames(video, _FASTEST, _MOST_FRAMES) or _decoded_frames(video)
+    small = [_shrunk(frame) for frame in frames]
+    if len(small) < 2:
         return None
-    rate = min(_FASTEST, facts.fps, _MOST_FRAMES / facts.seconds)
-    stream = stream_clip(video, fps=rate, max_frames=_MOST_FRAMES)
-    small = [_shrunk(frame) for frame in stream.frames]
     path = moving_path(video)
     try:
         with whole_file(path) as partial:
@@ -45,6 +45,15 @@ def write_moving(video: Path) -> Path | None:
     except OSError as error:
         raise MediaError(f"{path.name} could not be written ({error.strerror or error}).") from error
     return path
+
+
+def _decoded_frames(video: Path) -> tuple[Iterable[np.ndarray], float]:
+    """Frames of a video at its own speed, and how many a second; none of a picture."""
+    facts = probe(video)
+    if facts.kind == "image" or facts.frames < 2:
+        return (), 1.0
+    rate = min(_FASTEST, facts.fps, _MOST_FRAMES / facts.seconds)
+    return stream_clip(video, fps=rate, max_frames=_MOST_FRAMES).frames, rate
 
 
 def _shrunk(frame: np.ndarray) -> np.ndarray:
