@@ -16,14 +16,11 @@ import errno
 import json
 import logging
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,6 +30,7 @@ from PIL import Image
 
 from tests.faults.crashes import integrity, visible
 from tests.faults.drawing import drawing
+from tests.faults.forks import in_child
 from tests.faults.small_studio import SIZE
 from wan_core.jobs import executors, runner
 from wan_core.jobs.executors import InlineExecutor
@@ -193,35 +191,6 @@ def _jobs(executor: InlineExecutor, acknowledged: list[str]) -> list[str]:
         if job is None or job.status is not JobStatus.DONE:
             wrong.append(f"job {job and (job.status, job.error)}")
     return wrong
-
-
-def in_child(work: Callable[[Callable[[str, str], None]], None], seconds: float) -> list[tuple[str, str]]:
-    """Run ``work`` in a fork; returns what it said, also if it died."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-
-        def say(kind: str, words: str) -> None:
-            os.write(writing, json.dumps([kind, words]).encode() + b"\n")
-
-        try:
-            work(say)
-        except Exception as error:  # noqa: BLE001  the edge: it is what is looked for
-            sentence = isinstance(error, WanStudioError | OSError)
-            say("refused" if sentence else "unexpected", f"{error!r} {traceback.format_exc()[-600:]}")
-        os._exit(0)
-    os.close(writing)
-    deadline, said = time.monotonic() + seconds, b""
-    while select.select([reading], [], [], max(deadline - time.monotonic(), 0))[0]:
-        if not (piece := os.read(reading, 65536)):
-            break
-        said += piece
-    else:
-        said += json.dumps(["unexpected", f"it took longer than {seconds} seconds"]).encode() + b"\n"
-        os.kill(child, signal.SIGKILL)
-    os.close(reading)
-    os.waitpid(child, 0)
-    return [tuple(json.loads(line)) for line in said.splitlines(True) if line.endswith(b"]\n")]
 
 
 def try_all(way: str, stride: int, offset: int, folder: Path) -> Report:

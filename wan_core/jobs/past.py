@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from wan_core.catalog import is_known, resolve
+from wan_core.failpoints import failpoint
 from wan_core.jobs.base import StoreFile, work_of
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.rows import json_object, request_of, tags_of
 from wan_core.media.atomic import remove
 from wan_core.media.moving import moving_path
 from wan_core.schema import GenerationRequest, GenerationResult, InvalidRequest
+
+log = logging.getLogger(__name__)
 
 MAX_TAGS, MAX_TAG_LENGTH = 20, 40
 
@@ -138,18 +142,25 @@ class Past(StoreFile):
     def purge(self, older_than: float = UNDO_SECONDS) -> int:
         """Remove jobs deleted more than that many seconds ago, with the files they made in the home.
 
-        Returns how many these were.
+        The files go first: without its job a file would be taken for a lost result. Jobs whose files cannot
+        be removed stay for the next time. Returns how many went.
         """
+        gone = 0
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "DELETE FROM jobs WHERE deleted <= ? AND status != 'running' RETURNING *",
-                (time.time() - older_than,),
+                "SELECT * FROM jobs WHERE deleted <= ? AND status != 'running'", (time.time() - older_than,)
             ).fetchall()
             for row in rows:
+                try:
+                    self._remove_files(self._job(row))
+                except OSError as error:
+                    log.warning("The files of job %s cannot be removed yet: %s", row["id"], error)
+                    continue
+                failpoint("purge")
+                connection.execute("DELETE FROM jobs WHERE sequence = ?", (row["sequence"],))
                 self._words.drop(connection, row["sequence"])
-        for row in rows:
-            self._remove_files(self._job(row))
-        return len(rows)
+                gone += 1
+        return gone
 
     # -- what the database has lost ---------------------------------------------------------------
 
