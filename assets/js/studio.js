@@ -15,6 +15,7 @@
 
   const seen = (selector) => [...document.querySelectorAll(selector)].find((part) => part.offsetParent);
   const PROMPT = "form-prompt";
+  const NOTHING = { __type__: "update" };
   let filled = "";
 
   window.wanStudio = {
@@ -25,7 +26,8 @@
       filled = id;
       const chosen = kept === "all" && [...changed].some((name) => name !== PROMPT);
       const stays = (name) => again || chosen || (kept && name === PROMPT && changed.has(name));
-      return updates.map(([name, update]) => (!update || stays(name) ? { __type__: "update" } : update));
+      const applied = updates.map(([name, update]) => (!update || stays(name) ? NOTHING : update));
+      return [...applied, { __type__: "update", interactive: true }]; // and Generate can be clicked
     },
     // The number that a quality's title ends with: at once, as Generate may be clicked in the same moment.
     stepsOf(quality) {

@@ -29,7 +29,6 @@ from wan_core.catalog import ModelSpec, find_model
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
 _FILL_JS = "(filling) => window.wanStudio.fill(JSON.parse(filling))"
-_WAKE_JS = "() => ({ __type__: 'update', interactive: true })"
 _PLACED = ("world", "examples", "notice")
 """Parts of the form, besides its controls, that a filling updates."""
 
@@ -177,10 +176,11 @@ class Bench:
         return json.dumps({"id": secrets.token_hex(8), "kept": kept, "updates": told})
 
     def filled_after(self, event: Any) -> None:
-        """Apply what ``event`` has put into ``filling``; then Generate can be clicked, and the line tells."""
-        filled = event.then(None, self.filling, list(self.outputs.values()), js=_FILL_JS, **QUIET)
-        woken = filled.then(None, None, self.parts["generate"], js=_WAKE_JS, **QUIET)
-        self.tell_after(woken.then(self.see, self.inputs, list(self.seen.values()), **QUIET))
+        """Apply what ``event`` has put into ``filling`` and let Generate be clicked; then the line tells."""
+        filled = [*self.outputs.values(), self.parts["generate"]]
+        shown = event.then(None, self.filling, filled, js=_FILL_JS, **QUIET)
+        told = [*self.told, *self.seen.values()]
+        shown.then(lambda *given: [*self.tell(*given), *self.see(*given)], self.inputs, told, **QUIET)
 
     @property
     def seen(self) -> dict[str, gr.components.Component]:
