@@ -4,71 +4,96 @@ from ui.strings.naming import Named
 from wan_core.media.encoders import ENCODERS
 
 REQUEST_NAMES = {
-    "task": Named("任务", "用什么来生成视频。"),
-    "model": Named("模型", "生成视频所用的模型；完整列表见“模型”页。"),
+    "task": Named("任务", "用什么来生成视频：只用文字、一张图片、两张图片或一段视频。"),
+    "model": Named("模型", "由谁来画：较大的模型细节更多、更贴近提示词，也更慢；完整列表见“模型”页。"),
     "prompt": Named("提示词", "画面中应出现的内容：主体、动作、地点、光线、风格。"),
-    "negative_prompt": Named("反向提示词", "画面应远离的内容；清空后不远离任何内容。"),
-    "width": Named("宽度", "画面宽度（像素），须为 16 的倍数。"),
-    "height": Named("高度", "画面高度（像素），须为 16 的倍数。"),
-    "num_frames": Named("帧数", "以帧计的长度，须为 4n+1（16 fps 时 81 帧为 5 秒）。"),
+    "negative_prompt": Named(
+        "反向提示词", "画面要远离的内容，例如模糊或多余的手指；引导强度为 1 时不读取。清空则不指明任何内容。"
+    ),
+    "width": Named("宽度", "画面宽度（像素），须为 16 的倍数；离模型自己的尺寸太远，主体会重复或散乱。"),
+    "height": Named("高度", "画面高度（像素），须为 16 的倍数；离模型自己的尺寸太远，主体会重复或散乱。"),
+    "num_frames": Named(
+        "帧数", "以帧计的长度，须为 4n+1（16 fps 时 81 帧为 5 秒）；超出模型自己的长度，动作会开始重复。"
+    ),
     "windows": Named(
         "长视频",
         "用相互过渡的窗口生成比模型一次所能看到的更长的视频；内存只需一个窗口的量。static：位置固定；"
         "uniform：每步换位置，不留边界；looped：结尾接回开头；sliding：与 DiffSynth-Studio 相同。还可以写："
         "static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=off。",
     ),
-    "num_inference_steps": Named("步数", "去噪步数；越多越慢，画面越精细。"),
-    "guidance_scale": Named("引导强度", "画面遵循提示词的严格程度；设为 1 关闭引导，用时减半。"),
+    "num_inference_steps": Named(
+        "步数", "去噪步数：太少则形状柔和、不稳，越多越精细也越慢；超过模型自己的步数后变化很小。"
+    ),
+    "guidance_scale": Named(
+        "引导强度",
+        "画面遵循提示词的严格程度：低则柔和自由，高则对比生硬、颜色过曝；设为 1 关闭引导，用时减半。",
+    ),
     "shift": Named("Flow shift", "步数用在哪里：越大越先定下动作和构图，越小越多地用于细节。"),
     "scheduler": Named(
         "采样器",
         "UniPC 为官方采样器；LCM 用于蒸馏过的权重。RES、DEIS 和 DPM++ 同样精确，细节略有不同；"
         "ER-SDE 途中重新抽取噪声，质感更生动。",
     ),
-    "seed": Named("种子", "种子和设置相同，视频就相同；-1 每次取新的种子。"),
+    "seed": Named(
+        "种子", "画面由这份噪声生长而成：种子和设置相同，视频就相同，换种子就换一个场景；-1 每次取新的种子。"
+    ),
     "loras": Named("LoRA", "改变画风、主体或速度的文件，可分别设定强度。"),
-    "fps": Named("帧率", "文件每秒的帧数；动作快慢随之改变。"),
-    "image": Named("图片", "视频的第一帧。"),
-    "last_image": Named("末帧图片", "视频的最后一帧。"),
-    "references": Named("参考图", "画面中应出现的人或物的图片。"),
+    "fps": Named("帧率", "文件每秒的帧数：帧数不变时，越高动作越快、结束越早。"),
+    "image": Named("图片", "视频的第一帧，视频由它动起来。"),
+    "last_image": Named("末帧图片", "视频的最后一帧，动作到这里为止。"),
+    "references": Named("参考图", "提示词所述的场景中应出现的人或物的图片。"),
     "video": Named("视频", "要修改、跟随或续写的视频。"),
     "mask": Named("遮罩", "图片或视频：白色处重新生成，黑色处保留。"),
-    "camera_poses": Named("相机位姿", "每行一个位姿的文本文件；会取代镜头运动。"),
-    "continues": Named("续接", "新视频将接在其后的视频。"),
-    "video_start": Named("起点", "从视频的第几秒开始取用。"),
-    "video_end": Named("终点", "取用到视频的第几秒；留空则到结尾。"),
+    "camera_poses": Named("相机位姿", "每行一个相机位姿的文本文件：视角沿它移动。会取代镜头运动。"),
+    "continues": Named("续接", "新视频从它继续，并接在其后。"),
+    "video_start": Named("起点", "从视频的第几秒开始取用；之前的内容不会用到。"),
+    "video_end": Named("终点", "取用到视频的第几秒；之后的内容不会用到。留空则到结尾。"),
     "fit": Named("适配", "形状不同的画面如何处理：裁切会切掉边缘，加边会补上边框，拉伸会变形。"),
-    "match_input": Named("匹配输入", "采用输入图片或视频的形状，面积等于宽乘高。"),
-    "strength": Named("强度", "偏离原视频的程度；0 原样返回。"),
+    "match_input": Named(
+        "匹配输入", "采用输入图片或视频的形状，不会裁掉任何部分；面积仍为所选分辨率的面积。"
+    ),
+    "strength": Named("强度", "画面偏离原视频的程度：低则保留形状和动作，高则所剩无几；0 原样返回。"),
     "strength_mode": Named(
-        "强度的含义", "缩短噪声范围：走完全部步数，但从较少的噪声开始；跳过步数：略去最前面的步骤。"
+        "强度的含义", "缩短噪声范围：走完全部步数，更精细；跳过步数：略去最前面的步骤，更快。"
     ),
     "preprocess": Named(
         "由视频制作控制画面",
-        "在引导之前从视频中提取的内容；“原样”表示视频直接引导画面，在遮罩下也是如此。方框布局无法在此绘制，请将其作为视频给出并选“原样”。",
+        "跟随视频中的什么：Canny 和柔和边缘保留轮廓，深度保留空间，姿态保留人物，光流保留运动，灰度保留"
+        "颜色以外的一切；“原样”则全部跟随，在遮罩下也是如此。方框布局无法在此绘制，请将其作为视频给出并选“"
+        "原样”。",
     ),
-    "mask_builder": Named("构建遮罩", "用数字而不是手绘生成遮罩。"),
-    "region": Named("区域", "重新生成的方框的左、上、右、下边，以边长的比例表示。"),
-    "outpaint": Named("扩展画面", "在左、上、右、下各添加多少，以边长的比例表示。"),
-    "kept_frames": Named("保留的帧", "保持不变的帧，从 0 起；-1 为最后一帧。选“之前”或“之后”时为帧数。"),
+    "mask_builder": Named(
+        "构建遮罩",
+        "重新生成什么，用数字而不是手绘遮罩来指定：一个方框、四边的新画面、中间的帧，或之前、之后的内容。",
+    ),
+    "region": Named("区域", "重新生成的方框，其余保持不变：左、上、右、下边，以边长的比例表示。"),
+    "outpaint": Named("扩展画面", "在左、上、右、下各画出多少新画面，以边长的比例表示。"),
+    "kept_frames": Named(
+        "保留的帧", "保持不变的帧，其他帧重新生成，从 0 起；-1 为最后一帧。选“之前”或“之后”时为帧数。"
+    ),
     "keep_exact": Named("精确保留", "遮罩保留的部分逐像素放回；否则由模型重新绘制。"),
-    "control_scale": Named("控制强度", "控制画面的权重；0 忽略它。"),
-    "control_start": Named("控制起点", "从哪一部分步数起开始控制。"),
-    "control_end": Named("控制终点", "到哪一部分步数时结束控制。"),
-    "camera_motion": Named("镜头运动", "镜头移动的方向。"),
-    "camera_speed": Named("镜头速度", "镜头每帧移动的幅度。"),
+    "control_scale": Named(
+        "控制强度", "画面跟随控制的紧密程度：低则更多由提示词决定，高则贴合每条线；0 忽略它。"
+    ),
+    "control_start": Named("控制起点", "从总步数的这一比例起开始控制；越晚，构图越由提示词决定。"),
+    "control_end": Named("控制终点", "到总步数的这一比例结束控制；越早，细节越由提示词决定。"),
+    "camera_motion": Named("镜头运动", "镜头移动的方向，整个视野随之移动。"),
+    "camera_speed": Named("镜头速度", "镜头每帧移动的幅度：低则缓缓漂移，高则迅速扫过。"),
     "camera_rotation": Named("与 DiffSynth 一致", "像 DiffSynth-Studio 那样剪切视角，而不是移动镜头。"),
-    "camera_path": Named("新的镜头路径", "重新渲染的视频中镜头如何移动。"),
-    "motion_bucket": Named("运动量", "画面中运动的多少：0 很少，100 很多。"),
-    "reference_guidance_scale": Named("参考图引导", "画面遵循参考图的严格程度。"),
+    "camera_path": Named("新的镜头路径", "重新渲染同一场景时镜头如何移动。"),
+    "motion_bucket": Named("运动量", "画面中运动的多少：0 几乎静止，100 十分活跃。"),
+    "reference_guidance_scale": Named(
+        "参考图引导", "画面遵循参考图的严格程度：越高越像参考图，留给提示词的越少。"
+    ),
     "step_cache": Named(
         "步骤缓存",
         "变化很小的步骤不再计算，而沿用前一步带来的变化：视频更快完成，画面略有不同；“快速”比“保守”差别更大。",
     ),
     "step_cache_threshold": Named(
-        "步骤缓存阈值", "一步可偏离多少仍被跳过：越高跳过越多，0 不跳过；留空则取适合方法和模型的值。"
+        "步骤缓存阈值",
+        "一步可偏离多少仍被跳过：越高越快，丢失的细节也越多，0 不跳过；留空则取适合方法和模型的值。",
     ),
-    "image_format": Named("图片格式", "单张图片的文件格式。"),
+    "image_format": Named("图片格式", "PNG 保留每个像素；JPEG 和 WebP 更小，略有损失。"),
     "video_format": Named(
         "视频格式", "MP4 处处可播；WebM 更小；GIF 只有 256 色；PNG 保留每个像素，存为 ZIP 或文件夹。"
     ),
@@ -94,26 +119,30 @@ REQUEST_NAMES = {
         "花括号中的词会被替换：date、time、job、seed、model、task、prompt、width、height、frames、fps、steps。"
         "留空则为 {date}-{time}-{job}。",
     ),
-    "preview_every": Named("预览间隔", "每隔多少步预览一次；0 不预览。"),
-    "embed_metadata": Named("在文件中写入设置", "把这些设置存入视频文件，以便日后再用。"),
+    "preview_every": Named("预览间隔", "生成途中每隔多少步预览一次；视频不变。0 不预览。"),
+    "embed_metadata": Named("在文件中写入设置", "把这些设置存入视频文件，以便日后再用；画面不变。"),
     "embed_inputs": Named(
         "在文件中写入输入图片",
         "把源图片也存入文件，单凭该文件即可重新生成；得到文件的人也就得到了这些图片。",
     ),
-    "sidecar": Named("在文件旁保存设置", "把设置写成文件旁边的一个 JSON 文件。"),
+    "sidecar": Named("在文件旁保存设置", "把设置写成视频旁边的一个 JSON 文件；画面不变。"),
 }
 
 SETTING_NAMES = {
-    "profile": Named("显存方案", "模型同时有多少放在 GPU 上。"),
-    "vram_limit_gib": Named("显存上限", "最多使用的显存（GiB）；留空则用全部。"),
+    "profile": Named("显存方案", "模型同时有多少放在 GPU 上：越少越能生成更大的视频，也越慢；画面不变。"),
+    "vram_limit_gib": Named("显存上限", "最多使用的显存（GiB）；留空则用全部。越少越慢；画面不变。"),
     "vram_buffer_gib": Named("显存预留", "留给其他程序的显存（GiB）。"),
-    "precision": Named("精度", "Transformer 权重的保存方式；越小越粗糙。"),
-    "fp16_accumulation": Named("fp16 累加", "精度为 fp16 时累加也用 fp16：更快但更粗糙，仅限 NVIDIA。"),
-    "text_encoder": Named("文本编码器", "在哪里读取提示词；int8 使编码器占用减半。"),
-    "attention": Named("注意力", "用什么计算注意力，它占长视频的大部分时间。"),
-    "compile": Named("编译", "编译 Transformer 的各个块：每步更快，但每种尺寸的第一步慢得多。"),
+    "precision": Named("精度", "Transformer 权重的保存方式：越小越省显存，细节会有变化。"),
+    "fp16_accumulation": Named("fp16 累加", "精度为 fp16 时累加也用 fp16：更快，细节更粗糙；仅限 NVIDIA。"),
+    "text_encoder": Named(
+        "文本编码器", "在哪里读取提示词，影响用时；int8 使编码器占用减半，画面有细微变化。"
+    ),
+    "attention": Named(
+        "注意力", "用什么计算注意力，它占长视频的大部分时间；Sage 会取舍数值，细节有变化，其他的几乎没有。"
+    ),
+    "compile": Named("编译", "编译 Transformer 的各个块：每步更快，但每种尺寸的第一步慢得多；画面几乎不变。"),
     "vae_tiling": Named("分块解码", "分块解码：占用更少，稍慢，画面相同。"),
-    "vae_tile": Named("分块大小", "每块的边长（像素）。"),
+    "vae_tile": Named("分块大小", "每块的边长（像素）：越小越省显存，也越慢；画面不变。"),
     "model_folders": Named("模型文件夹", "另外在哪些文件夹中查找模型和 LoRA。"),
     "idle_unload_minutes": Named("空闲时卸载", "没有任务多少分钟后把模型移出内存；0 一直保留。"),
 }

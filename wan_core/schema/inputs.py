@@ -45,10 +45,19 @@ class MediaInputs(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    image: InputName | None = knob_field(None, Knob("Image", "The first frame.", "media"))
-    last_image: InputName | None = knob_field(None, Knob("Last image", "The last frame.", "media"))
+    image: InputName | None = knob_field(
+        None, Knob("Image", "The first frame; the video sets it in motion.", "media")
+    )
+    last_image: InputName | None = knob_field(
+        None, Knob("Last image", "The last frame; the motion arrives at it.", "media")
+    )
     references: tuple[InputName, ...] = knob_field(
-        (), Knob("References", "Pictures of who or what is to appear.", "media")
+        (),
+        Knob(
+            "References",
+            "Pictures of who or what is to appear in the scene that the prompt tells of.",
+            "media",
+        ),
     )
     video: InputName | None = knob_field(
         None, Knob("Video", "The video to change, to follow or to go on from.", "media")
@@ -57,17 +66,38 @@ class MediaInputs(BaseModel):
         None, Knob("Mask", "A picture or video: white is made anew, black is kept.", "media")
     )
     camera_poses: InputName | None = knob_field(
-        None, Knob("Camera poses", "A text file with one pose per line; it replaces the motion.", "media")
+        None,
+        Knob(
+            "Camera poses",
+            "A text file with one camera pose per line: the view moves along it. It replaces the "
+            "camera motion.",
+            "media",
+        ),
     )
     continues: InputName | None = knob_field(
-        None, Knob("Continues", "A video that the new one is joined to.", "media")
+        None, Knob("Continues", "A video that the new one goes on from and is joined to.", "media")
     )
     video_start: float = knob_field(
-        0.0, Knob("From", "Where in the video to begin, in seconds.", "media", 0.0, 86_400.0, 0.1)
+        0.0,
+        Knob(
+            "From",
+            "Where in the video to begin, in seconds; what comes before is not seen.",
+            "media",
+            0.0,
+            86_400.0,
+            0.1,
+        ),
     )
     video_end: float | None = knob_field(
         None,
-        Knob("To", "Where in the video to end, in seconds; empty is its end.", "media", 0.0, 86_400.0, 0.1),
+        Knob(
+            "To",
+            "Where in the video to end, in seconds; what comes after is not seen. Empty is its end.",
+            "media",
+            0.0,
+            86_400.0,
+            0.1,
+        ),
     )
     fit: Fit = knob_field(
         "crop",
@@ -81,7 +111,8 @@ class MediaInputs(BaseModel):
         True,
         Knob(
             "Match input",
-            "Take the shape of the picture or video, at the area of width times height.",
+            "Take the shape of the picture or video, so that nothing of it is cut off; the area "
+            "stays that of the resolution.",
             "media",
         ),
     )
@@ -99,13 +130,22 @@ class Steering(BaseModel):
 
     strength: float = knob_field(
         0.7,
-        Knob("Strength", "How far to move away from the video; 0 returns it.", "steering", 0.0, 1.0, 0.05),
+        Knob(
+            "Strength",
+            "How far the picture moves away from the video: low keeps its shapes and motion, high "
+            "keeps little; 0 returns it.",
+            "steering",
+            0.0,
+            1.0,
+            0.05,
+        ),
     )
     strength_mode: StrengthMode = knob_field(
         "sigma",
         Knob(
             "Strength means",
-            "sigma runs all steps over a shortened noise range; steps leaves out the first steps.",
+            "sigma runs all steps over a shortened noise range, which is finer; steps leaves out "
+            "the first steps, which is faster.",
             "steering",
         ),
     )
@@ -113,25 +153,45 @@ class Steering(BaseModel):
         "none",
         Knob(
             "Make control from video",
-            "What is drawn from the video before it steers; as-is: it steers itself, even under a mask. "
-            "A layout of boxes cannot be drawn here: give it as the video, as-is.",
+            "What of the video is followed: canny and soft edge keep outlines, depth the space, "
+            "pose people, flow the motion, grey all but the colours; as-is: all of it, even under "
+            "a mask. A layout of boxes cannot be drawn here: give it as the video, as-is.",
             "steering",
         ),
     )
     mask_builder: MaskBuilder = knob_field(
-        "none", Knob("Build mask", "A mask made from numbers instead of a drawn one.", "steering")
+        "none",
+        Knob(
+            "Build mask",
+            "What is made anew, by numbers instead of a drawn mask: a box, new picture at the "
+            "sides, the frames between, or what comes before or after.",
+            "steering",
+        ),
     )
     region: tuple[Share, Share, Share, Share] | None = knob_field(
         None,
-        Knob("Region", "Left, top, right, bottom of the box made anew, as parts of the sides.", "steering"),
+        Knob(
+            "Region",
+            "The box that is made anew while the rest stays: left, top, right, bottom, as parts "
+            "of the sides.",
+            "steering",
+        ),
     )
     outpaint: tuple[Share, Share, Share, Share] | None = knob_field(
-        None, Knob("Outpaint", "What is added left, above, right, below, as parts of the sides.", "steering")
+        None,
+        Knob(
+            "Outpaint",
+            "How much new picture is drawn left, above, right, below, as parts of the sides.",
+            "steering",
+        ),
     )
     kept_frames: tuple[int, ...] = knob_field(
         (),
         Knob(
-            "Kept frames", "Frames that stay, from 0; -1 is the last. Before and after: how many.", "steering"
+            "Kept frames",
+            "Frames that stay as they are while the others are made anew, from 0; -1 is the last. "
+            "Before and after: how many.",
+            "steering",
         ),
     )
     keep_exact: bool = knob_field(
@@ -143,20 +203,52 @@ class Steering(BaseModel):
         ),
     )
     control_scale: float = knob_field(
-        1.0, Knob("Control scale", "Weight of the control; 0 ignores it.", "steering", 0.0, 10.0, 0.05)
+        1.0,
+        Knob(
+            "Control scale",
+            "How closely the picture follows the control: low leaves more to the prompt, high "
+            "keeps to every line; 0 ignores it.",
+            "steering",
+            0.0,
+            10.0,
+            0.05,
+        ),
     )
     control_start: float = knob_field(
-        0.0, Knob("Control from", "Part of the steps after which the control begins.", "steering", 0, 1, 0.05)
+        0.0,
+        Knob(
+            "Control from",
+            "Part of the steps after which the control begins; later leaves the layout to the prompt.",
+            "steering",
+            0,
+            1,
+            0.05,
+        ),
     )
     control_end: float = knob_field(
-        1.0, Knob("Control to", "Part of the steps after which the control ends.", "steering", 0, 1, 0.05)
+        1.0,
+        Knob(
+            "Control to",
+            "Part of the steps after which the control ends; sooner leaves the details to the prompt.",
+            "steering",
+            0,
+            1,
+            0.05,
+        ),
     )
     camera_motion: CameraMotion | None = knob_field(
-        None, Knob("Camera motion", "Where the camera moves.", "steering")
+        None, Knob("Camera motion", "Where the camera moves, so that the whole view shifts.", "steering")
     )
     camera_speed: float = knob_field(
         1 / 54,
-        Knob("Camera speed", "How far the camera moves from frame to frame.", "steering", 0.0, 1.0, 0.001),
+        Knob(
+            "Camera speed",
+            "How far the camera moves from frame to frame: low drifts, high sweeps.",
+            "steering",
+            0.0,
+            1.0,
+            0.001,
+        ),
     )
     camera_rotation: bool = knob_field(
         False,
@@ -167,12 +259,33 @@ class Steering(BaseModel):
         ),
     )
     camera_path: CameraPath | None = knob_field(
-        None, Knob("New camera path", "How the camera moves in the video that is rendered again.", "steering")
+        None,
+        Knob(
+            "New camera path",
+            "How the camera moves around the same scene when it is rendered again.",
+            "steering",
+        ),
     )
     motion_bucket: int | None = knob_field(
-        None, Knob("Motion", "How much moves: 0 is little, 100 is much.", "steering", 0, 100, 1)
+        None,
+        Knob(
+            "Motion",
+            "How much moves in the picture: 0 is nearly still, 100 is lively.",
+            "steering",
+            0,
+            100,
+            1,
+        ),
     )
     reference_guidance_scale: float | None = knob_field(
         None,
-        Knob("Reference guidance", "How strictly the references are followed.", "steering", 1.0, 20.0, 0.1),
+        Knob(
+            "Reference guidance",
+            "How strictly the references are followed: higher looks more like them and leaves "
+            "less to the prompt.",
+            "steering",
+            1.0,
+            20.0,
+            0.1,
+        ),
     )

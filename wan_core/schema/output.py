@@ -139,11 +139,22 @@ class OutputOptions(BaseModel):
     )
     preview_every: int = knob_field(
         5,
-        Knob("Preview every", "Steps between previews; 0 shows none.", "output", low=0, high=100, step=1),
+        Knob(
+            "Preview every",
+            "Steps between the previews that are shown meanwhile; the video stays the same. 0 shows none.",
+            "output",
+            low=0,
+            high=100,
+            step=1,
+        ),
     )
     embed_metadata: bool = knob_field(
         True,
-        Knob("Settings in the file", "Store these settings in the video, to reuse them later.", "output"),
+        Knob(
+            "Settings in the file",
+            "Store these settings in the video, to reuse them later; the picture stays the same.",
+            "output",
+        ),
     )
     embed_inputs: bool = knob_field(
         False,
@@ -155,7 +166,12 @@ class OutputOptions(BaseModel):
         ),
     )
     sidecar: bool = knob_field(
-        False, Knob("Settings beside the file", "Write the settings as a JSON file beside it.", "output")
+        False,
+        Knob(
+            "Settings beside the file",
+            "Write the settings as a JSON file beside the video; the picture stays the same.",
+            "output",
+        ),
     )
 
     @field_validator("filename")

@@ -48,24 +48,59 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_max_length=100_000)
 
-    task: Task = _knob("t2v", Knob("Task", "What the video is made from."))
-    model: str = _knob("demo", Knob("Model", "The model that makes the video; see `models` for the list."))
+    task: Task = _knob(
+        "t2v", Knob("Task", "What the video is made from: words alone, a picture, two pictures, or a video.")
+    )
+    model: str = _knob(
+        "demo",
+        Knob(
+            "Model",
+            "What draws the video: larger models show more detail, follow the prompt more closely "
+            "and take longer.",
+        ),
+    )
     prompt: str = _knob("", Knob("Prompt", "What should be seen: subject, motion, place, light, style."))
     negative_prompt: str | None = _knob(
         None,
         Knob(
-            "Negative prompt", "What the video should keep away from; when emptied, from nothing.", "sampling"
+            "Negative prompt",
+            "What the picture is led away from, such as blur or extra fingers; at guidance scale "
+            "1 it is not read. Emptied, it names nothing.",
+            "sampling",
         ),
     )
     width: int | None = _knob(
-        None, Knob("Width", "Picture width in pixels, a multiple of 16.", low=16, high=4096, step=16)
+        None,
+        Knob(
+            "Width",
+            "Picture width in pixels, a multiple of 16; far from the model's own sizes subjects "
+            "double or fall apart.",
+            low=16,
+            high=4096,
+            step=16,
+        ),
     )
     height: int | None = _knob(
-        None, Knob("Height", "Picture height in pixels, a multiple of 16.", low=16, high=4096, step=16)
+        None,
+        Knob(
+            "Height",
+            "Picture height in pixels, a multiple of 16; far from the model's own sizes subjects "
+            "double or fall apart.",
+            low=16,
+            high=4096,
+            step=16,
+        ),
     )
     num_frames: int | None = _knob(
         None,
-        Knob("Frames", "Length in frames, 4n+1 (81 frames at 16 fps are 5 s).", low=1, high=1025, step=4),
+        Knob(
+            "Frames",
+            "Length in frames, 4n+1 (81 frames at 16 fps are 5 s); beyond the model's own length "
+            "motion begins to repeat.",
+            low=1,
+            high=1025,
+            step=4,
+        ),
     )
     windows: Annotated[WindowOptions | None, BeforeValidator(_read_windows)] = _knob(
         None,
@@ -79,13 +114,22 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
     )
     num_inference_steps: int | None = _knob(
         None,
-        Knob("Steps", "Denoising steps; more is slower and finer.", "sampling", low=1, high=200, step=1),
+        Knob(
+            "Steps",
+            "Denoising steps: few leave soft and unsteady shapes, more are finer and slower; "
+            "beyond the model's own number little changes.",
+            "sampling",
+            low=1,
+            high=200,
+            step=1,
+        ),
     )
     guidance_scale: float | None = _knob(
         None,
         Knob(
             "Guidance scale",
-            "How strictly the prompt is followed; 1 switches guidance off and halves the time.",
+            "How strictly the prompt is followed: low is softer and freer, high has hard contrast "
+            "and burnt colours; 1 switches guidance off and halves the time.",
             "sampling",
             low=1.0,
             high=20.0,
@@ -116,7 +160,8 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
         -1,
         Knob(
             "Seed",
-            "The same seed and settings give the same video; -1 picks a new one.",
+            "The noise that the picture grows from: the same seed and settings give the same "
+            "video, another seed another scene; -1 picks a new one.",
             low=-1,
             high=MAX_SEED,
             step=1,
@@ -127,7 +172,14 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
     )
     fps: int | None = _knob(
         None,
-        Knob("Frame rate", "Frames per second of the file; motion speed follows.", "sampling", 1, 60, 1),
+        Knob(
+            "Frame rate",
+            "Frames per second of the file: the same frames at more of them move faster and end sooner.",
+            "sampling",
+            1,
+            60,
+            1,
+        ),
     )
     step_cache: StepCacheName = _knob(
         "off",
@@ -142,15 +194,22 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
         None,
         Knob(
             "Step cache threshold",
-            "How far a step may drift and still be skipped: higher skips more, 0 skips none; empty is what "
-            "suits the method and the model.",
+            "How far a step may drift and still be skipped: higher is done sooner and loses more "
+            "detail, 0 skips none; empty is what suits the method and the model.",
             "speed",
             low=0.0,
             high=2.0,
             step=0.005,
         ),
     )
-    image_format: ImageFormat = _knob("png", Knob("Picture format", "File of a single picture.", "steering"))
+    image_format: ImageFormat = _knob(
+        "png",
+        Knob(
+            "Picture format",
+            "PNG keeps every pixel; JPEG and WebP are smaller and lose a little.",
+            "steering",
+        ),
+    )
 
     @field_validator("prompt", "negative_prompt", "model", "filename")
     @classmethod

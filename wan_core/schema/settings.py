@@ -47,13 +47,19 @@ class Settings(BaseModel):
     offline: bool = False
 
     profile: Profile = knob_field(
-        "auto", SettingKnob("Memory profile", "How much of a model is on the GPU at a time.")
+        "auto",
+        SettingKnob(
+            "Memory profile",
+            "How much of a model is on the GPU at a time: less leaves room for larger videos and "
+            "is slower; the picture stays the same.",
+        ),
     )
     vram_limit_gib: float | None = knob_field(
         None,
         SettingKnob(
             "VRAM limit",
-            "The most GPU memory to use, in GiB; empty is all there is.",
+            "The most GPU memory to use, in GiB; empty is all there is. Less is slower; the "
+            "picture stays the same.",
             low=0.5,
             high=1024.0,
             step=0.5,
@@ -67,26 +73,41 @@ class Settings(BaseModel):
     )
     precision: Precision = knob_field(
         "auto",
-        SettingKnob("Precision", "How the transformer's weights are kept; smaller is rougher."),
+        SettingKnob(
+            "Precision",
+            "How the transformer's weights are kept: smaller takes less memory and changes fine detail.",
+        ),
     )
     fp16_accumulation: Literal["off", "on"] = knob_field(
         "off",
         SettingKnob(
             "fp16 accumulation",
-            "Sum in fp16 as well where precision is fp16: faster and rougher, NVIDIA only.",
+            "Sum in fp16 as well where precision is fp16: faster, and fine detail comes out "
+            "rougher; NVIDIA only.",
         ),
     )
     text_encoder: TextEncoderPlace = knob_field(
-        "auto", SettingKnob("Text encoder", "Where the prompt is read; int8 halves the encoder's memory.")
+        "auto",
+        SettingKnob(
+            "Text encoder",
+            "Where the prompt is read, which changes the time; int8 halves the encoder's memory "
+            "and changes small things in the picture.",
+        ),
     )
     attention: AttentionName = knob_field(
         "auto",
-        SettingKnob("Attention", "What computes attention, most of the time of a long clip."),
+        SettingKnob(
+            "Attention",
+            "What computes attention, most of the time of a long clip; Sage rounds, which changes "
+            "fine detail, the others hardly do.",
+        ),
     )
     compile: Literal["off", "on"] = knob_field(
         "off",
         SettingKnob(
-            "Compile", "Translate the transformer's blocks: steps are faster, the first of a size far slower."
+            "Compile",
+            "Translate the transformer's blocks: steps are faster, the first of a size far "
+            "slower; the picture stays nearly the same.",
         ),
     )
     vae_tiling: Switch = knob_field(
@@ -94,7 +115,14 @@ class Settings(BaseModel):
         SettingKnob("Tiled decoding", "Decode in tiles: less memory, a little slower, the same picture."),
     )
     vae_tile: int = knob_field(
-        256, SettingKnob("Tile size", "Side of a tile in pixels.", low=64, high=1024, step=32)
+        256,
+        SettingKnob(
+            "Tile size",
+            "Side of a tile in pixels: smaller takes less memory and more time; the picture stays the same.",
+            low=64,
+            high=1024,
+            step=32,
+        ),
     )
     model_folders: tuple[Path, ...] = knob_field(
         (), SettingKnob("Model folders", "Further folders to look for models and LoRAs in.")
