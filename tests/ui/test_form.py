@@ -15,7 +15,7 @@ from tests import tiny
 from tests.ui.fake import draw
 from ui import units
 from ui.context import Context
-from ui.making import choices, form, guess, inputs, masking, preflight
+from ui.making import choices, form, guess, inputs, masking, preflight, refining
 from ui.making.bench import Bench
 from ui.making.examples import inputs_for, prompts_for, request_of
 from ui.strings import ENGLISH
@@ -51,7 +51,8 @@ def bench_of(context: Context) -> Bench:
 def test_every_request_field_of_all_tasks_has_one_control() -> None:
     shown = {name for group in ("main", "lora", "sampling", "speed", "output") for name in form.fields(group)}
     of_all = {name for name, knob in knobs().items() if knob.group not in ("media", "steering")}
-    assert shown == of_all - {"task", "width", "height"}
+    assert shown | {*refining.FIELDS} == of_all - {"task", "width", "height"}
+    assert set(refining.FIELDS) == {*form.fields("guidance")}
 
 
 def test_every_input_of_any_model_has_a_place_in_its_tab(context: Context) -> None:

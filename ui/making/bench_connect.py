@@ -8,14 +8,14 @@ from typing import Any
 import gradio as gr
 
 from ui.listening import QUIET, error_html
-from ui.making import choices, form, framing, inputs, loras, prompting
+from ui.making import choices, form, framing, inputs, loras, prompting, refining
 from ui.making.bench import Bench, Updates
 from ui.making.examples import inputs_for, request_of
 from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import find_model
 from wan_core.lora.presets import PRESETS
 from wan_core.media.inputs import InputStore
-from wan_core.schema import InvalidRequest, MediaError
+from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
 _TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality")
 """Controls that do not touch the pre-flight line, or touch it through a handler of their own."""
@@ -69,7 +69,10 @@ def _connect_model(bench: Bench) -> None:
         reading = bench.read(arguments)
         tab, spec = reading.tab, reading.spec
         builder = {name: value for name, value in reading.values.items() if name == "mask_builder"}
-        return bench.fill(bench.updates(tab, spec, {**tab.default_values(spec), **builder}))
+        own = tab.default_values(spec)
+        levels = form.values_of(GenerationRequest(model=spec.id))["guidance"]
+        guidance = {**refining.without_levels(reading.shared.get("guidance")), **levels}
+        return bench.fill(bench.updates(tab, spec, {**own, **builder, "guidance": guidance}))
 
     chosen = bench.controls["model"].input(choose_model, bench.inputs, bench.filling, **QUIET)
     bench.filled_after(chosen)
@@ -141,12 +144,14 @@ def _connect_loras(bench: Bench) -> None:
     """A preset sets what belongs to it; a trigger word joins the prompt."""
     controls = bench.controls
 
-    def take_preset(model: str, event: gr.EventData) -> list[Any]:
+    def take_preset(model: str, guidance: Any, event: gr.EventData) -> list[Any]:
         row = PRESETS.get(str(event.preset))
         if row is None:
-            return [gr.skip()] * (len(loras.PRESET_FIELDS) + 1)
+            return [gr.skip()] * len(chosen)
         quality = choices.quality_of(find_model(model), row.num_inference_steps)
-        return [*(getattr(row, name) for name in loras.PRESET_FIELDS), quality]
+        levels = refining.to_rows(GenerationRequest(sigmas=row.sigmas))
+        refined = {**refining.without_levels(guidance), **levels}
+        return [*(getattr(row, name) for name in loras.PRESET_FIELDS), quality, refined]
 
     def take_word(prompt: str, event: gr.EventData) -> str:
         words = [part for part in ((prompt or "").rstrip(" ,"), str(event.word)) if part]
@@ -157,8 +162,8 @@ def _connect_loras(bench: Bench) -> None:
 
     rows = controls["loras"]
     rows.ask(tell_of, None, rows, trigger_mode="multiple", **QUIET)
-    chosen = [*(controls[name] for name in loras.PRESET_FIELDS), controls["quality"]]
-    bench.tell_after(rows.preset(take_preset, controls["model"], chosen, **QUIET))
+    chosen = [controls[name] for name in (*loras.PRESET_FIELDS, "quality", "guidance")]
+    bench.tell_after(rows.preset(take_preset, [controls["model"], controls["guidance"]], chosen, **QUIET))
     rows.word(take_word, controls["prompt"], controls["prompt"], **QUIET)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ui.assets import ASSETS
-from ui.making import choices, form, inputs, loras, prompting
+from ui.making import choices, form, inputs, loras, prompting, refining
 from ui.making.bench import Bench
 from ui.making.example_chips import PICK_JS, examples_html
 from ui.making.uploads import OneOf
@@ -31,6 +31,8 @@ def lay_out(bench: Bench, first: str) -> None:
     with _fold("loras", bench.context.texts.loras.fold):
         bench.controls["loras"] = loras.build(bench.context, "form")
     _sampling(bench, values)
+    with _fold("guidance", bench.context.texts.guidance.fold):
+        bench.controls["guidance"] = refining.build(bench.context.texts, values["guidance"], "form")
     _speed(bench, values)
     _output(bench, values)
     for name, part in bench.controls.items():

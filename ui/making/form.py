@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from ui.making import choices, loras
+from ui.making import choices, loras, refining
 from ui.making.uploads import OneOf
 from ui.strings import Texts, title_of
 from ui.tabs.plans import TabPlan
-from wan_core.catalog import ModelSpec, find_model, resolve
+from wan_core.catalog import ModelSpec, SamplingDefaults, find_model, resolve
 from wan_core.jobs.batch import expand, prompt_lines
 from wan_core.media.encoders import unavailable, unavailable_format
 from wan_core.schema import GenerationRequest, InvalidRequest, WanStudioError, knobs
@@ -31,6 +31,7 @@ MODEL_BOUND = (
     "num_inference_steps",
     "guidance_scale",
     "shift",
+    "scheduler",
     "fps",
 )
 """Controls that take the model's own values when another model is chosen."""
@@ -70,13 +71,16 @@ def fields(group: str) -> list[str]:
 
 
 def choices_of(name: str) -> tuple[str, ...]:
-    """What a field can be where it is one of a few words, else nothing; "" stands for None."""
+    """What a field can be where it is one of a few words, else nothing; "" stands for None, unless that is
+    the model's own, which the form fills in.
+    """
     annotation = GenerationRequest.model_fields[name].annotation
     parts = get_args(annotation)
     if get_origin(annotation) is Literal:
         return parts
     words = next((get_args(part) for part in parts if get_origin(part) is Literal), ())
-    return ("", *words) if words else ()
+    filled_in = name in SamplingDefaults.__dataclass_fields__
+    return words if filled_in or not words else ("", *words)
 
 
 def control(name: str, value: Any, key: str, texts: Texts) -> gr.components.Component:
@@ -127,12 +131,14 @@ def shown_value(name: str, value: Any) -> Any:
 
 
 def plain_fields() -> list[str]:
-    """The request fields that every tab has: all but the task, the size, media and what steers."""
+    """The request fields with a control in every tab: all but the task, the size, media, what steers, and
+    what ``refining`` draws.
+    """
     hidden = (*SEEN_AS_CHOICES, "task")
     return [
         name
         for name, knob in knobs().items()
-        if name not in hidden and knob.group not in ("media", "steering")
+        if name not in hidden and knob.group not in ("media", "steering", "guidance")
     ]
 
 
@@ -154,6 +160,7 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
     return {
         **{name: getattr(request, name) for name in plain_fields()},
         "loras": loras.to_rows(request.loras),
+        "guidance": refining.to_rows(request),
         "seed": seed,
         "windows": str(windows or ""),
         "resolution": choices.tier_of(size),
@@ -180,6 +187,7 @@ def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> G
     width, height = choices.size_for(spec, values["resolution"], values["aspect"])
     filled = {name: values[name] for name in plain_fields() if not _left_open(name, values.get(name))}
     filled["loras"] = loras.to_field(values.get("loras"))
+    filled |= refining.to_fields(values.get("guidance"))
     if values.get("quality") == choices.DRAFTS:
         filled["num_inference_steps"] = choices.steps_of(spec, choices.DRAFTS)
     task = plan.task(spec, values["num_frames"])

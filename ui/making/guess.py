@@ -32,11 +32,11 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
     if not device:
         return None
     speed = next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
-    steps, total = request.num_inference_steps, latent_frames(request.num_frames)
+    steps, total = request.steps_taken(request.num_inference_steps), latent_frames(request.num_frames)
     part = 1.0
     if kept_windows(request.windows, total):
         part = expected_part(request.step_cache, request.step_cache_threshold, steps)
-    passes = steps * part * (2 if request.guidance_scale > 1 else 1)
+    passes = steps * part * request.mean_passes(steps, request.guidance_scale)
     return (
         passes * (forward_flops(request, spec) / speed + _STEP_SECONDS) + decode_flops(request, spec) / speed
     )

@@ -1,5 +1,6 @@
 """The page in English."""
 
+from ui.strings.en_guidance import GUIDANCE_TEXTS
 from ui.strings.en_history import HISTORY_TEXTS
 from ui.strings.en_loras import LORA_TEXTS
 from ui.strings.en_machine import MODELS_TEXTS, SETTINGS_TEXTS
@@ -77,6 +78,7 @@ ENGLISH = Texts(
         "framing": "Framing",
     },
     loras=LORA_TEXTS,
+    guidance=GUIDANCE_TEXTS,
     prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,

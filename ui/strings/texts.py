@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ui.strings.guidance import GuidanceTexts
 from ui.strings.history import HistoryTexts
 from ui.strings.loras import LoraTexts
 from ui.strings.machine import ModelsTexts, SettingsTexts
@@ -79,6 +80,7 @@ class Texts:
 
     folds: dict[str, str]
     loras: LoraTexts
+    guidance: GuidanceTexts
     prompting: PromptingTexts
     history: HistoryTexts
     panel: PanelTexts

@@ -7,6 +7,7 @@ into ``zh_sentences.py``; tests/ui/test_languages.py finds what was forgotten.
 
 from ui.strings.sentences import compiled
 from ui.strings.texts import Texts
+from ui.strings.zh_guidance import GUIDANCE_NAMES, GUIDANCE_TEXTS
 from ui.strings.zh_history import HISTORY_TEXTS
 from ui.strings.zh_loras import LORA_TEXTS
 from ui.strings.zh_machine import MODELS_TEXTS, SETTINGS_TEXTS
@@ -21,7 +22,7 @@ CHINESE = Texts(
     other_language="en",
     other_title="English",
     title="Wan Studio",
-    names=REQUEST_NAMES,
+    names={**REQUEST_NAMES, **GUIDANCE_NAMES},
     titles=CHOICE_TITLES,
     patterns=compiled(SENTENCES),
     title_absent="{title}（本机不支持）",
@@ -79,6 +80,7 @@ CHINESE = Texts(
     ),
     folds={"pictures": "更多图片", "mask": "遮罩", "steering": "引导", "framing": "取景"},
     loras=LORA_TEXTS,
+    guidance=GUIDANCE_TEXTS,
     prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,

@@ -2,6 +2,7 @@
 """What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
 
 from ui.strings.zh_enhancing import ENHANCING
+from ui.strings.zh_guidance import GUIDANCE_SENTENCES
 from ui.strings.zh_media import MEDIA
 from ui.strings.zh_running import RUNNING
 from ui.strings.zh_weights import WEIGHTS
@@ -248,6 +249,7 @@ _NOTED = {
 }
 
 SENTENCES = {
+    **GUIDANCE_SENTENCES,
     **_NOTED,
     **_GIVEN,
     **_CHECKED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from wan_core.catalog.guiding import check_guidance
 from wan_core.catalog.local import split, with_files
 from wan_core.catalog.masking import check_masking
 from wan_core.catalog.models import MODELS
@@ -46,6 +47,10 @@ def resolve(request: GenerationRequest) -> GenerationRequest:
     if request.shift is None:
         size = (filled.get(name, getattr(request, name)) for name in ("width", "height"))
         filled["shift"] = spec.shift_at(*size)
+    sigmas = request.sigmas
+    if sigmas is None and request.num_inference_steps in (None, spec.defaults.num_inference_steps):
+        sigmas = spec.defaults.sigmas
+    filled |= {"sigmas": sigmas, "num_inference_steps": len(sigmas)} if sigmas else {"sigmas": None}
     if request.task == "t2i":
         filled["num_frames"] = 1
     if request.windows is not None:
@@ -72,6 +77,7 @@ def validate(request: GenerationRequest) -> ModelSpec:
     _validate_frames(request, spec)
     _validate_windows(request, spec)
     check_output(request)
+    check_guidance(request, spec)
     for name in ("width", "height"):
         size = getattr(request, name)
         if size is not None and size % spec.size_multiple:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from wan_core.catalog.spec import ModelSpec, Role, WeightFiles
+from wan_core.catalog.spec import ModelSpec, Role, SamplingDefaults, WeightFiles
+from wan_core.lora.presets import PRESETS, preset_for
 
 GENERIC = ("diffusion_pytorch_model", "pytorch_model", "model", "transformer", "unet", "vae", "snapshots")
 """Names that say nothing of the model; then the folder's name does."""
@@ -20,12 +21,31 @@ _ENDING = re.compile(r"(-\d{5}-of-\d{5})?\.(safetensors|gguf|pth|pt|bin|ckpt)(\.
 
 
 def with_files(spec: ModelSpec, names: tuple[str, ...]) -> ModelSpec:
-    """``spec`` with the transformer in the library's files of these names, which go before its title."""
+    """``spec`` with the transformer in the library's files of these names, which go before its title.
+
+    Names that tell of weights made for few steps bring what these are sampled with.
+    """
     return replace(
         spec,
+        defaults=_sampled_as(names, spec.defaults),
         id=f"{spec.id}{_MARK}{_BETWEEN.join(names)}",
         title=f"{' + '.join(short_name(name) for name in reversed(names))} · {spec.title}",
         weights={**spec.weights, Role.TRANSFORMER: WeightFiles(names, 0, is_local=True)},
+    )
+
+
+def _sampled_as(names: tuple[str, ...], defaults: SamplingDefaults) -> SamplingDefaults:
+    known = next((key for name in names if (key := preset_for(name, "model"))), None)
+    if known is None:
+        return defaults
+    row = PRESETS[known]
+    return replace(
+        defaults,
+        num_inference_steps=row.num_inference_steps,
+        guidance_scale=row.guidance_scale,
+        shift=row.shift,
+        scheduler=row.scheduler,
+        sigmas=row.sigmas,
     )
 
 

@@ -11,7 +11,7 @@ from wan_core.models.clip.config import CLIPConfig
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.vae.config import VAEConfig
-from wan_core.schema.request import Task
+from wan_core.schema.request import SchedulerName, Task
 
 OFFICIAL_NEGATIVE_PROMPT = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
@@ -75,6 +75,8 @@ class SamplingDefaults:
     shift: float = 5.0
     fps: int = 16
     negative_prompt: str = OFFICIAL_NEGATIVE_PROMPT
+    scheduler: SchedulerName = "unipc"
+    sigmas: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

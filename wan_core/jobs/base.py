@@ -84,7 +84,8 @@ def work_of(request: GenerationRequest) -> float:
 
     Frames that several windows show count for each.
     """
-    steps, passes = request.num_inference_steps, 2 if request.guidance_scale > 1 else 1
+    steps = request.steps_taken(request.num_inference_steps)
+    passes = request.mean_passes(steps, request.guidance_scale)
     windows, total = request.windows, latent_frames(request.num_frames)
     again = 0 if windows is None else TEMPORAL_STRIDE * (frames_seen(windows, total) - total)
     part = 1.0

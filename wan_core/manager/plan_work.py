@@ -75,7 +75,8 @@ class Clip:
             width=filled["width"],
             height=filled["height"],
             num_frames=1 if request.task == "t2i" else filled["num_frames"],
-            passes=3 if two_guidances else 2 if filled["guidance_scale"] != 1 else 1,
+            passes=(3 if two_guidances else 1 + request.guides(filled["guidance_scale"]))
+            + request.third_pass,
             front=references if conditioner == "vace" else 0,
             appended=references if conditioner == "phantom" else 0,
             encodes=media or conditioner not in _UNSTEERED,

@@ -20,14 +20,16 @@ from wan_core.pipelines.decoding import decode_frames, decode_loop
 from wan_core.pipelines.denoise import OnStep, Sampling, denoise
 from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.guidance import Guidance
+from wan_core.pipelines.guidance_notes import guidance_notes
 from wan_core.pipelines.latents import make_generator, prepare_noise
 from wan_core.pipelines.preparing import prepared
 from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
 from wan_core.pipelines.prompt_encoding import PromptCache, encode_prompts
 from wan_core.pipelines.step_caching import conclude, with_cache
+from wan_core.pipelines.steps import plan_steps
 from wan_core.pipelines.windows import is_loop
-from wan_core.schedulers import make_scheduler
 from wan_core.schema import Emit, GenerationRequest, ProgressEvent, Stage, WeightsError
+from wan_core.schema.guidance import GuidanceOptions
 
 _ITEMSIZE = 2  # as in ``DiTConfig.working_bytes``
 
@@ -75,6 +77,7 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
         tell()
         latents = denoise(transformer, noise, prompts, conditioning, sampling, on_step, tell).cpu()
     conclude(sampling.cache, job)
+    job.notes.extend(guidance_notes(request, spec))
     return latents
 
 
@@ -83,31 +86,18 @@ def _working_bytes(job: ConditioningJob, noise: Tensor, conditioning: Conditioni
     dit, front, windows = job.spec.dit, conditioning.front_frames, job.request.windows
     total = noise.shape[2] - front
     size = (front + seen_at_once(windows, total), *noise.shape[3:], conditioning.dit.appended)
-    passes = 3 if conditioning.bare is not None else 2
+    passes = (3 if conditioning.bare is not None else 2) + job.request.third_pass
     numbers = dit.dim * dit.tokens(*size) * kept_windows(windows, total)
     work = dit.working_bytes(*size) * (2 if job.merges else 1)
     return work + kept_bytes(job.request.step_cache, numbers, passes, _ITEMSIZE)
 
 
 def plan_sampling(request: GenerationRequest, generator: torch.Generator) -> Sampling:
-    """The schedule and guidance of a resolved request.
-
-    A video's ``strength`` either lowers the noise that all steps begin from, or leaves out the first
-    steps; at 0 none is left.
-    """
-    strength = request.strength if request.task == "v2v" else 1.0
-    steps, name = request.num_inference_steps, request.scheduler
-    if strength == 0:
-        scheduler = make_scheduler(name, steps, request.shift, generator)
-        scheduler.skip(steps)
-    elif request.strength_mode == "sigma":
-        scheduler = make_scheduler(name, steps, request.shift, generator, strength)
-    else:
-        scheduler = make_scheduler(name, steps, request.shift, generator)
-        scheduler.skip(steps - max(round(steps * strength), 1))
-    guidance = Guidance(request.guidance_scale)
-    if request.reference_guidance_scale is not None:
-        guidance = Guidance(request.guidance_scale, request.reference_guidance_scale)
+    """The schedule and guidance of a resolved request."""
+    scheduler = plan_steps(request, generator)
+    references = request.reference_guidance_scale
+    scales = (request.guidance_scale,) if references is None else (request.guidance_scale, references)
+    guidance = Guidance(*scales, options=GuidanceOptions.of(request))
     return Sampling(
         scheduler, guidance, (request.control_start, request.control_end), windows=request.windows
     )

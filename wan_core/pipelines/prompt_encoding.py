@@ -70,12 +70,14 @@ def encode_prompts(
     """Embeddings of a resolved request's prompts.
 
     The encoder is borrowed only when one of them is not cached; with guidance off the negative prompt
-    is not encoded at all, unless references have a guidance of their own, whose passes read it.
+    is not encoded at all, unless references have a guidance of their own, whose passes read it, or NAG
+    reads it.
 
     Raises:
         GenerationFailed: an embedding has NaN.
     """
-    guided = request.guidance_scale != 1 or "reference_guidance_scale" in spec.inputs[request.task].taken
+    of_references = "reference_guidance_scale" in spec.inputs[request.task].taken
+    guided = request.guides(request.guidance_scale) or request.reads_negative or of_references
     texts = [request.prompt, request.negative_prompt] if guided else [request.prompt]
     keys = [_key(source, spec, text) for text in texts]
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from wan_core.schema.knob import Knob, knob_field
 
@@ -31,7 +31,7 @@ class GuidanceOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    sigmas: Annotated[tuple[Level, ...], Field(max_length=MOST_STEPS)] | None = knob_field(
+    sigmas: Annotated[tuple[Level, ...] | None, Field(max_length=MOST_STEPS)] = knob_field(
         None,
         Knob(
             "Noise levels",
@@ -225,6 +225,15 @@ class GuidanceOptions(BaseModel):
         ),
     )
 
+    @field_validator("sigmas", mode="before")
+    @classmethod
+    def _without_end(cls, levels: object) -> object:
+        """What ends with 0, as others write it, means the same without."""
+        if not isinstance(levels, list | tuple):
+            return levels
+        ends = len(levels) > 1 and str(levels[-1]).strip() in ("0", "0.0")
+        return (tuple(levels[:-1]) if ends else tuple(levels)) or None
+
     @classmethod
     def of(cls, request: GuidanceOptions) -> GuidanceOptions:
         """Of a request these fields alone."""
@@ -239,6 +248,11 @@ class GuidanceOptions(BaseModel):
     def reads_negative(self) -> bool:
         """Whether the negative prompt is read besides in the negative pass."""
         return self.nag_scale > 1 and self.nag_alpha > 0
+
+    def guides(self, scale: float) -> bool:
+        """Whether any step may have a guidance scale other than 1, for one of the request."""
+        scales = self.guidance_scales or (scale, self.guidance_scale_end or scale)
+        return any(one != 1 for one in scales)
 
     def scale_at(self, step: int, total: int, scale: float) -> float:
         """The guidance scale of a step, counted from 0; 1 is none.
@@ -265,9 +279,13 @@ class GuidanceOptions(BaseModel):
         weak = self.third_pass and within((self.skip_start, self.skip_end), step, total)
         return 1 + (self.scale_at(step, total, scale) != 1) + weak
 
-    def passes(self, total: int, scale: float) -> list[int]:
-        """How many passes each of the steps takes."""
-        return [self.passes_at(step, total, scale) for step in range(total)]
+    def mean_passes(self, total: int, scale: float) -> float:
+        """How many passes a step takes on average."""
+        return sum(self.passes_at(step, total, scale) for step in range(total)) / total
+
+    def steps_taken(self, total: int) -> int:
+        """How many of the steps of a schedule are taken, at least 1."""
+        return max(min(self.end_step or total, total) - self.start_step, 1)
 
 
 def within(part: tuple[float, float], step: int, total: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from wan_core.schema.errors import InvalidRequest
+from wan_core.schema.guidance import GuidanceOptions
 from wan_core.schema.inputs import MediaInputs, Steering
 from wan_core.schema.knob import Group, Knob
 from wan_core.schema.knob import knob_field as _knob
@@ -39,7 +40,7 @@ def _read_windows(given: object) -> object:
 MAX_SEED = 2**32 - 1
 
 
-class GenerationRequest(MediaInputs, Steering, OutputOptions):
+class GenerationRequest(MediaInputs, Steering, GuidanceOptions, OutputOptions):
     """Everything that decides a video; plain JSON.
 
     ``None`` means "the model's own default"; ``wan_core.catalog.resolve`` fills it in.
@@ -147,8 +148,8 @@ class GenerationRequest(MediaInputs, Steering, OutputOptions):
             step=0.5,
         ),
     )
-    scheduler: SchedulerName = _knob(
-        "unipc",
+    scheduler: SchedulerName | None = _knob(
+        None,
         Knob(
             "Sampler",
             "UniPC is the official one; LCM is for distilled weights. RES, DEIS and DPM++ are as exact and "
