@@ -8,10 +8,14 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+from ui.serving.access import Access, on_space, secured
 from wan_core.catalog import MODELS
-from wan_core.jobs.executors import ProcessExecutor
+from wan_core.jobs.executors import Executor, ProcessExecutor
+from wan_core.jobs.public_rules import PublicRules
+from wan_core.jobs.visitors import SharedExecutor
 from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
@@ -25,8 +29,27 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     host, port = os.environ.get("GRADIO_SERVER_NAME"), os.environ.get("GRADIO_SERVER_PORT")
     parser.add_argument("--host", default=host or "127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=port, help="default: the first free one from 7860")
-    parser.add_argument("--share", action="store_true", help="open a public link, behind a login")
-    parser.add_argument("--auth", metavar="USER:PASS", type=_login, help="ask for this login")
+    parser.add_argument("--listen", action="store_true", help="let other machines reach it, behind a login")
+    parser.add_argument("--share", action="store_true", help="open a link for everywhere, behind a login")
+    doors = parser.add_mutually_exclusive_group()
+    login = os.environ.get("WAN_STUDIO_AUTH")
+    doors.add_argument(
+        "--auth",
+        metavar="USER:PASS",
+        type=_login,
+        default=login and _login(login),
+        help="ask for this login; also WAN_STUDIO_AUTH",
+    )
+    doors.add_argument(
+        "--public", action="store_true", help="no login: everybody, with limits, each with jobs of their own"
+    )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="answer under this host name, too, such as that of a proxy; may be given several times",
+    )
     parser.add_argument(
         "--manage",
         action="store_true",
@@ -34,7 +57,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--home", type=Path, default=default_home(), help="folder for videos and models")
     parser.add_argument("--model", choices=list(MODELS), help="chosen when the page opens")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.public and options.auth:
+        parser.error("--public is without a login, so there can be none in WAN_STUDIO_AUTH")
+    return options
 
 
 def _login(text: str) -> tuple[str, str]:
@@ -56,6 +82,7 @@ def main() -> int:
     kept = KeptSettings(Settings(home=options.home.expanduser().resolve()))
     try:
         executor, errands = ProcessExecutor(kept.current), Errands(WeightStore(kept.current))
+        _keep_out_of_sight(kept.current.home)
         try:
             serve(options, kept, executor, errands)
             ended.wait()
@@ -68,28 +95,58 @@ def main() -> int:
     return 0
 
 
-def serve(
-    options: argparse.Namespace, kept: KeptSettings, executor: ProcessExecutor, errands: Errands
-) -> None:
+def serve(options: argparse.Namespace, kept: KeptSettings, executor: Executor, errands: Errands) -> None:
     """Open the page and say where it is.
 
     The worker starts once gradio is imported and the page is built, not sooner: it imports torch, which
     takes all cores, and the page would wait for it.
     """
     from ui.context import Context  # gradio takes seconds to import, so not before the arguments are known
-    from ui.serving.server import Access, launch, mcp_words, secured
+    from ui.serving.server import launch, mcp_words
     from ui.studio import build, build_others
 
-    access = secured(Access(options.host, options.port, options.share, options.auth))
-    owned = options.manage or not access.is_exposed
+    access = access_of(options)
+    owned = not access.public and (options.manage or not access.is_exposed)
     context = Context(executor, errands, kept, options.model, owned)
+    if access.public:
+        shared = SharedExecutor(executor, PublicRules(context.has))
+        context = replace(context, executor=shared, is_public=True)
     page, others = build(context), build_others(context)
     executor.start()
-    address = launch(page, kept.current, access, others)
+    address = launch(page, kept.current, access, others, executor.store)
     sys.stdout.write(f"Wan Studio is ready at {address}\n{mcp_words(access, address)}\n")
+    sys.stdout.write(exposed_words(access))
     if access.login and not options.auth:
         sys.stdout.write("Log in as {} with the password {}\n".format(*access.login))
     sys.stdout.flush()
+
+
+def access_of(options: argparse.Namespace) -> Access:
+    """Where the page listens and who may see it; a Space is public, unless it has a login."""
+    host = "0.0.0.0" if options.listen else options.host
+    wanted = Access(
+        host, options.port, options.share, options.auth, options.public, names=tuple(options.name)
+    )
+    return secured(on_space(wanted))
+
+
+def exposed_words(access: Access) -> str:
+    """A line about who can reach the page; empty where only this machine can."""
+    if access.public:
+        return "Everybody who can reach this address may use it, with limits and without a login.\n"
+    if access.is_exposed:
+        return "Others can reach this address; they need the login.\n"
+    return ""
+
+
+def _keep_out_of_sight(home: Path) -> None:
+    """Work in an empty folder: gradio serves what lies in the one that it is started in."""
+    sources = Path(__file__).resolve().parent
+    known = os.environ.get("PYTHONPATH")  # processes that are started from here find the sources all the same
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(sources), *([known] if known else [])])
+    empty = home / "empty"
+    empty.mkdir(parents=True, exist_ok=True)
+    os.chdir(empty)
 
 
 if __name__ == "__main__":

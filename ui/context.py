@@ -24,7 +24,7 @@ class Context:
 
     ``model`` is chosen when the page opens; None is the one that the browser used last, at first the demo.
     ``owned``: whoever sees the page may change the settings and the models on this machine, and learn
-    where they are.
+    where they are. ``is_public``: everybody may see it, each their own jobs, see ``wan_core.jobs.visitors``.
     """
 
     executor: Executor
@@ -32,6 +32,7 @@ class Context:
     kept: KeptSettings
     model: str | None = None
     owned: bool = True
+    is_public: bool = False
     texts: Texts = ENGLISH
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import quote
+
+NAMING: ContextVar[Callable[[Path], str]] = ContextVar("naming", default=str)
+"""How a served file is called towards the one who is being answered: by its path, or, where strangers ask,
+by a name that is good for them alone, see ``ui.serving.file_names``."""
+
+
+def name_of(path: Path) -> str:
+    """What a served file is called towards the one who is being answered."""
+    return NAMING.get()(path)
 
 
 def link(path: Path | None) -> str | None:
     """The address of a served file, renewed whenever its bytes change; None if it is not there."""
     if path is None or not path.is_file():
         return None
-    return f"gradio_api/file={quote(str(path))}?v={path.stat().st_mtime_ns}"
+    return f"gradio_api/file={quote(name_of(path))}?v={path.stat().st_mtime_ns}"

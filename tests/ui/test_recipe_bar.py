@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.ui.conftest import OpenPage, Studio, make_context
 from tests.ui.test_page import generate, wait_until_done
 from ui.recipes.recipe_words import written
-from ui.serving.gate import MAX_UPLOAD
+from ui.serving.limits import MAX_UPLOAD
 from wan_core.media.inputs import InputStore
 from wan_core.media.metadata import as_text, request_metadata
 from wan_core.media.write import write_clip, write_image, write_video

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -16,8 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from tests.ui.conftest import Studio
-from ui.serving.gate import MAX_BODY, MAX_UPLOAD, Gate
-from ui.serving.server import USER, Access, secured
+from ui.serving.access import USER, Access, secured
+from ui.serving.gate import Gate
+from ui.serving.house import House
+from ui.serving.limits import LIMITS, MAX_BODY, MAX_UPLOAD
 from wan_core.schema import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,8 +95,11 @@ def test_four_endpoints_are_public_and_nothing_else(studio: Studio) -> None:
         ("config", {"origin": "http://evil.example"}, 403),
         ("config", {"origin": "null"}, 403),
         ("gradio_api/upload", {"origin": "http://evil.example"}, 403),
-        ("gradio_api/upload", {"sec-fetch-site": "cross-site"}, 403),
-        ("gradio_api/upload", {"sec-fetch-site": "same-origin"}, 405),  # only POST is known
+        ("gradio_api/upload", {}, 404),  # only POST is known
+        ("gradio_api/process_recording", {}, 404),
+        ("gradio_api/queue/status", {}, 404),
+        ("monitoring", {}, 404),
+        ("openapi.json", {}, 404),
         ("gradio_api/proxy=http://127.0.0.1/", {}, 404),
         ("gradio_api/file=http://127.0.0.1/", {}, 404),
         ("gradio_api/component_server", {}, 404),
@@ -122,30 +125,64 @@ def test_a_body_too_large_is_refused_before_it_is_read(studio: Studio) -> None:
     assert httpx.post(url, content=iter([body])).status_code == 411  # of unknown length
 
 
-def test_an_exposed_page_answers_to_any_name() -> None:
-    async def page(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse("page")(scope, receive, send)
-
-    client = TestClient(Gate(page, local=False), base_url="http://studio.example")
-    assert client.get("/", headers={"origin": "https://tunnel.example"}).text == "page"
-    assert client.get("/gradio_api/upload").text == "page"
-    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
-    assert client.post("/gradio_api/upload", headers=foreign).status_code == 403
+async def page(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("page")(scope, receive, send)
 
 
-def test_only_an_upload_may_be_as_large_as_a_video() -> None:
-    async def page(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse("page")(scope, receive, send)
+def gated(access: Access, home: Path, host: str) -> TestClient:
+    """A client of a page behind the gate, asked for under ``host``."""
+    return TestClient(Gate(page, House(access, home, home / "cache")), base_url=f"http://{host}")
 
-    client = TestClient(Gate(page, local=True), base_url="http://localhost")
 
-    def status(path: str, length: int) -> int:
+@pytest.mark.parametrize(
+    ("access", "host", "status"),
+    [
+        (Access(), "127.0.0.1:7860", 200),
+        (Access(), "localhost:7860", 200),
+        (Access(), "192.168.1.7:7860", 421),
+        (Access(), "evil.example", 421),
+        (Access("0.0.0.0"), "192.168.1.7:7860", 200),
+        (Access("0.0.0.0"), "evil.example", 421),
+        (Access("0.0.0.0", names=("studio.example",)), "studio.example", 200),
+        (Access("0.0.0.0", names=("studio.example",)), "studio.example.evil.example", 421),
+        (Access("studio.lan"), "studio.lan:7860", 200),
+    ],
+)
+def test_only_names_of_this_machine_are_answered(
+    tmp_path: Path, access: Access, host: str, status: int
+) -> None:
+    assert gated(access, tmp_path, host).get("/").status_code == status
+
+
+def test_the_host_of_a_share_link_is_answered_once_it_is_open(tmp_path: Path) -> None:
+    house = House(Access(share=True), tmp_path, tmp_path / "cache")
+    client = TestClient(Gate(page, house), base_url="https://abc.gradio.live")
+    assert client.get("/").status_code == 421
+    house.names.add("https://abc.gradio.live")
+    assert client.get("/", headers={"origin": "https://abc.gradio.live"}).text == "page"
+    assert client.get("/", headers={"origin": "https://abd.gradio.live"}).status_code == 403
+
+
+def test_a_share_page_takes_no_uploads_from_other_sites(tmp_path: Path) -> None:
+    client = gated(Access("0.0.0.0"), tmp_path, "10.0.0.1")
+    assert client.post("/gradio_api/upload", headers={"origin": "http://10.0.0.1"}).text == "page"
+    for foreign in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
+        assert client.post("/gradio_api/upload", headers=foreign).status_code == 403
+
+
+def test_only_an_upload_may_be_as_large_as_a_video(tmp_path: Path) -> None:
+    local, public = gated(Access(), tmp_path, "localhost"), gated(Access(public=True), tmp_path, "localhost")
+
+    def status(client: TestClient, path: str, length: int) -> int:
         return client.post(path, headers={"content-length": str(length)}).status_code
 
-    assert status("/gradio_api/upload", MAX_BODY + 1) == 200
-    assert status("/gradio_api/upload", MAX_UPLOAD) == 200
-    assert status("/gradio_api/upload", MAX_UPLOAD + 1) == 413
-    assert status("/gradio_api/upload_progress", MAX_BODY + 1) == 413
+    assert status(local, "/gradio_api/upload", MAX_BODY + 1) == 200
+    assert status(local, "/gradio_api/upload", MAX_UPLOAD) == 200
+    assert status(local, "/gradio_api/upload", MAX_UPLOAD + 1) == 413
+    assert status(local, "/gradio_api/run/predict", MAX_BODY + 1) == 413
+    assert LIMITS["public"].upload < MAX_UPLOAD and LIMITS["public"].body == 2**18
+    assert status(public, "/gradio_api/upload", LIMITS["public"].upload + 1) == 413
+    assert status(public, "/gradio_api/run/predict", LIMITS["public"].body + 1) == 413
 
 
 def test_a_picture_is_uploaded_and_lies_in_the_cache(studio: Studio) -> None:
@@ -155,9 +192,7 @@ def test_a_picture_is_uploaded_and_lies_in_the_cache(studio: Studio) -> None:
 
 
 def test_a_home_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    store = Settings(home=tmp_path).store_path
-    with closing(sqlite3.connect(store)) as newer:
-        newer.execute("PRAGMA user_version = 99")
+    Settings(home=tmp_path).store_path.mkdir()
     run = subprocess.run(
         [sys.executable, "app.py", "--home", str(tmp_path)],
         cwd=ROOT,
@@ -168,4 +203,4 @@ def test_a_home_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     )
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
-    assert str(store) in run.stderr
+    assert str(Settings(home=tmp_path).store_path) in run.stderr

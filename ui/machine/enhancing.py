@@ -16,7 +16,7 @@ import gradio as gr
 from ui.assets import read_scripts
 from ui.context import Context
 from ui.listening import QUIET
-from ui.serving.gate import is_loopback
+from ui.serving.access import is_loopback
 from wan_core.prompts.enhancer_settings import EnhancerSettings
 from wan_core.prompts.local_model import find_folder, offered
 from wan_core.schema import EnhancementFailed, InvalidRequest

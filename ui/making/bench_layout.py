@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from ui.assets import ASSETS
 from ui.making import choices, form, inputs, loras, prompting, refining
 from ui.making.bench import Bench
 from ui.making.example_chips import PICK_JS, examples_html
@@ -98,7 +97,6 @@ def _model_and_seed(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> No
             )
             bench.parts["dice"] = gr.Button(
                 bench.context.texts.dice,
-                icon=ASSETS / "icons" / "dice.svg",
                 elem_id="form-dice",
                 elem_classes="icon",
                 scale=0,

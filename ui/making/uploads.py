@@ -15,6 +15,7 @@ from gradio.components.api_component import Api
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
+from ui.links import name_of
 from wan_core.schema import MediaError
 
 
@@ -106,7 +107,7 @@ def uploaded(given: Any) -> Path:
 def described(path: Path, link: Callable[[Path], str | None]) -> dict[str, Any]:
     """A served file as gradio's browser and clients take it; ``link`` tells its address."""
     return {
-        "path": str(path),
+        "path": name_of(path),
         "url": link(path),
         "orig_name": path.name,
         "size": path.stat().st_size,

@@ -18,7 +18,7 @@ from ui.making.bench import Bench
 from ui.making.form import sentence
 from ui.making.uploads import uploaded
 from ui.recipes.recipe_words import written
-from ui.serving.gate import MAX_UPLOAD
+from ui.serving.limits import MAX_UPLOAD
 from ui.strings import Texts
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import plan_of

@@ -29,9 +29,7 @@ def status_html(job: Job | None, context: Context) -> str:
 
 
 def _queued(job: Job, context: Context) -> str:
-    ids = [other.id for other in context.store.queue()]
-    before = ids.index(job.id) if job.id in ids else 0
-    texts = context.texts
+    before, texts = context.store.jobs_before(job), context.texts
     text = texts.waiting_behind.format(count=before) if before else texts.waiting
     told = texts.said(job.message)
     if context.store.is_paused():

@@ -1,120 +1,246 @@
-"""What is asked of every HTTP request before Gradio sees it.
+"""What is asked of every request before Gradio sees it.
 
-Gradio brings more routes than this page uses, answers any host name and takes bodies of any size. The gate
-knows nothing about jobs: it closes doors that nobody here needs.
+Gradio brings more routes than this page uses, answers any host name, takes bodies of any size, fetches
+addresses that are called files, and tells in its errors where things lie. The gate knows nothing about jobs:
+it closes doors that nobody here needs, and says who is asking.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote, unquote
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-MAX_BODY = 2**20
-"""Bytes of a request; the longest prompt is a tenth of it."""
+from ui.links import NAMING
+from ui.serving import gate_json
+from ui.serving.gate_answers import Answering, refusal
+from ui.serving.gate_bodies import Gone, TooLarge, TooSlow, going_on, read_body, replayed
+from ui.serving.gate_routes import API, FILE, Route, find_route
+from ui.serving.house import House
+from ui.serving.visiting import Guest, guest_of
+from wan_core.jobs.visitors import VISITOR
 
-MAX_UPLOAD = 2**29
-"""Bytes of a request that brings a picture or a video."""
-
-_API = "/gradio_api/"
-_UPLOAD = _API + "upload"
-_CLOSED = (
-    "proxy=",
-    "process_recording",
-    "component_server",
-    "monitoring",
-    "file=http",
-    "file=/http",
-)
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": "object-src 'none'; base-uri 'self'; "
-    "frame-ancestors 'self' https://huggingface.co",
+_PREDICT = API + "run/predict"
+_FORM = 2**16
+_SHOWN = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif", ".webp": "image/webp"} | {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address, without a port, means this very machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Gate:
-    """ASGI middleware.
-
-    Args:
-        app: what comes behind.
-        local: the page is for this machine only, so a request under another name comes from a page that
-            has its name point here, and one from another origin from a page that was merely visited.
+    """ASGI middleware, the outermost of ours: what comes behind it has a name that is known, an address that
+    is there, and a body that is as it has to be.
     """
 
-    def __init__(self, app: ASGIApp, local: bool) -> None:
-        self._app = app
-        self._local = local
+    def __init__(self, app: ASGIApp, house: House) -> None:
+        self._app, self._house = app, house
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        path = scope["path"].removeprefix(
-            scope.get("root_path", "")
-        )  # a page below a folder is asked the same
-        refusal = self._refusal(path, Headers(scope=scope))
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        if scope["type"] != "http":  # nothing here speaks over a websocket
+            await send({"type": "websocket.close", "code": 1008})
             return
-        await self._app(scope, receive, _with_headers(send))
+        house, headers = self._house, Headers(scope=scope)
+        guest = guest_of(scope, headers, house.access)
+        answering = Answering(send, house.headers, guest.cookie)
+        try:
+            await self._let_in(scope, receive, answering, guest)
+        finally:
+            house.answered[answering.status] += 1
 
-    def _refusal(self, path: str, headers: Headers) -> PlainTextResponse | None:
-        host = headers.get("host", "")
-        if self._local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
-            return _refuse(421)
-        origin = headers.get("origin")
-        if self._local and origin is not None and urlsplit(origin).netloc != host:
-            return _refuse(403)
-        if path.startswith(tuple(_API + closed for closed in _CLOSED)):
-            return _refuse(404)
-        if path == _UPLOAD and headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return _refuse(403)
+    async def _let_in(self, scope: Scope, receive: Receive, answering: Answering, guest: Guest) -> None:
+        house, headers = self._house, Headers(scope=scope)
+        language, path = self._place(scope)
+        refused = _foreign(house, scope["method"], headers)
+        route = find_route(scope["method"], path, house.access.mode) if refused is None else None
+        if refused is None:
+            refused = refusal(404) if route is None else self._too_much(route, headers, guest)
+        if refused is None and path in house.probes:
+            refused = house.probes[path](headers)
+        if refused is not None:
+            await refused(scope, receive, answering.as_it_is())
+            return
+        VISITOR.set(guest.visitor)
+        if house.access.public:
+            NAMING.set(partial(house.files.name, visitor=guest.visitor))
+        await _HANDLERS[route.kind](self, (scope, receive, answering), guest, language)
+
+    def _place(self, scope: Scope) -> tuple[str, str]:
+        """The language of the page that is meant, and the address below it."""
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        language = path.split("/")[1]
+        if language in self._house.functions and language:
+            return language, path.removeprefix(f"/{language}") or "/"
+        return "", path
+
+    def _too_much(self, route: Route, headers: Headers, guest: Guest) -> Response | None:
+        """A refusal of what is too large or too often."""
+        house, plain = self._house, route.kind == "upload"
         if "transfer-encoding" in headers:
-            return _refuse(411)
+            return refusal(411, plain=plain)
         length = headers.get("content-length", "0")
-        if path == _UPLOAD:
-            if not length.isdecimal() or int(length) > MAX_UPLOAD:
-                return PlainTextResponse(_TOO_LARGE, 413)
-        elif not length.isdecimal() or int(length) > MAX_BODY:
-            return _refuse(413)
+        most = {"upload": house.limits.upload, "login": _FORM}.get(route.kind, house.limits.body)
+        if not (length.isascii() and length.isdecimal() and len(length) < 16) or int(length) > most:
+            words = f"The file is larger than {most // 10**6} MB; shorten it or make it smaller."
+            return refusal(413, words if plain else "", plain)
+        if route.kind == "login" and house.logins.is_full(guest.address):
+            return refusal(429, "Too many wrong passwords; wait a minute.")
+        if route.method != "GET" and not (house.posts.takes(guest.key) and house.all_posts.takes("")):
+            return refusal(429, plain=plain)
+        if route.kind == "stream" and house.streams[guest.key] >= house.limits.streams:
+            return refusal(429, "The page is open too many times; close some.")
         return None
 
+    # -- kinds of routes ---------------------------------------------------------------------------
 
-_WORDS = {
-    403: "Requests from other sites are refused.",
-    404: "Not found.",
-    411: "Say how long the request is.",
-    413: "The request is too large.",
-    421: "This page is only served under the name of this machine.",
+    async def _page(self, asked: _Asked, guest: Guest, language: str) -> None:
+        await self._app(*asked)
+
+    async def _stream(self, asked: _Asked, guest: Guest, language: str) -> None:
+        streams = self._house.streams
+        streams[guest.key] += 1
+        try:
+            await self._app(*asked)
+        finally:
+            streams[guest.key] -= 1
+            if not streams[guest.key]:
+                del streams[guest.key]
+
+    async def _login(self, asked: _Asked, guest: Guest, language: str) -> None:
+        await self._with_body(asked, _FORM, lambda body: body)
+        if asked[2].status >= 400:
+            self._house.logins.count(guest.address)
+
+    async def _tool(self, asked: _Asked, guest: Guest, language: str) -> None:
+        def checked(body: bytes) -> bytes:
+            if body:
+                gate_json.parse(body)
+            return body
+
+        await self._with_body(asked, self._house.limits.body, checked)
+
+    async def _call(self, asked: _Asked, guest: Guest, language: str) -> None:
+        scope, house = asked[0], self._house
+        host = Headers(scope=scope).get("host", "")
+        named = not self._place(scope)[1].startswith(_PREDICT)
+
+        def is_own(url: str) -> bool:
+            return gate_json.is_on(url, host) or house.names.is_own(url, host)
+
+        def checked(body: bytes) -> bytes:
+            values = gate_json.parse(body)
+            gate_json.check_call(values, None if named else house.functions.get(language))
+            gate_json.check_files(values, is_own)
+            if house.access.public:
+                path_of = partial(house.path_of, visitor=guest.visitor)
+                return json.dumps(gate_json.replace_names(values, path_of)).encode()
+            return body
+
+        await self._with_body(asked, house.limits.body, checked)
+
+    async def _with_body(self, asked: _Asked, most: int, checked: Callable[[bytes], bytes]) -> None:
+        """Hand a body on that was read and found right."""
+        scope, receive, answering = asked
+        try:
+            body = checked(await read_body(receive, most, self._house.limits.body_seconds))
+        except Gone:
+            return
+        except TooLarge:
+            refused = refusal(413)
+        except TooSlow:
+            refused = refusal(408)
+        except gate_json.Refused as error:
+            refused = refusal(400, str(error))
+        else:
+            length = (b"content-length", str(len(body)).encode())
+            others = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
+            await self._app({**scope, "headers": [*others, length]}, replayed(body, receive), answering)
+            return
+        await refused(scope, receive, answering.as_it_is())
+
+    async def _upload(self, asked: _Asked, guest: Guest, language: str) -> None:
+        scope, receive, answering = asked
+        house, headers = self._house, Headers(scope=scope)
+        length = int(headers.get("content-length", "0"))
+        if not house.room.take(length):
+            await refusal(507, plain=True)(scope, receive, answering.as_it_is())
+            return
+        if house.access.public:
+            answering.change = partial(_renamed, names=partial(house.files.name, visitor=guest.visitor))
+        coming = going_on(receive, length, house.limits.body_seconds)
+        try:
+            await self._app(scope, coming, answering)
+        except (TooLarge, TooSlow) as error:
+            if not answering.status:
+                number = 413 if isinstance(error, TooLarge) else 408
+                await refusal(number, plain=True)(scope, receive, answering.as_it_is())
+        finally:
+            house.room.give_back(length)
+
+    async def _file(self, asked: _Asked, guest: Guest, language: str) -> None:
+        scope, receive, answering = asked
+        name = self._place(scope)[1].removeprefix(FILE)
+        if self._house.access.public:
+            path = self._house.files.path(name, guest.visitor)
+            found = refusal(403, "This file is not yours, or it is gone.") if path is None else _shown(path)
+            await found(scope, receive, answering.as_it_is())
+            return
+        if "://" in unquote(name) or name.startswith(("http:", "https:", "/http")):
+            await refusal(404)(scope, receive, answering.as_it_is())
+            return
+        answering.has_files = True
+        await self._app(*asked)
+
+
+_Asked = tuple[Scope, Receive, Answering]
+_HANDLERS: dict[str, Callable[[Gate, _Asked, Guest, str], Awaitable[None]]] = {
+    "page": Gate._page,
+    "stream": Gate._stream,
+    "login": Gate._login,
+    "tool": Gate._tool,
+    "call": Gate._call,
+    "upload": Gate._upload,
+    "file": Gate._file,
 }
-_TOO_LARGE = f"The file is larger than {MAX_UPLOAD // 2**20} MiB; shorten it or make it smaller."
 
 
-def _refuse(status: int) -> PlainTextResponse:
-    return PlainTextResponse(_WORDS[status], status)
+def _foreign(house: House, method: str, headers: Headers) -> Response | None:
+    """A refusal of what comes under another name, or from another page."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if len(headers.getlist("host")) != 1 or not house.names.knows(host):
+        return refusal(421)
+    if origin is not None and not house.names.is_own(origin, host):
+        return refusal(403, "Requests from other sites are refused.")
+    if method not in ("GET", "HEAD") and headers.get("sec-fetch-site", "same-origin") not in _SAME_SITES:
+        return refusal(403, "Requests from other sites are refused.")
+    return None
 
 
-def _with_headers(send: Send) -> Send:
-    async def with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
+_SAME_SITES = ("same-origin", "none")
 
-    return with_headers
+
+def _shown(path: Path) -> Response:
+    """A file of a visitor's own, which no browser takes for a page."""
+    kind = _SHOWN.get(path.suffix.lower())
+    response = FileResponse(path, media_type=kind or "application/octet-stream")
+    response.headers["content-disposition"] = (
+        f"{'inline' if kind else 'attachment'}; filename*=utf-8''{quote(path.name)}"
+    )
+    response.headers["cache-control"] = "private"
+    response.headers["content-security-policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+def _renamed(body: bytes, names: Callable[[Path], str]) -> bytes:
+    """The answer to an upload, with names in the place of paths."""
+    return json.dumps([names(Path(path)) for path in json.loads(body)]).encode()

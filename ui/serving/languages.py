@@ -92,18 +92,16 @@ class ByLanguage:
 
 
 def below(
-    pages: Mapping[str, gr.Blocks], gate: Middleware, shown: Callable[[str], dict[str, Any]]
+    pages: Mapping[str, gr.Blocks], shown: Callable[[str], dict[str, Any]]
 ) -> tuple[Middleware, Callable[[Any], AbstractAsyncContextManager[None]]]:
     """What serves other languages' pages beside the one at the root: its middleware and its lifespan.
 
     ``shown`` gives the arguments of ``mount_gradio_app`` for a language. Whoever has logged in at the root is
     logged in everywhere.
     """
-    folders = FastAPI()
+    folders = FastAPI(openapi_url=None)
     for language, blocks in pages.items():
-        gr.mount_gradio_app(
-            folders, blocks, f"/{language}", app_kwargs={"middleware": [gate]}, **shown(language)
-        )
+        gr.mount_gradio_app(folders, blocks, f"/{language}", **shown(language))
 
     @asynccontextmanager
     async def lifespan(root: Any) -> AsyncIterator[None]:

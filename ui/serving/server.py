@@ -2,57 +2,40 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from ui import theme
 from ui.result.exports import exports_dir
 from ui.serving import languages
-from ui.serving.gate import MAX_UPLOAD, Gate, is_loopback
+from ui.serving.access import Access
+from ui.serving.gate import Gate
+from ui.serving.gate_json import Functions
+from ui.serving.house import House
+from ui.serving.limits import Limits
+from ui.serving.probes import Probes
+from wan_core.jobs.store import JobStore
 from wan_core.schema import Settings
-
-USER = "wan"
-"""The name to log in with when the password was made here."""
-
-
-@dataclass(frozen=True)
-class Access:
-    """Where the page listens and who may see it. ``port`` None is the first free one from 7860."""
-
-    host: str = "127.0.0.1"
-    port: int | None = None
-    share: bool = False
-    login: tuple[str, str] | None = None
-
-    @property
-    def is_exposed(self) -> bool:
-        """Whether other machines can reach the page."""
-        return self.share or not is_loopback(self.host)
-
-
-def secured(access: Access) -> Access:
-    """The same access; with a login and a fresh password if it is exposed and has none."""
-    if access.login or not access.is_exposed:
-        return access
-    return Access(access.host, access.port, access.share, (USER, secrets.token_urlsafe(12)))
 
 
 def serves_mcp(access: Access) -> bool:
     """Whether the endpoints are also tools for MCP clients: gradio lists those without asking for the login,
-    so never where there is one, and its package has to be there.
+    so only where none is needed, and its package has to be there.
     """
-    return access.login is None and find_spec("mcp") is not None
+    return access.mode == "local" and find_spec("mcp") is not None
 
 
 def mcp_words(access: Access, address: str) -> str:
     """One sentence about it."""
+    if access.public:
+        return "MCP and the HTTP API are off, as the page is public."
     if access.login is not None:
         return "MCP is off, as a login is set."
     if find_spec("mcp") is None:
@@ -61,10 +44,19 @@ def mcp_words(access: Access, address: str) -> str:
 
 
 def launch(
-    blocks: gr.Blocks, settings: Settings, access: Access, others: Mapping[str, gr.Blocks] | None = None
+    blocks: gr.Blocks,
+    settings: Settings,
+    access: Access,
+    others: Mapping[str, gr.Blocks] | None = None,
+    store: JobStore | None = None,
+    limits: Limits | None = None,
 ) -> str:
-    """Serve the page from threads of this process and return its address; ``others`` by language, see
-    ``ui.serving.languages``.
+    """Serve the page from threads of this process and return its address.
+
+    Args:
+        others: the page in other languages, see ``ui.serving.languages``.
+        store: all jobs, for ``/health`` and ``/metrics``; without one neither is there.
+        limits: of the gate; None are those of the mode.
 
     Raises:
         OSError: the port is taken or the address is not this machine's.
@@ -73,8 +65,13 @@ def launch(
     for folder in served:
         folder.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths(served)
-    gate = Middleware(Gate, local=not access.is_exposed)
-    by_language, lifespan = languages.below(others or {}, gate, partial(_shown, access))
+    house = House(access, settings.home, Path(get_upload_folder()), limits)
+    if store is not None:
+        probes = Probes(access, store, house.answered)
+        house.probes.update({"/health": probes.health, "/metrics": probes.metrics})
+    pages = {"": blocks, **(others or {})}
+    house.functions.update({language: _functions(page) for language, page in pages.items()})
+    by_language, lifespan = languages.below(others or {}, partial(_shown, house))
     try:
         _, local, shared = blocks.launch(
             server_name=access.host,
@@ -86,26 +83,39 @@ def launch(
             state_session_capacity=200,
             quiet=True,
             favicon_path=theme.ICON,
-            app_kwargs={"middleware": [by_language, gate], "lifespan": lifespan},
-            **_shown(access, "en"),
+            app_kwargs={
+                "middleware": [Middleware(Gate, house=house), by_language],
+                "lifespan": lifespan,
+                "docs_url": None,
+                "redoc_url": None,
+                "openapi_url": None,
+            },
+            **_shown(house, "en"),
         )
     except OSError as error:
         raise OSError(
             f"{access.host}, port {access.port or '7860 to 7959'}, cannot be listened on; "
             "choose another --port, or end what uses this one."
         ) from error
+    house.names.add(shared or "")
     return shared or local
 
 
-def _shown(access: Access, language: str) -> dict[str, Any]:
+def _functions(page: gr.Blocks) -> Functions:
+    """How many values each listener of a page takes."""
+    return {number: len(listener.inputs) for number, listener in page.fns.items()}
+
+
+def _shown(house: House, language: str) -> dict[str, Any]:
     """What a page in any language is served with."""
+    access = house.access
     return {
         "auth": access.login,
         "show_error": False,
-        "footer_links": ["api"],
+        "footer_links": [] if access.public else ["api"],
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": house.limits.upload,
         **theme.look(language),
     }

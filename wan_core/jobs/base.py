@@ -22,6 +22,9 @@ _CLOCK_ERROR = 86_400.0  # seconds
 class StoreFile:
     """The SQLite file at ``path``, which lies in the home folder; the other folders follow from it."""
 
+    _owner = ""
+    """Whose jobs are added; nobody's in particular where no strangers come."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._folders = Settings(home=path.parent)

@@ -89,6 +89,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX jobs_of_model_by_end ON jobs (model, finished, sequence) "
         "WHERE deleted IS NULL AND finished IS NOT NULL",
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX jobs_of_owner ON jobs (owner, finished, sequence) WHERE owner != ''",
+    ),
 )
 
 SEARCHED = "words"

@@ -50,6 +50,15 @@ class Queueing(StoreFile):
             "ORDER BY status = 'queued', position"
         )
 
+    def jobs_before(self, job: Job) -> int:
+        """How many jobs run before a waiting one ends its wait."""
+        row = self._one(
+            "SELECT count(*) FROM jobs WHERE deleted IS NULL AND "
+            "(status = 'running' OR status = 'queued' AND position < ?)",
+            job.position,
+        )
+        return row[0]
+
     def move(self, job_id: str, before: str | None) -> bool:
         """Put a waiting job before another one; behind all others without one.
 
@@ -163,16 +172,23 @@ class Queueing(StoreFile):
         request = resolve(request)
         job_id = secrets.token_hex(8)
         with self._database.transaction() as connection:
+            self._admit(connection, request)
             row = connection.execute(
-                "INSERT INTO jobs (id, status, model, request, work, created) "
-                "VALUES (?, 'queued', ?, ?, ?, ?) RETURNING sequence",
-                (job_id, request.model, request.model_dump_json(), work_of(request), time.time()),
+                "INSERT INTO jobs (id, owner, status, model, request, work, created) "
+                "VALUES (?, ?, 'queued', ?, ?, ?, ?) RETURNING sequence",
+                (
+                    *(job_id, self._owner, request.model, request.model_dump_json()),
+                    *(work_of(request), time.time()),
+                ),
             ).fetchone()
             connection.execute("UPDATE jobs SET position = sequence WHERE id = ?", (job_id,))
             self._words.put(connection, row["sequence"], request)
             if behind is not None:
                 _move_behind(connection, job_id, behind)
         return job_id
+
+    def _admit(self, connection: sqlite3.Connection, request: GenerationRequest) -> None:
+        """What a store for strangers asks before it takes a job, see ``wan_core.jobs.visitors``."""
 
     def _cancel(self, which: str, *values: str) -> int:
         with self._database.transaction() as connection:
