@@ -24,7 +24,7 @@ from wan_core.jobs.store import JobStore
 from wan_core.media.moving import MOVING_SUFFIX
 from wan_core.media.read import probe
 from wan_core.media.write import POSTER_SUFFIX
-from wan_core.schema import MediaError, Settings
+from wan_core.schema import MediaError, Settings, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,7 +148,7 @@ def kill_often(home: Path, kills: int, seed: int = 0) -> Tally:
     submitter = Submitter(studio, store, lambda: f"steps=3 sleep={dice.choice((0, 0.01, 0.05))}")
     submitter.start()
     for number in range(kills):
-        _await_worker(store, None)
+        worker_is_ready(store, None)
         time.sleep(dice.uniform(0, 0.8))
         pid = store.worker_status().pid
         begin = time.monotonic()
@@ -158,7 +158,7 @@ def kill_often(home: Path, kills: int, seed: int = 0) -> Tally:
         elif pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        _await_worker(store, pid)
+        worker_is_ready(store, pid)
         tally.respawn.append(time.monotonic() - begin)
         tally.kills += 1
         look(store, settings, tally)
@@ -242,11 +242,14 @@ def _digest(job: Job) -> str:
     return hashlib.sha256(job.result.video.read_bytes()).hexdigest()
 
 
-def _await_worker(store: JobStore, other_than: int | None, seconds: float = 60.0) -> None:
+def worker_is_ready(store: JobStore, other_than: int | None, seconds: float = 60.0) -> None:
     """Wait for a worker that is ready, and not the one that was killed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        status = store.worker_status()
+        try:
+            status = store.worker_status()
+        except StoreError:  # at this moment
+            continue
         if status.state in _READY and status.pid not in (None, other_than):
             return
         time.sleep(0.02)
