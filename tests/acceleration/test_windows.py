@@ -42,25 +42,25 @@ def test_sliding_windows_are_those_of_diffsynth() -> None:
 def test_looped_windows_go_over_the_end_and_are_turned_by_reversed_bits() -> None:
     assert [bit_reversal(step) for step in range(6)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625]
     first = [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8], [8, 9, 10, 11, 0]]
-    assert placed("looped", 12) == first
-    assert placed("looped", 12, 1) == [[(frame + 6) % 12 for frame in window] for window in first]
-    assert placed("looped", 12, 2) == [[(frame + 3) % 12 for frame in window] for window in first]
+    assert placed("looped overlap=4", 12) == first
+    assert placed("looped overlap=4", 12, 1) == [[(frame + 6) % 12 for frame in window] for window in first]
+    assert placed("looped overlap=4", 12, 2) == [[(frame + 3) % 12 for frame in window] for window in first]
 
 
 def test_a_loop_of_one_window_is_turned_itself() -> None:
-    assert placed("looped", 4) == [[0, 1, 2, 3]]
-    assert placed("looped", 4, 1) == [[2, 3, 0, 1]]
-    assert placed("looped", 4, 2) == [[1, 2, 3, 0]]
+    assert placed("looped overlap=4", 4) == [[0, 1, 2, 3]]
+    assert placed("looped overlap=4", 4, 1) == [[2, 3, 0, 1]]
+    assert placed("looped overlap=4", 4, 2) == [[1, 2, 3, 0]]
 
 
 def test_a_stride_adds_windows_that_leave_out_frames() -> None:
-    assert placed("looped stride=8", 12)[3:] == [[0, 2, 4, 6, 8], [9, 11, 1, 3, 5]]
-    assert placed("uniform stride=8", 13)[3:] == [[0, 2, 4, 6, 8], [4, 6, 8, 10, 12]]
+    assert placed("looped stride=8 overlap=4", 12)[3:] == [[0, 2, 4, 6, 8], [9, 11, 1, 3, 5]]
+    assert placed("uniform stride=8 overlap=4", 13)[3:] == [[0, 2, 4, 6, 8], [4, 6, 8, 10, 12]]
 
 
 def test_uniform_windows_stay_within_the_clip() -> None:
-    assert placed("uniform", 12) == [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8], [7, 8, 9, 10, 11]]
-    assert placed("uniform", 12, 1) == [
+    assert placed("uniform overlap=4", 12) == [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8], [7, 8, 9, 10, 11]]
+    assert placed("uniform overlap=4", 12, 1) == [
         [0, 1, 2, 3, 4],
         [2, 3, 4, 5, 6],
         [6, 7, 8, 9, 10],
@@ -123,11 +123,11 @@ def test_frames_of_the_clip_become_latent_frames_exactly() -> None:
     assert WindowOptions().settled(81).model_dump() == {
         "schedule": "static",
         "frames": 81,
-        "overlap": 20,
+        "overlap": 28,
         "stride": 4,
         "fuse": "pyramid",
         "freenoise": True,
-        "anchor": True,
+        "anchor": False,
     }
     assert WindowOptions(overlap=64).settled(17).overlap == 16
 
@@ -136,7 +136,7 @@ def test_frames_of_the_clip_become_latent_frames_exactly() -> None:
     "text",
     [
         "static",
-        "looped frames=33 overlap=8 stride=8 fuse=linear freenoise=off anchor=off",
+        "looped frames=33 overlap=8 stride=8 fuse=linear freenoise=off anchor=on",
         "sliding overlap=0",
     ],
 )

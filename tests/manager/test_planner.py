@@ -343,7 +343,7 @@ def test_windows_are_counted_and_not_the_clip(model: str) -> None:
     assert denoising(made(81, windows=window)) == short
     kept = {"windows": window, "step_cache": "teacache"}
     numbers = spec.dit.tokens(21, 60, 104) * spec.dit.dim
-    windows = 8  # of 21 latent frames with 5 in common, over 121
+    windows = 9  # of 21 latent frames with 7 in common, over 121
     assert denoising(made(481, **kept)) - long == 2 * 2 * windows * numbers
     moving = WindowOptions(schedule="uniform")
     assert denoising(made(481, windows=moving, step_cache="teacache")) == long

@@ -110,7 +110,7 @@ class GenerationRequest(MediaInputs, Steering, GuidanceOptions, OutputOptions):
             "Makes a clip longer than its model can see at once, in windows that flow into each other; the "
             "memory is that of one. static: at fixed places; uniform: at others in every step, so that no "
             "border stays; looped: the end flows into the start; sliding: as DiffSynth-Studio. More can be "
-            "said: static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=off.",
+            "said: static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=on.",
         ),
     )
     num_inference_steps: int | None = _knob(

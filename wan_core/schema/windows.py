@@ -15,7 +15,7 @@ Fusing = Literal["pyramid", "linear"]
 LATENT_STRIDE = 4
 """Frames that a latent frame stands for; the first one stands for a single frame."""
 
-_OVERLAP_SHARE = 4  # of a window is its overlap where nothing is said
+_OVERLAP_SHARE = 3  # of a window is its overlap where nothing is said
 _SWITCHES = {"on": True, "off": False}
 
 
@@ -25,7 +25,7 @@ class WindowOptions(BaseModel):
     Attributes:
         schedule: where the windows lie.
         frames: length of a window, 4n+1; None is what the model was made for.
-        overlap: how many frames a window shares with the one before, 4n; None is a quarter of a window.
+        overlap: how many frames a window shares with the one before, 4n; None is a third of a window.
         stride: of the uniform and looped schedules, 4n: the widest distance between neighbours in a window.
             At 4 these are neighbours in the clip, too. Beyond, some windows leave out frames and see more
             of the clip at once, with distances that double.
@@ -33,8 +33,8 @@ class WindowOptions(BaseModel):
             ``pyramid`` trusts the middle of each most.
         freenoise: begin every window from the noise of the first one in another order, which keeps what is
             seen alike.
-        anchor: let every window of a model that begins with a picture see it as its first frame; otherwise
-            only the first does.
+        anchor: let every window of a model that begins with a picture see it as its first frame, which keeps
+            what is seen alike but goes back to the beginning; otherwise only the first window does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +45,7 @@ class WindowOptions(BaseModel):
     stride: int = Field(LATENT_STRIDE, ge=LATENT_STRIDE, le=64)
     fuse: Fusing = "pyramid"
     freenoise: bool = True
-    anchor: bool = True
+    anchor: bool = False
 
     @field_validator("frames")
     @classmethod
