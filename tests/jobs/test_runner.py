@@ -4,10 +4,13 @@ import sys
 
 import pytest
 
+from tests.faults.drawing import drawing
 from tests.jobs.conftest import request, wait_for
 from tests.jobs.fake_engine import fake_run
+from wan_core.jobs import runner
 from wan_core.jobs.executors import InlineExecutor
 from wan_core.jobs.job import JobStatus
+from wan_core.jobs.recovery import recover
 from wan_core.jobs.runner import Reporter, run_job
 from wan_core.jobs.store import JobStore
 from wan_core.schema import Cancelled, ProgressEvent, Settings, Stage, StoreError
@@ -187,3 +190,46 @@ def test_an_executor_takes_up_what_is_tried_again(settings: Settings) -> None:
     assert executor.retry(job_id)
     wait_for(lambda: executor.store.get(job_id).status is JobStatus.DONE)
     executor.stop()
+
+
+def test_an_end_that_the_disk_refuses_is_written_down_later(
+    store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, finish, refusals = store.submit(request()), store.finish, [1, 2, 3]
+
+    def refused(*ending: object) -> bool:
+        if refusals:
+            refusals.pop()
+            raise StoreError("database or disk is full")
+        return finish(*ending)
+
+    monkeypatch.setattr(store, "finish", refused)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.0)
+    assert run_job(store, store.claim(), fake_run(settings))
+    assert store.get(job_id).status is JobStatus.DONE
+    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.0)
+    refusals += [1, 2]
+    store.submit(request())
+    with pytest.raises(StoreError):
+        run_job(store, store.claim(), fake_run(settings))
+    assert store.has_running(), "whoever looks after the queue has it run again"
+
+
+def test_a_job_that_was_put_back_meanwhile_replaces_its_own_file(store: JobStore, settings: Settings) -> None:
+    job_id = store.submit(request(width=64, height=64, num_frames=5))
+    run, put_back = drawing(settings), [True]
+
+    def interrupted(job, emit):
+        made = run(job, emit)
+        if put_back:
+            put_back.clear()
+            store.release_running()  # as a studio that is stopped does
+        return made
+
+    run_job(store, store.claim(), interrupted)
+    assert store.get(job_id).status is JobStatus.QUEUED
+    assert recover(store, settings.outputs_dir) == 0, "the file that is there is no stranger's"
+    run_job(store, store.claim(), interrupted)
+    assert store.get(job_id).status is JobStatus.DONE
+    names = {path.name for path in settings.outputs_dir.iterdir()}
+    assert len(names) == 3 and store.get(job_id).result.video.name in names

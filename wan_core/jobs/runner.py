@@ -92,8 +92,8 @@ def run_job(store: JobStore, job: Job, run: Run) -> bool:
     with written_down(job, store.log_path(job.id)):
         outcome = _outcome(store, job, run)
     failpoint("finish")
-    _insist(outcome.write_down)
-    if outcome.result is not None:
+    is_written = _insist(outcome.write_down)
+    if outcome.result is not None and is_written:
         release(outcome.result.video)
     return outcome.trustworthy
 
@@ -102,7 +102,7 @@ def run_job(store: JobStore, job: Job, run: Run) -> bool:
 class _Outcome:
     """How a job ended, how the store is told, and whether the process is still to be trusted."""
 
-    write_down: Callable[[], None]
+    write_down: Callable[[], bool | None]
     result: GenerationResult | None = None
     trustworthy: bool = True
 
@@ -130,8 +130,10 @@ def _outcome(store: JobStore, job: Job, run: Run) -> _Outcome:
         return _Outcome(partial(store.fail, job.id, words), trustworthy=False)
 
 
-def _insist(write_down: Callable[[], None]) -> None:
+def _insist(write_down: Callable[[], bool | None]) -> bool | None:
     """Try until the disk takes it, within reason: a result that is there is not to be made again.
+
+    Returns what ``write_down`` does.
 
     Raises:
         StoreError: it never did; the job runs once more, from its latents if they are kept.
@@ -139,8 +141,7 @@ def _insist(write_down: Callable[[], None]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            write_down()
-            return
+            return write_down()
         except StoreError as error:
             if time.monotonic() > deadline:
                 raise

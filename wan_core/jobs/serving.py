@@ -13,7 +13,7 @@ from wan_core.jobs.job import Job, JobStatus, WorkerState, WorkerStatus
 from wan_core.jobs.rows import MACHINE, json_object, worker_from_row
 from wan_core.media.atomic import whole_file
 from wan_core.prompts.templates import is_template
-from wan_core.schema import GenerationResult, ProgressEvent, Stage
+from wan_core.schema import GenerationResult, ProgressEvent, Stage, StoreError
 from wan_core.schema.settings import Profile
 
 MAX_ATTEMPTS = 2
@@ -56,8 +56,11 @@ class Serving(StoreFile):
         row = self._one("SELECT status, cancel_requested FROM jobs WHERE id = ?", job_id)
         return row is None or row["status"] != "running" or row["cancel_requested"] is not None
 
-    def finish(self, job_id: str, result: GenerationResult) -> None:
-        """A running job is done; its preview makes way for the video. Words that it drew are found."""
+    def finish(self, job_id: str, result: GenerationResult) -> bool:
+        """A running job is done; its preview makes way for the video. Words that it drew are found.
+
+        Returns False, with nothing changed, if it no longer runs: then it runs again, or was cancelled.
+        """
         measured = sum(s for stage, s in result.seconds.items() if stage not in _SETUP_STAGES)
         with self._database.transaction() as connection:
             rows = connection.execute(
@@ -67,9 +70,10 @@ class Serving(StoreFile):
             ).fetchall()
             if rows and is_template(str(json_object(rows[0]["request"]).get("prompt", ""))):
                 self._words.put(connection, rows[0]["sequence"], result.request)
-        self._drop_previews()
-        with suppress(OSError):
+        with suppress(StoreError, OSError):  # it is done, whatever becomes of these
+            self._drop_previews()
             self.log_path(job_id).unlink(missing_ok=True)
+        return bool(rows)
 
     def fail(self, job_id: str, message: str, lower: Profile | None = None) -> None:
         """A running job has failed.
