@@ -114,9 +114,8 @@ def pick(store: JobStore, watched: str | None) -> Job | None:
     job = store.get(watched) if watched else None
     if job is not None:
         return job
-    queue = store.queue()
-    if queue:
-        return queue[0]
+    if (first := store.first()) is not None:
+        return first
     return max(store.list(limit=_RECENT), key=lambda past: past.finished or 0, default=None)
 
 
@@ -124,7 +123,7 @@ def _stoppable(store: JobStore, shown: Job | None) -> Job | None:
     """The job that Stop would stop: the one shown if it is under way, else the one at work."""
     if shown is not None and not shown.status.is_final:
         return shown
-    return next(iter(store.queue()), None)
+    return store.first()
 
 
 def _stop_button(context: Context, stoppable: Job | None) -> Any:

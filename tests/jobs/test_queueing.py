@@ -154,3 +154,14 @@ def test_each_job_ends_after_those_before_it(store: JobStore, settings: Settings
     times = store.forecast(store.queue())
     assert times[running].seconds == pytest.approx(24.0, abs=0.5)  # what its own steps say is later
     assert [f.seconds - times[running].seconds for f in times.values()] == [0.0, pytest.approx(10.0)]
+
+
+def test_the_head_of_the_queue_is_what_runs_or_runs_next(store: JobStore) -> None:
+    assert store.first() is None
+    a, b = submit_all(store, "ab")
+    assert store.first().id == a
+    store.move(b, before=a)
+    assert store.first().id == b
+    store.claim()
+    store.move(a, before=None)
+    assert (store.first().id, store.first().status) == (b, JobStatus.RUNNING)

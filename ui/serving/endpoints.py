@@ -60,8 +60,8 @@ class Endpoints:
         Args:
             job: the id that `generate` returned.
         """
-        found, waiting = self._job(job), [other.id for other in self._context.store.queue()]
-        left = found.seconds_left
+        found = self._job(job)
+        is_waiting, left = found.status is JobStatus.QUEUED, found.seconds_left
         return {
             "job": found.id,
             "status": str(found.status),
@@ -69,7 +69,7 @@ class Endpoints:
             "step": found.step,
             "total": found.total,
             "seconds_left": None if left is None else round(left, 1),
-            "jobs_before": waiting.index(found.id) if found.id in waiting else 0,
+            "jobs_before": self._context.store.jobs_before(found) if is_waiting else 0,
             "message": found.message,
             "error": found.error,
         }

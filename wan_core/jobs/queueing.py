@@ -16,6 +16,10 @@ from wan_core.schema import GenerationRequest
 
 _RECENT_JOBS, _SIMILAR_JOBS = 20, 5
 _WAITING = "status = 'queued' AND deleted IS NULL"
+_QUEUE = (
+    "SELECT * FROM jobs WHERE status IN ('running', 'queued') AND deleted IS NULL "
+    "ORDER BY status = 'queued', position"
+)
 
 Guess = Callable[[GenerationRequest], float | None]
 """Seconds that a request takes, where nothing has been learnt of its model; None is unknown."""
@@ -45,10 +49,11 @@ class Queueing(StoreFile):
 
     def queue(self) -> list[Job]:
         """The running job, if any, then the waiting ones in the order in which they will run."""
-        return self._jobs(
-            "SELECT * FROM jobs WHERE status IN ('running', 'queued') AND deleted IS NULL "
-            "ORDER BY status = 'queued', position"
-        )
+        return self._jobs(_QUEUE)
+
+    def first(self) -> Job | None:
+        """The head of the queue, which is long at times: the running job, else the one that runs next."""
+        return next(iter(self._jobs(f"{_QUEUE} LIMIT 1")), None)
 
     def jobs_before(self, job: Job) -> int:
         """How many jobs run before a waiting one ends its wait."""
