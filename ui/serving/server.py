@@ -66,11 +66,7 @@ def launch(
         folder.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths(served)
     house = House(access, settings.home, Path(get_upload_folder()), limits)
-    if store is not None:
-        probes = Probes(access, store, house.answered)
-        house.probes.update({"/health": probes.health, "/metrics": probes.metrics})
-    pages = {"": blocks, **(others or {})}
-    house.functions.update({language: _functions(page) for language, page in pages.items()})
+    _furnish(house, {"": blocks, **(others or {})}, store)
     by_language, lifespan = languages.below(others or {}, partial(_shown, house))
     try:
         _, local, shared = blocks.launch(
@@ -83,13 +79,7 @@ def launch(
             state_session_capacity=200,
             quiet=True,
             favicon_path=theme.ICON,
-            app_kwargs={
-                "middleware": [Middleware(Gate, house=house), by_language],
-                "lifespan": lifespan,
-                "docs_url": None,
-                "redoc_url": None,
-                "openapi_url": None,
-            },
+            app_kwargs={"middleware": [Middleware(Gate, house=house), by_language], "lifespan": lifespan},
             **_shown(house, "en"),
         )
     except OSError as error:
@@ -99,6 +89,14 @@ def launch(
         ) from error
     house.names.add(shared or "")
     return shared or local
+
+
+def _furnish(house: House, pages: Mapping[str, gr.Blocks], store: JobStore | None) -> None:
+    """Tell the gate which listeners and which addresses of our own there are."""
+    house.functions.update({language: _functions(page) for language, page in pages.items()})
+    if store is not None:
+        probes = Probes(house.access, store, house.answered)
+        house.probes.update({"/health": probes.health, "/metrics": probes.metrics})
 
 
 def _functions(page: gr.Blocks) -> Functions:
