@@ -32,8 +32,8 @@ from wan_core.pipelines.preview import (
     OFFICIAL_LATENT_RGB,
     TABLE_FILE,
     LatentRGB,
+    Previews,
     latents_to_rgb,
-    preview_webp,
 )
 from wan_core.pipelines.prompt_encoding import EncodedPrompt, PromptCache, encode_prompts
 from wan_core.schema import Emit, GenerationRequest, MediaError, ProgressEvent, Settings, Stage, WeightsError
@@ -199,7 +199,7 @@ def test_preview_colours_are_linear_in_the_latents() -> None:
 
 def test_preview_moves_at_the_clips_speed_and_is_large_enough() -> None:
     latents = torch.randn(1, 16, 5, 6, 10, generator=torch.Generator().manual_seed(0))
-    with Image.open(io.BytesIO(preview_webp(latents, TABLE, fps=16))) as preview:
+    with Image.open(io.BytesIO(Previews(TABLE, None).draw(latents, fps=16))) as preview:
         preview.load()
         assert (preview.n_frames, preview.info["duration"]) == (5, 250)
         assert preview.size == (260, 156)

@@ -17,6 +17,7 @@ from wan_core.manager.shards import INDEX_SUFFIX, expand, stem
 from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.dit import checkpoint as dit_checkpoint
 from wan_core.models.dit.config import MotionConfig
+from wan_core.models.tiny_vae.checkpoint import is_tiny_decoder
 from wan_core.models.umt5 import checkpoint as umt5_checkpoint
 from wan_core.models.vae import checkpoint as vae_checkpoint
 from wan_core.schema import WeightsError
@@ -57,6 +58,7 @@ class FoundFile:
         scheme: how most of its weights are kept, an id of ``SCHEMES``; empty if unknown.
         precision: the same, as people call it: "fp16", "fp8 scaled", "GGUF Q4_K".
         is_module: a VACE module, which runs only together with a text-to-video model.
+        is_tiny_decoder: it makes previews; whose latents it is for, its name alone tells.
         problem: why it cannot be used, in a sentence.
     """
 
@@ -69,6 +71,7 @@ class FoundFile:
     scheme: str = ""
     precision: str = ""
     is_module: bool = False
+    is_tiny_decoder: bool = False
     problem: str = ""
 
     @property
@@ -117,7 +120,8 @@ def describe(name: str, files: Sequence[Path]) -> FoundFile:
         return FoundFile(name, tuple(files), size, "a file of Wan2.2", None, (), scheme, precision)
     role, models = _fitting(shapes)
     module = role is Role.TRANSFORMER and dit_checkpoint.is_vace_module(shapes)
-    return FoundFile(name, tuple(files), size, looks_like(shapes), role, models, scheme, precision, module)
+    what, tiny = looks_like(shapes), role is None and is_tiny_decoder(shapes)
+    return FoundFile(name, tuple(files), size, what, role, models, scheme, precision, module, tiny)
 
 
 def all_paths(files: Sequence[Path]) -> list[Path]:

@@ -27,7 +27,8 @@ from wan_core.schema.comfyui import comfyui_folders
 log = logging.getLogger(__name__)
 
 COMFYUI_FOLDERS = (
-    "diffusion_models", "unet", "text_encoders", "clip", "clip_vision", "vae", "loras", "checkpoints",
+    "diffusion_models", "unet", "text_encoders", "clip", "clip_vision", "vae", "vae_approx", "loras",
+    "checkpoints",
 )  # fmt: skip
 
 _SUFFIXES = (".safetensors", ".gguf", ".pth", ".pt", ".bin", ".ckpt")
@@ -35,7 +36,7 @@ _MAX_DEPTH = 6
 _MAX_FOLDERS = 5_000
 _MAX_FILES = 5_000
 _SECONDS_FRESH = 10.0
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 _MAX_CACHE_BYTES = 32 * 2**20
 _HUB_WORDS = ("wan", "umt5", "vace")
 """Of the hub cache, repositories with one of these in their names are searched."""

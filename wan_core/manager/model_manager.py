@@ -37,7 +37,9 @@ from wan_core.manager.part_kinds import PART_KINDS
 from wan_core.manager.planner import Budget, pinnable_bytes, plan_memory, spread, usable_bytes
 from wan_core.manager.residency import Residency, all_blocks
 from wan_core.manager.shards import expand
+from wan_core.manager.tiny_decoder import TinyDecoders
 from wan_core.manager.weights import Part, WeightStore
+from wan_core.models.tiny_vae.model import TinyDecoder
 from wan_core.quantization.fp16_accumulation import allow_fp16_accumulation
 from wan_core.schema import Emit, GenerationRequest, OutOfMemory, ProgressEvent, Settings, Stage
 from wan_core.schema.lora import LoraUse
@@ -116,6 +118,7 @@ class ModelManager:
         allow_fp16_accumulation(device_facts(self.device), settings.fp16_accumulation == "on")
         self.store = store or WeightStore(settings)
         self._fixed_budget = budget
+        self._tiny = TinyDecoders()
         self._plans: dict[str, MemoryPlan] = {}  # of the last job of each model
         self._components: OrderedDict[Key, _Component] = OrderedDict()  # the longest unused first
         self._lock = threading.RLock()
@@ -199,6 +202,10 @@ class ModelManager:
     def helper(self, files: WeightFiles, emit: Emit) -> Path:
         """The folder of a small model beside the video models, downloaded if need be."""
         return self.store.helper(files, emit)
+
+    def preview_decoder(self) -> TinyDecoder | None:
+        """The tiny decoder on the device, where its file is in one of the model folders."""
+        return self._tiny.lend(self.store.library, self.device)
 
     def dtype(self, role: Role) -> torch.dtype | None:
         """The precision that a part is lent in; None is its file's."""

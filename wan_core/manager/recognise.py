@@ -12,6 +12,7 @@ from wan_core.models.clip import checkpoint as clip_checkpoint
 from wan_core.models.clip import dialects as clip_dialects
 from wan_core.models.dit import checkpoint as dit_checkpoint
 from wan_core.models.dit import dialects as dit_dialects
+from wan_core.models.tiny_vae.checkpoint import is_tiny_decoder
 from wan_core.models.umt5 import checkpoint as umt5_checkpoint
 from wan_core.models.umt5 import dialects as umt5_dialects
 from wan_core.models.vae import checkpoint as vae_checkpoint
@@ -111,6 +112,8 @@ def looks_like(shapes: Shapes) -> str:
         return f"a CLIP image encoder of width {_width(shapes['visual.cls_embedding'][2:])}"
     if dit_checkpoint.is_motion_controller(shapes):
         return "a motion controller"
+    if is_tiny_decoder(shapes):
+        return "a tiny decoder for previews"
     for mark, phrase in _OTHER_FILES:
         if any(mark in name for name in shapes):
             return phrase

@@ -61,6 +61,9 @@ class ComponentSource(Protocol):
     def helper(self, files: WeightFiles, emit: Emit) -> Path:
         """The folder of a small model of ``wan_core.catalog.helpers``, downloaded if need be."""
 
+    def preview_decoder(self) -> nn.Module | None:
+        """What makes pictures of latents for previews, on its device; None if there is no file of it."""
+
     def dtype(self, role: Role) -> torch.dtype | None:
         """The precision that a part is lent in; None is the precision of its file."""
 

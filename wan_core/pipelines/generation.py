@@ -23,7 +23,7 @@ from wan_core.pipelines.guidance import Guidance
 from wan_core.pipelines.guidance_notes import guidance_notes
 from wan_core.pipelines.latents import make_generator, prepare_noise
 from wan_core.pipelines.preparing import prepared
-from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, preview_webp
+from wan_core.pipelines.preview import OFFICIAL_LATENT_RGB, TABLE_FILE, LatentRGB, Previews
 from wan_core.pipelines.prompt_encoding import PromptCache, encode_prompts
 from wan_core.pipelines.step_caching import conclude, with_cache
 from wan_core.pipelines.steps import plan_steps
@@ -117,15 +117,21 @@ def decode_latents(job: ConditioningJob, latents: Tensor, way: VaeWay) -> Iterat
 def _step_reporter(job: ConditioningJob, total: int) -> OnStep:
     """Reports each step, with a preview every ``preview_every`` steps except after the last."""
     request, emit = job.request, job.emit
-    table = _preview_table(job.source, job.spec, emit) if request.preview_every else None
+    previews = _previews(job.source, job.spec, emit) if request.preview_every else None
 
     def on_step(done: int, expected: Tensor) -> None:
         preview = None
-        if table and done % request.preview_every == 0 and done < total:
-            preview = preview_webp(expected, table, request.fps)
+        if previews and done % request.preview_every == 0 and done < total:
+            preview = previews.draw(expected, request.fps)
         emit(ProgressEvent(stage=Stage.DENOISE, step=done, total=total, preview=preview))
 
     return on_step
+
+
+def _previews(source: ComponentSource, spec: ModelSpec, emit: Emit) -> Previews:
+    """What draws latents of this model; the tiny decoder knows those of the official VAE alone."""
+    decoder = source.preview_decoder() if spec.vae == VAEConfig() else None
+    return Previews(_preview_table(source, spec, emit), decoder)
 
 
 def _preview_table(source: ComponentSource, spec: ModelSpec, emit: Emit) -> LatentRGB | None:

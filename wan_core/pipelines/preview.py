@@ -1,20 +1,26 @@
-"""Small moving previews straight from latents: a linear map from latent channels to colour."""
+"""Small moving previews of latents: by a tiny decoder where there is one, else by a linear map to colours."""
 
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from wan_core.media.write import animated_webp
-from wan_core.models.vae.config import TEMPORAL_STRIDE
+from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.schema import WeightsError
 
+log = logging.getLogger(__name__)
+
 PREVIEW_SIDE = 256  # pixels; previews are enlarged by a whole factor to at least this long side
+DECODED_SIDE = 512  # pixels; what the tiny decoder makes is made smaller by a whole factor to at most this
 TABLE_FILE = "latent_rgb.json"  # beside a VAE's weights: {"factors": C rows of (r, g, b), "bias": (r, g, b)}
 
 
@@ -66,9 +72,47 @@ def latents_to_rgb(latents: Tensor, table: LatentRGB) -> np.ndarray:
     return ((rgb.clamp(-1, 1) + 1) / 2 * 255).nan_to_num().to(torch.uint8).cpu().numpy()
 
 
-def preview_webp(latents: Tensor, table: LatentRGB, fps: int) -> bytes:
-    """Latents (1, C, F, H, W) -> a looping WebP that moves as fast as the clip of ``fps`` will."""
-    pictures = latents_to_rgb(latents, table)
-    factor = -(-PREVIEW_SIDE // max(pictures.shape[1:3]))
-    enlarged = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
-    return animated_webp(enlarged, round(1000 * TEMPORAL_STRIDE / fps))
+@torch.inference_mode()
+def decode_small(latents: Tensor, decoder: nn.Module) -> np.ndarray:
+    """Latents (1, C, F, H, W) -> the last frame that each latent frame stands for, (F, H', W', 3) uint8, made
+    smaller so that its long side is at most ``DECODED_SIDE``.
+    """
+    factor = max(-(-SPATIAL_STRIDE * max(latents.shape[3:]) // DECODED_SIDE), 1)
+    pictures = [F.avg_pool2d(frames[-1:], factor) for frames in decoder(latents)]
+    rgb = torch.cat(pictures).permute(0, 2, 3, 1).float()
+    return (rgb * 255).nan_to_num().round().to(torch.uint8).cpu().numpy()
+
+
+class Previews:
+    """Draws previews of one job.
+
+    Args:
+        table: colours of latent channels; None draws nothing without a decoder.
+        decoder: draws them better; where the device has no room for it, the table does.
+    """
+
+    def __init__(self, table: LatentRGB | None, decoder: nn.Module | None) -> None:
+        self._table, self._decoder = table, decoder
+
+    def draw(self, latents: Tensor, fps: int) -> bytes | None:
+        """Latents (1, C, F, H, W) -> a looping WebP that moves as fast as the clip of ``fps`` will."""
+        pictures = self._decoded(latents)
+        if pictures is None:
+            if self._table is None:
+                return None
+            pictures = latents_to_rgb(latents, self._table)
+        factor = max(-(-PREVIEW_SIDE // max(pictures.shape[1:3])), 1)
+        enlarged = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+        return animated_webp(enlarged, round(1000 * TEMPORAL_STRIDE / fps))
+
+    def _decoded(self, latents: Tensor) -> np.ndarray | None:
+        if self._decoder is None:
+            return None
+        try:
+            return decode_small(latents, self._decoder)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            log.warning("There is no room for the tiny decoder; previews are of latent colours")
+            self._decoder = None
+            return None
