@@ -185,7 +185,7 @@ def test_a_compressed_pth_is_refused_before_it_unfolds(tmp_path):
 def test_a_pth_with_a_giant_table_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "m.pth"
     torch.save({"w": torch.zeros(1)}, path)
-    monkeypatch.setattr(header_entry, "MAX_HEADER_BYTES", 10)
+    monkeypatch.setattr(header_entry, "MAX_TABLE_BYTES", 10)
     with pytest.raises(WeightsError, match="has a table of"):
         open_checkpoint(path)
 

@@ -27,6 +27,7 @@ _FILES = {
     "{} has a table of {} bytes, which no Wan model has; {}.": "{0} 的目录有 {1} 字节，Wan 模型都没有这么大；{2}。",
     "{} holds more than tensors by name, or is damaged ({}); {}.": "{0} 中除具名张量外还有其他内容，或已损坏（{1}）；{2}。",
     "{} has a damaged header, which takes more memory or time than any Wan model's; {}.": "{0} 的文件头已损坏，读取它所需的内存或时间超过任何 Wan 模型；{1}。",
+    "{} holds a program (TorchScript) and is not opened; use the official file or a .safetensors file.": "{0} 中含有程序（TorchScript），因此不予打开；请使用官方文件或 .safetensors 文件。",
     "{} holds more than tensors, possibly code that would run, and is not opened; use the official file or a .safetensors file.": "{0} 中除张量外还有其他内容，可能是会运行的代码，因此不予打开；请使用官方文件或 .safetensors 文件。",
     "{} holds more than tensors, possibly code that would run, and is not opened ({}); use the official file or a .safetensors file.": "{0} 中除张量外还有其他内容，可能是会运行的代码（{1}），因此不予打开；请使用官方文件或 .safetensors 文件。",
     "{} holds more than tensors, possibly code that would run ({}), and is not opened; use the official file or a .safetensors file.": "{0} 中除张量外还有其他内容，可能是会运行的代码（{1}），因此不予打开；请使用官方文件或 .safetensors 文件。",

@@ -26,7 +26,7 @@ from wan_core.media.pictures import check_size, decoded, picture_size
 from wan_core.media.sniff import GIF, sniff
 from wan_core.schema import MediaError
 
-MAX_PIXELS = 2**31  # width x height x frames of one clip: 6 GiB of RGB
+MAX_PIXELS = 2**27  # width x height x frames of one clip that is held whole: 384 MiB of RGB
 MAX_FRAMES = 500_000  # of one stream
 
 _MAX_RATE = 240

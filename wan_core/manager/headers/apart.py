@@ -8,7 +8,7 @@ from wan_core.confined.helpers import HelperDied, HelperLate, Helpers
 from wan_core.manager.headers.entry import AGAIN, Format, Header, TensorEntry
 from wan_core.schema import WeightsError
 
-SECONDS = 10.0
+SECONDS = 5.0
 """That a header may take on a busy machine; its process is killed after 2 seconds of work."""
 
 _helpers = Helpers("wan_core.manager.headers.header_process", SECONDS)

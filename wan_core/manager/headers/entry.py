@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MAX_HEADER_BYTES = 8 * 2**20
-"""Limit of a safetensors header, and of a .pth file's pickle: 30 times what the 14B models need."""
+"""Limit of a safetensors header: 30 times what the 14B models need."""
+MAX_TABLE_BYTES = 2 * 2**20
+"""Limit of a .pth file's pickle: 8 times what they need."""
 MAX_TENSORS = 20_000
 MAX_DIMENSIONS = 8
 AGAIN = "delete it and download the model again"

@@ -30,7 +30,7 @@ _ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 _MAX_NAME = 1024
 _MAX_PAIRS = 10_000
 _MAX_HEADER_BYTES = 64 * 2**20  # a text encoder's file lists its whole vocabulary
-_MAX_TEXTS = 2**20  # in lists; four times umT5's vocabulary, and a second's work
+_MAX_TEXTS = 2**19  # in lists; twice umT5's vocabulary, and half a second's work
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
@@ -61,12 +61,11 @@ class _Reader:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._texts = 0
-
-    def place(self) -> int:
-        return self._file.tell()
+        self.place = 0
 
     def raw(self, length: int) -> bytes:
-        if self.place() + length > _MAX_HEADER_BYTES:
+        self.place += length
+        if self.place > _MAX_HEADER_BYTES:
             raise ValueError("it is longer than any Wan model's")
         data = self._file.read(length)
         if len(data) < length:
@@ -111,7 +110,7 @@ def _read(reader: _Reader, size: int) -> Header:
     alignment = told.get("general.alignment", 32)
     if type(alignment) is not int or not 1 <= alignment <= 2**16:
         raise ValueError(f"its alignment is {alignment}")
-    data = -(-reader.place() // alignment) * alignment
+    data = -(-reader.place // alignment) * alignment
     tensors = {}
     for name, stored, kind, offset in lines:
         word, block, block_bytes = GGUF_TYPES[kind]

@@ -29,6 +29,10 @@ _WRAPPERS = ("model_state", "state_dict")
 """Names under which some trainers put the tensors, beside nothing else that counts."""
 
 
+# RuntimeError: a record is locked by a password
+_DAMAGE = (zipfile.BadZipFile, RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError)
+
+
 class _Named(NamedTuple):
     """Something that the pickle would import."""
 
@@ -64,9 +68,14 @@ def check_zip(path: Path) -> int:
     pickles = [record for record in records if record.filename.endswith("/data.pkl")]
     if len(pickles) != 1 or len(records) > entry.MAX_TENSORS + 100:
         raise WeightsError(f"{path} is a zip archive, but no PyTorch checkpoint; {AGAIN}.")
+    if any("/code/" in record.filename or record.filename.endswith("/constants.pkl") for record in records):
+        raise WeightsError(
+            f"{path} holds a program (TorchScript) and is not opened; "
+            "use the official file or a .safetensors file."
+        )
     if any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise WeightsError(f"{path} is compressed, which no PyTorch checkpoint is; {AGAIN}.")
-    if pickles[0].file_size > entry.MAX_HEADER_BYTES:
+    if pickles[0].file_size > entry.MAX_TABLE_BYTES:
         raise WeightsError(
             f"{path} has a table of {pickles[0].file_size} bytes, which no Wan model has; {AGAIN}."
         )
@@ -89,7 +98,7 @@ def read_pth_header(path: Path) -> Header:
             f"{path} holds more than tensors, possibly code that would run, and is not opened ({error}); "
             "use the official file or a .safetensors file."
         ) from error
-    except (zipfile.BadZipFile, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except _DAMAGE as error:
         problem = str(error).partition("\n")[0][:160]
         raise WeightsError(
             f"{path} holds more than tensors by name, or is damaged ({problem}); {AGAIN}."
