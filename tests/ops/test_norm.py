@@ -8,15 +8,19 @@ import torch
 from wan_core.ops.norm import RMSNorm, modulated_layer_norm
 
 
-def test_rms_norm_of_bfloat16_is_computed_in_float32() -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("learns", [True, False])
+def test_rms_norm_is_computed_in_float32(learns: bool, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 16, generator=generator).bfloat16()
+    x = torch.randn(2, 3, 16, generator=generator).to(dtype)
     norm = RMSNorm(16, 1e-6)
     torch.nn.init.normal_(norm.weight, generator=generator)
     wide = x.double()
     expected = wide / (wide.square().mean(-1, keepdim=True) + 1e-6).sqrt() * norm.weight.double()
-    assert norm(x).dtype == torch.float32
-    torch.testing.assert_close(norm(x).double(), expected, rtol=1e-6, atol=1e-6)
+    with torch.set_grad_enabled(learns):
+        found = norm(x)
+    assert found.dtype == torch.float32 and torch.equal(x.double(), wide)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

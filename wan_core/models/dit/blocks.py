@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wan_core.models.dit.adjusting import Opposed, enhancement
-from wan_core.models.dit.config import DiTConfig
+from wan_core.models.dit.config import FED_AT_ONCE, FED_ON_CPU, DiTConfig
 from wan_core.models.dit.memory import Memory, recalled
 from wan_core.ops.attention import attention
+from wan_core.ops.chunking import by_tokens
 from wan_core.ops.norm import RMSNorm, modulated_layer_norm
 from wan_core.ops.patchify import Triple, patchify
 from wan_core.ops.rope import apply_rope
@@ -162,13 +165,25 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D), float32 -> the same."""
         dtype = context.text.dtype
-        rows = self.modulation.float() + context.modulation
-        shift1, scale1, gate1, shift2, scale2, gate2 = rows.chunk(6, dim=1)
-        x = modulated_layer_norm(tokens, shift1, scale1, self.eps).to(dtype)
-        tokens = torch.addcmul(tokens, self.attend(x, context).float(), gate1)
+        shift, scale, gate, *rows = (self.modulation.float() + context.modulation).chunk(6, dim=1)
+        x = modulated_layer_norm(tokens, shift, scale, self.eps).to(dtype)
+        tokens = torch.addcmul(tokens, self.attend(x, context).float(), gate)
+        del x  # not to be held by what follows
         tokens = tokens + self.cross_attn(self.norm3(tokens).to(dtype), context)
-        x = modulated_layer_norm(tokens, shift2, scale2, self.eps).to(dtype)
-        return torch.addcmul(tokens, self.ffn(x).float(), gate2)
+        at_once = FED_ON_CPU if tokens.device.type == "cpu" else FED_AT_ONCE
+        return by_tokens(partial(self.feed, rows, dtype), at_once, tokens)
+
+    def feed(self, rows: Sequence[Tensor], dtype: torch.dtype, tokens: Tensor) -> Tensor:
+        """What each token does by itself: (B, n, D), float32 -> the same.
+
+        Args:
+            rows: shift, scale and gate, each (B, 1, D) or (1, 1, D), float32.
+            dtype: to compute in.
+            tokens: some of them, or all.
+        """
+        shift, scale, gate = rows
+        x = modulated_layer_norm(tokens, shift, scale, self.eps).to(dtype)
+        return torch.addcmul(tokens, self.ffn(x).float(), gate)
 
     def attend(self, x: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D) in compute dtype -> the same: what the tokens learn from each other."""

@@ -93,12 +93,14 @@ class DiTConfig:
     def _bytes_per_token_and_width(self, itemsize: int, tokens: int) -> float:
         """At the widest place of a block; all the while the model's and the block's inputs are held."""
         held = 2 * 4
-        queries_and_keys = 2 * 4 + (0 if itemsize == 4 else 2 * itemsize)  # in float32, and their casts
-        attending = held + itemsize + queries_and_keys + 2 * itemsize  # what is read, values, the result
+        placed = itemsize if self.camera_path_dim else 0
+        normed = itemsize + 2 * 4  # queries or keys: as projected, in float32, and what their norm makes
+        attending = held + placed + itemsize + max(itemsize + normed, 4 * itemsize)
+        looking = held + 4 + itemsize + max(normed, itemsize * (4 if self.image_dim else 3))
         fed = 4 + itemsize * (2 + 2 * self.ffn_dim / self.dim)  # read, the hidden layer twice, the result
-        feeding = held + 4 + 4 + fed * min(tokens, FED_AT_ONCE) / tokens
+        feeding = held + 2 * 4 + fed * min(tokens, FED_AT_ONCE) / tokens
         steering = 4 + itemsize if self.vace_layers else 0  # its own stream and its context
-        return max(attending, feeding) + steering + _OTHER_BYTES
+        return max(attending, looking, feeding) + steering + _OTHER_BYTES
 
     @property
     def kind(self) -> Kind:
