@@ -137,7 +137,6 @@ def _choices(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> None:
         elem_id="form-num_frames",
         elem_classes=_FIELD,
     )
-    controls["windows"] = form.control("windows", values["windows"], "form", texts)
     controls["quality"] = gr.Radio(
         form.quality_choices(spec, texts),
         value=values["quality"],
@@ -145,25 +144,29 @@ def _choices(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> None:
         elem_id="form-quality",
         elem_classes=_FIELD,
     )
+    controls["windows"] = form.control("windows", values["windows"], "form", texts)
 
 
 def _actions(bench: Bench) -> None:
+    """What a click would mean, the buttons, and what came of it; always in sight, see ``studio.css``."""
     texts, parts = bench.context.texts, bench.parts
-    parts["preflight"] = gr.HTML(elem_id="form-preflight", elem_classes="preflight", apply_default_css=False)
-    with gr.Row(elem_classes="go"):
-        for name, words, variant, width in (
-            ("generate", texts.generate, "primary", {"scale": 3}),
-            ("stop", texts.stop, "stop", {"scale": 1, "min_width": 80}),
-        ):
-            parts[name] = gr.Button(
-                words,
-                variant=variant,
-                interactive=False,
-                elem_id=f"form-{name}",
-                elem_classes=name,
-                **width,
-            )
-    parts["notice"] = gr.HTML(elem_id="form-notice", elem_classes="notice", apply_default_css=False)
+    plain = {"apply_default_css": False}
+    with gr.Column(elem_id="form-actions"):
+        parts["preflight"] = gr.HTML(elem_id="form-preflight", elem_classes="preflight", **plain)
+        with gr.Row(elem_classes="go"):
+            for name, words, variant, width in (
+                ("generate", texts.generate, "primary", {"scale": 3}),
+                ("stop", texts.stop, "stop", {"scale": 1, "min_width": 80}),
+            ):
+                parts[name] = gr.Button(
+                    words,
+                    variant=variant,
+                    interactive=False,
+                    elem_id=f"form-{name}",
+                    elem_classes=name,
+                    **width,
+                )
+        parts["notice"] = gr.HTML(elem_id="form-notice", elem_classes="notice", **plain)
 
 
 def _sampling(bench: Bench, values: dict[str, Any]) -> None:

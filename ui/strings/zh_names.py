@@ -17,9 +17,8 @@ REQUEST_NAMES = {
     ),
     "windows": Named(
         "长视频",
-        "用相互过渡的窗口生成比模型一次所能看到的更长的视频；内存只需一个窗口的量。static：位置固定；"
-        "uniform：每步换位置，不留边界；looped：结尾接回开头；sliding：与 DiffSynth-Studio 相同。还可以写："
-        "static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=on。",
+        "用相互过渡的窗口生成比模型一次所能看到的更长的视频，或首尾相接的视频；内存只需一个窗口的量。还可以写："
+        "static frames=81 overlap=16。",
     ),
     "num_inference_steps": Named(
         "步数", "去噪步数：太少则形状柔和、不稳，越多越精细也越慢；超过模型自己的步数后变化很小。"

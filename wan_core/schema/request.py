@@ -107,10 +107,8 @@ class GenerationRequest(MediaInputs, Steering, GuidanceOptions, OutputOptions):
         None,
         Knob(
             "Long video",
-            "Makes a clip longer than its model can see at once, in windows that flow into each other; the "
-            "memory is that of one. static: at fixed places; uniform: at others in every step, so that no "
-            "border stays; looped: the end flows into the start; sliding: as DiffSynth-Studio. More can be "
-            "said: static frames=81 overlap=16 stride=4 fuse=linear freenoise=off anchor=on.",
+            "A clip longer than the model can see at once, in windows that flow into each other, or one that "
+            "ends where it begins; in the memory of one window. More can be said: static frames=81 overlap=16.",
         ),
     )
     num_inference_steps: int | None = _knob(
