@@ -15,7 +15,7 @@ from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.denoise import Sampling, denoise
 from wan_core.pipelines.guidance import Guidance
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
-from wan_core.pipelines.windows import freely_shuffled, through_window
+from wan_core.pipelines.windows import Windowing, freely_shuffled, through_window
 from wan_core.schedulers import make_scheduler
 from wan_core.schema import Cancelled
 from wan_core.schema.windows import WindowOptions
@@ -237,3 +237,19 @@ def test_the_noise_of_references_is_left_alone() -> None:
     free = freely_shuffled(noise, options("static"), seed=3, front=2)
     assert torch.equal(free[:, :, :7], noise[:, :, :7])
     assert free.shape == noise.shape and not torch.equal(free, noise)
+
+
+def test_what_is_as_long_as_the_clip_comes_to_the_device_window_by_window() -> None:
+    given = DiTConditioning(channel_latents=CHANNELS, image_embeds=torch.zeros(1, 2, 3))
+    conditioning, noise = (
+        Conditioning(given, start=torch.zeros(1, 3, TOTAL, 1, 1)),
+        torch.zeros(1, 3, TOTAL, 1, 1),
+    )
+    device = torch.device("meta")
+    cut = Windowing(options("static"), StepCache()).placed(conditioning, noise, device)
+    assert (cut.dit.channel_latents.device.type, cut.dit.image_embeds.device.type) == ("cpu", "meta")
+    assert cut.start.device.type == "meta"
+    whole = Windowing(options("static frames=33"), StepCache()).placed(conditioning, noise, device)
+    assert whole.dit.channel_latents.device.type == "meta"
+    turned = Windowing(options("looped frames=33"), StepCache()).placed(conditioning, noise, device)
+    assert turned.dit.channel_latents.device.type == "cpu"

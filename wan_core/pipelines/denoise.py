@@ -73,12 +73,13 @@ def denoise(
         GenerationFailed: a step produced NaN or infinity.
     """
     device, scheduler, cache = device_of(transformer), sampling.scheduler, sampling.cache
-    noise, prompts, conditioning = noise.to(device), prompts.to(device), conditioning.to(device)
+    noise, prompts = noise.to(device), prompts.to(device)
+    windowing = Windowing(sampling.windows, cache, on_window)
+    conditioning = windowing.placed(conditioning, noise, device)
     idle = _without_control(conditioning)
     timesteps = torch.tensor(scheduler.timesteps, device=device)
     latents = noise if conditioning.start is None else _noised(conditioning.start, noise, scheduler.sigmas[0])
     front, total = conditioning.front_frames, len(timesteps)
-    windowing = Windowing(sampling.windows, cache, on_window)
     runner = PassRunner(transformer, windowing.cache, sampling.merges)
 
     def predict(step: int, part: Tensor, given: Conditioning) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.acceleration.step_cache import Pass, StepCache
-from wan_core.acceleration.windows import Frames, Window, windows_of
+from wan_core.acceleration.windows import Frames, Window, windows_move, windows_of
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.schema import GenerationRequest
@@ -19,6 +19,10 @@ from wan_core.schema.windows import WindowOptions
 
 Predict = Callable[[Tensor, Conditioning], Tensor]
 """Latents (1, C, R + W, H, W) and what belongs to them -> their guided velocity of the same shape."""
+
+
+_OF_THE_CLIP = ("channel_latents", "vace_latents", "frame_latents", "camera", "camera_path")
+"""Fields of a ``DiTConditioning`` that may be as long as the clip."""
 
 
 def nothing() -> None:
@@ -69,9 +73,9 @@ class Windowing:
         """
         front = conditioning.front_frames
         total = latents.shape[2] - front
-        windows = () if self._options is None else windows_of(self._options, total, step)
-        if all(window.frames == tuple(range(total)) for window in windows):
+        if not self._cuts(total):
             return predict(latents, conditioning)
+        windows = windows_of(self._options, total, step)
         velocity = torch.zeros_like(latents)
         for number, window in enumerate(windows):
             if number:
@@ -80,8 +84,17 @@ class Windowing:
             places = torch.tensor(_with_front(window.frames, front), device=latents.device)
             weights = _weights(window, front, 1 / len(windows), latents)
             seen = through_window(conditioning, window.frames, total, self._options.anchor)
-            velocity[:, :, places] += weights * predict(latents[:, :, places], seen)
+            velocity[:, :, places] += weights * predict(latents[:, :, places], seen.to(latents.device))
         return velocity
+
+    def placed(self, conditioning: Conditioning, noise: Tensor, device: torch.device) -> Conditioning:
+        """On the device; but where windows are cut out, what has the clip's length comes there with them."""
+        cuts = self._cuts(noise.shape[2] - conditioning.front_frames)
+        return conditioning.to(device, leaving=_OF_THE_CLIP if cuts else ())
+
+    def _cuts(self, total: int) -> bool:
+        options = self._options
+        return options is not None and (total > options.latent_size or windows_move(options, total))
 
 
 def through_window(conditioning: Conditioning, frames: Frames, total: int, anchor: bool) -> Conditioning:

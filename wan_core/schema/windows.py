@@ -80,7 +80,7 @@ class WindowOptions(BaseModel):
         """With what is left open filled in for a model that is made for so many frames."""
         frames = self.frames or max(own_frames, LATENT_STRIDE + 1)
         size = latent_length(frames)
-        overlap = LATENT_STRIDE * max(size // _OVERLAP_SHARE, 1) if self.overlap is None else self.overlap
+        overlap = LATENT_STRIDE * -(-size // _OVERLAP_SHARE) if self.overlap is None else self.overlap
         return self.model_copy(update={"frames": frames, "overlap": min(overlap, LATENT_STRIDE * (size - 1))})
 
     @property

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,8 +49,11 @@ class Conditioning:
     front_frames: int = 0
     followed_channels: int = 0
 
-    def to(self, device: torch.device) -> Conditioning:
-        """The same on another device; what the passes share is moved once."""
+    def to(self, device: torch.device, leaving: Collection[str] = ()) -> Conditioning:
+        """The same on another device; what the passes share is moved once.
+
+        What the model reads under the names of ``leaving`` stays where it is.
+        """
         moved: dict[int, Tensor] = {}
 
         def move(value: object) -> object:
@@ -59,8 +62,9 @@ class Conditioning:
                     moved[id(value)] = value.to(device)
                 return moved[id(value)]
             if isinstance(value, Conditioning | DiTConditioning):
+                fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
                 return type(value)(
-                    **{f.name: move(getattr(value, f.name)) for f in dataclasses.fields(value)}
+                    **{name: part if name in leaving else move(part) for name, part in fields.items()}
                 )
             return value
 
