@@ -18,7 +18,7 @@ REQUEST_NAMES = {
     "windows": Named(
         "长视频",
         "用相互过渡的窗口生成比模型一次所能看到的更长的视频，或首尾相接的视频；内存只需一个窗口的量。还可以写："
-        "static frames=81 overlap=16。",
+        "static frames=81 stride=4。",
     ),
     "num_inference_steps": Named(
         "步数", "去噪步数：太少则形状柔和、不稳，越多越精细也越慢；超过模型自己的步数后变化很小。"

@@ -108,7 +108,7 @@ class GenerationRequest(MediaInputs, Steering, GuidanceOptions, OutputOptions):
         Knob(
             "Long video",
             "A clip longer than the model can see at once, in windows that flow into each other, or one that "
-            "ends where it begins; in the memory of one window. More can be said: static frames=81 overlap=16.",
+            "ends where it begins; in the memory of one window. More can be said: static frames=81 stride=4.",
         ),
     )
     num_inference_steps: int | None = _knob(
