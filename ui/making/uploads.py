@@ -6,6 +6,7 @@ their own words.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from ui.links import name_of
+from wan_core.media.read import read_opacity
 from wan_core.schema import MediaError
 
 
@@ -41,6 +44,24 @@ class Clip(gr.Video):
 
     def postprocess(self, value: str | None) -> FileData | None:
         return _file(value, FileData)
+
+
+class Drawing(gr.ImageEditor):
+    """Layers painted on a picture. What a browser sends as one is decoded as carefully as any other picture;
+    the picture itself, and what they add up to, are not looked at.
+    """
+
+    is_template = True
+
+    def convert_and_format_image(
+        self, file: FileData | bytes | None, flatten_on_white: bool = False
+    ) -> Image.Image | None:
+        if file is None or flatten_on_white:  # what is flattened are the picture and the sum
+            return None
+        try:
+            return _layer(file)
+        except MediaError:
+            return None
 
 
 class OneOf(gr.Dropdown):
@@ -113,6 +134,24 @@ def described(path: Path, link: Callable[[Path], str | None]) -> dict[str, Any]:
         "size": path.stat().st_size,
         "meta": {"_type": "gradio.FileData"},
     }
+
+
+def _layer(sent: FileData | bytes) -> Image.Image:
+    """A painted layer, of which only where it is opaque counts.
+
+    Raises:
+        MediaError: it is no picture, or too large.
+    """
+    if isinstance(sent, FileData):
+        opacity = read_opacity(uploaded(sent.path))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "layer.png")
+            path.write_bytes(sent)
+            opacity = read_opacity(path)
+    layer = Image.new("RGBA", opacity.shape[::-1])
+    layer.putalpha(Image.fromarray(opacity))
+    return layer
 
 
 def _file(path: str | None, model: Any) -> Any:

@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 from ui.making import inputs
+from ui.making.uploads import Drawing
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import FOLDS, folded
 
@@ -85,7 +86,7 @@ def _fold(tab: MakingTab, name: str) -> None:
 
 def _drawing(tab: MakingTab) -> None:
     """A picture to paint a mask on."""
-    tab.drawing = gr.ImageEditor(
+    tab.drawing = Drawing(
         type="pil",
         label=tab.context.texts.draw_mask,
         sources=(),

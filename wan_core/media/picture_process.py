@@ -42,8 +42,8 @@ def answer(question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
     Args:
         question: ``path``; ``reader``, a format of Pillow; ``most``, the pixels above which nothing but its
-            size is read; ``mode``, "RGB" or "L", or None for its size alone; ``backdrop``, the colour below
-            what is transparent.
+            size is read; ``mode``, "RGB", "L" or "A" (how opaque it is), or None for its size alone;
+            ``backdrop``, the colour below what is transparent.
 
     Returns:
         ``size`` as the file tells it, with whether the camera lay (``turned``), or with the pixels, upright,
@@ -67,6 +67,8 @@ def answer(question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 def _laid_on(opened: Image.Image, colour: str, mode: str) -> Image.Image:
     """A picture in Pillow's ``mode``, turned upright, with ``colour`` where it is transparent."""
     picture = _eight_bits(ImageOps.exif_transpose(opened))
+    if mode == "A":
+        return picture.convert("RGBA").getchannel("A")
     if picture.has_transparency_data:
         backdrop = Image.new("RGBA", picture.size, colour)
         picture = Image.alpha_composite(backdrop, picture.convert("RGBA"))

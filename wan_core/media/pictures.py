@@ -33,7 +33,8 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def decoded(path: Path, mode: str, backdrop: str) -> np.ndarray:
-    """A picture (H, W, 3) in the mode "RGB" or (H, W) in "L", uint8, upright, laid on a colour.
+    """A picture, uint8, upright: (H, W, 3) in the mode "RGB" or (H, W) in "L", laid on a colour; or how opaque
+    it is, (H, W) in "A".
 
     Raises:
         MediaError: as ``picture_size``.

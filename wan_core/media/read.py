@@ -112,6 +112,15 @@ def read_mask_image(path: Path) -> np.ndarray:
     return decoded(path, "L", "black")
 
 
+def read_opacity(path: Path) -> np.ndarray:
+    """How opaque a picture is (H, W), uint8, 255 where nothing shines through.
+
+    Raises:
+        MediaError: as ``read_image``.
+    """
+    return decoded(path, "A", "black")
+
+
 def stream_clip(
     path: Path,
     start: float = 0.0,
