@@ -2,17 +2,19 @@
 
 ``python -m tests.jobs.fake_engine SETTINGS`` is a worker with it. A prompt is a list of words:
 ``steps=N``, ``sleep=S`` (seconds per step), ``die=SIGNAL`` or ``die-once=SIGNAL`` (at step 2), ``fail``,
-``bug``, ``deaf`` (never looks whether it was cancelled), ``oom`` (unless the job has a profile),
-``oom-decode`` (once, with the latents kept).
+``bug``, ``cut`` (reads a mapped file that has become shorter), ``deaf`` (never looks whether it was
+cancelled), ``oom`` (unless the job has a profile), ``oom-decode`` (once, with the latents kept).
 """
 
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from tests import running_out
 from wan_core.jobs.job import Job
@@ -67,6 +69,8 @@ def _perform(words: dict[str, str], settings: Settings, job: Job) -> None:
         raise GenerationFailed("The video is one colour; try another seed.")
     if "bug" in words:
         raise ZeroDivisionError("a secret path")
+    if "cut" in words:
+        _read_what_is_cut(settings.home / f"mapped-{job.id}")
     if "oom" in words:
         running_out.while_denoising(job)
     if "oom-decode" in words:
@@ -77,6 +81,13 @@ def _perform(words: dict[str, str], settings: Settings, job: Job) -> None:
         return
     died_before.touch()
     os.kill(os.getpid(), signal.Signals[name])
+
+
+def _read_what_is_cut(path: Path) -> None:
+    path.write_bytes(bytes(3 * mmap.PAGESIZE))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        file.truncate(1)
+        mapped[2 * mmap.PAGESIZE]
 
 
 if __name__ == "__main__":

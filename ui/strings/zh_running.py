@@ -73,6 +73,7 @@ _WORKERS = {
     "Replacing the worker: {}.": "正在更换工作进程：{0}。",
     "the worker ended with exit code {}": "工作进程以退出码 {0} 结束",
     "the worker was killed (SIGKILL), most likely because the machine ran out of memory": "工作进程被强制结束（SIGKILL），很可能是因为本机内存不足",
+    "the worker crashed (SIGBUS), most likely because a file that it was reading became shorter": "工作进程崩溃（SIGBUS），很可能是因为正在读取的文件变短了",
     "the worker crashed ({})": "工作进程崩溃（{0}）",
     "the studio was ended while the job ran": "任务运行时程序被关闭",
     "its end could not be written down": "无法记录它的结束",

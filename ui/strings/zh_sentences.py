@@ -4,6 +4,7 @@
 from ui.strings.zh_enhancing import ENHANCING
 from ui.strings.zh_guidance import GUIDANCE_SENTENCES
 from ui.strings.zh_media import MEDIA
+from ui.strings.zh_public import PUBLIC
 from ui.strings.zh_running import RUNNING
 from ui.strings.zh_weights import WEIGHTS
 
@@ -216,6 +217,8 @@ _TOLD = {
     "The models are unloaded; the next job loads them again.": "模型已卸载；下一个任务会重新加载。",
     "The worker is replaced, because it did not stop when cancelled.": "取消后没有停止，已更换工作进程。",
     "Queued again: {}.": "已重新排队：{0}。",
+    "Given up after {} attempts: {}; check the disk and the files of the model in Settings, and download again "
+    "what is damaged.": "尝试 {0} 次后放弃：{1}；请检查磁盘，并在“设置”中检查模型文件，重新下载损坏的文件。",
     "Given up after {} attempts: {}; try a smaller size or fewer frames.": (
         "尝试 {0} 次后放弃：{1}；请试更小的尺寸或更少的帧。"
     ),
@@ -259,6 +262,7 @@ SENTENCES = {
     **_TOLD,
     **ENHANCING,
     **MEDIA,
+    **PUBLIC,
     **RUNNING,
     **WEIGHTS,
 }

@@ -17,6 +17,9 @@ from wan_core.schema import GenerationResult, ProgressEvent, Stage, StoreError
 from wan_core.schema.settings import Profile
 
 MAX_ATTEMPTS = 2
+SMALLER = "try a smaller size or fewer frames"
+"""What most often helps where a worker has died twice."""
+
 _SETUP_STAGES = (Stage.DOWNLOAD, Stage.LOAD)  # no part of a time estimate: they come once, or never
 
 
@@ -133,10 +136,11 @@ class Serving(StoreFile):
         row = self._one("SELECT id FROM jobs WHERE status = 'running' AND cancel_requested IS NOT NULL")
         return row["id"] if row else None
 
-    def abandon_running(self, reason: str) -> None:
+    def abandon_running(self, reason: str, remedy: str = SMALLER) -> None:
         """Their worker died: queue running jobs once more, and fail those that have had their chance.
 
-        The order in the queue is kept. ``reason`` is half a sentence: "the worker crashed (SIGSEGV)".
+        The order in the queue is kept. ``reason`` is half a sentence: "the worker crashed (SIGSEGV)"; so is
+        ``remedy``, which those are told that have failed.
         """
         with self._database.transaction() as connection:
             _settle_cancelled(connection)
@@ -145,7 +149,7 @@ class Serving(StoreFile):
                 "WHERE status = 'running' AND attempts >= ?",
                 (
                     time_of_end(connection),
-                    f"Given up after {MAX_ATTEMPTS} attempts: {reason}; try a smaller size or fewer frames.",
+                    f"Given up after {MAX_ATTEMPTS} attempts: {reason}; {remedy}.",
                     MAX_ATTEMPTS,
                 ),
             )

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from wan_core.jobs.job import WorkerState, WorkerStatus
+from wan_core.jobs.serving import SMALLER
 from wan_core.jobs.store import JobStore
 from wan_core.schema import Settings, StoreError
 
@@ -180,7 +181,7 @@ class Supervisor:
         """The worker ended by itself: settle its job, and plan for another worker."""
         self._forget_process()
         reason = describe_exit(code)
-        self._unsettled = partial(self._store.abandon_running, reason)
+        self._unsettled = partial(self._store.abandon_running, reason, remedy_for(code))
         had_job = self._store.has_running()
         self._settle()
         if code == 0 and not had_job:  # its own choice, see ``worker.serve``
@@ -235,7 +236,16 @@ def describe_exit(code: int) -> str:
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if name == "SIGKILL":
         return "the worker was killed (SIGKILL), most likely because the machine ran out of memory"
+    if name == "SIGBUS":
+        return "the worker crashed (SIGBUS), most likely because a file that it was reading became shorter"
     return f"the worker crashed ({name})"
+
+
+def remedy_for(code: int) -> str:
+    """What a person may do about a worker that ended so, as half a sentence."""
+    if code == -getattr(signal, "SIGBUS", 0) != 0:
+        return "check the disk and the files of the model in Settings, and download again what is damaged"
+    return SMALLER
 
 
 def worker_command(settings: Settings) -> tuple[str, ...]:
