@@ -182,6 +182,11 @@ element.addEventListener("click", (event) => {
   button.nextElementSibling.hidden = !open;
 });
 document.addEventListener("click", (event) => { if (!element.contains(event.target)) closeMenus(); });
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !large) return;
+  large = false;
+  markTiles();
+});
 element.addEventListener("keydown", (event) => {
   const open = part('.menu > [aria-expanded="true"]');
   if (!open) return;

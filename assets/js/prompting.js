@@ -188,6 +188,15 @@ watch(told, () => {
   draw();
 });
 
+box.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !(open || writing)) return;
+  if (writing) ask("stop");
+  const name = writing ? "enhance" : open;
+  open = "";
+  draw();
+  head.querySelector(`[data-name="${name}"]`)?.focus();
+});
+
 const lines = () => Math.max((area()?.value ?? "").split("\n").filter((line) => line.trim()).length, 1);
 let counted = 1;
 document.addEventListener("prompt-changed", () => {
