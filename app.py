@@ -110,7 +110,9 @@ def serve(options: argparse.Namespace, kept: KeptSettings, executor: Executor, e
     context = Context(executor, errands, kept, options.model, owned)
     if access.public:
         shared = SharedExecutor(executor, PublicRules(context.has))
-        context = replace(context, executor=shared, is_public=True)
+        context = replace(context, executor=shared, reach="everybody")
+    elif access.is_exposed:
+        context = replace(context, reach="login")
     page, others = build(context), build_others(context)
     executor.start()
     address = launch(page, kept.current, access, others, executor.store)

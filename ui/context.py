@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from ui.strings import ENGLISH, Texts
 from wan_core.catalog import ModelSpec
@@ -17,6 +17,8 @@ from wan_core.manager.weights import WeightStore
 from wan_core.prompts.enhancer import Enhancer
 from wan_core.schema import GenerationRequest, Settings, WeightsError
 
+Reach = Literal["machine", "login", "everybody"]
+
 
 @dataclass(frozen=True)
 class Context:
@@ -24,7 +26,8 @@ class Context:
 
     ``model`` is chosen when the page opens; None is the one that the browser used last, at first the demo.
     ``owned``: whoever sees the page may change the settings and the models on this machine, and learn
-    where they are. ``is_public``: everybody may see it, each their own jobs, see ``wan_core.jobs.visitors``.
+    where they are. ``reach``: who can reach the page; where that is everybody each has jobs of their own, see
+    ``wan_core.jobs.visitors``.
     """
 
     executor: Executor
@@ -32,9 +35,13 @@ class Context:
     kept: KeptSettings
     model: str | None = None
     owned: bool = True
-    is_public: bool = False
+    reach: Reach = "machine"
     texts: Texts = ENGLISH
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def is_public(self) -> bool:
+        return self.reach == "everybody"
 
     @cached_property
     def enhancer(self) -> Enhancer:

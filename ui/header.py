@@ -43,7 +43,16 @@ def line_html(context: Context) -> str:
         f'<i class="dot"></i>{escape(label)}</div>'
         f"{_memory_html(status, texts)}"
         f'<div class="chip queue">{escape(_queue(counts, context))}</div>{_switch(texts)}</div>'
+        f"{_banner(context)}"
     )
+
+
+def _banner(context: Context) -> str:
+    """Who else can reach the page, where anybody can."""
+    words = {"login": context.texts.seen_by_login, "everybody": context.texts.seen_by_all}.get(
+        context.reach, ""
+    )
+    return f'<p class="banner" role="note">{escape(words)}</p>' if words else ""
 
 
 def _switch(texts: Texts) -> str:

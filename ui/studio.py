@@ -140,7 +140,8 @@ def build(context: Context) -> gr.Blocks:
     with gr.Blocks(
         title=texts.title, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True
     ) as blocks:
-        add_endpoints(context)  # first: their names are theirs
+        if not context.is_public:
+            add_endpoints(context)  # first: their names are theirs
         head = header.build(texts)
         with gr.Row(elem_id="body"):
             with gr.Column(scale=5, min_width=320, elem_id="inputs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -112,6 +113,9 @@ _SURFACES = {
 """Flat: only what can be typed into or pressed has a surface of its own."""
 
 
+_SHEETS = ("studio", "panel", "prompting", "recipes")
+
+
 def theme() -> gr.themes.Base:
     """The studio's theme."""
     return gr.themes.Base(
@@ -126,7 +130,7 @@ def theme() -> gr.themes.Base:
     ).set(**_SURFACES)
 
 
-def look(language: str) -> dict[str, Any]:
+def look(language: str, more_sheets: Sequence[str] = ()) -> dict[str, Any]:
     """The arguments of ``launch`` that decide how the page looks.
 
     The browser is told the page's language before Gradio asks for it, which otherwise words its own parts
@@ -134,7 +138,7 @@ def look(language: str) -> dict[str, Any]:
     """
     told = _LANGUAGE_JS.format(tag=TAGS[language])
     script = read_scripts("studio.js")
-    sheets = (ASSETS / "css" / f"{name}.css" for name in ("studio", "panel", "prompting", "recipes"))
+    sheets = (ASSETS / "css" / f"{name}.css" for name in (*_SHEETS, *more_sheets))
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return {
         "theme": theme(),

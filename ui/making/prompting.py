@@ -229,6 +229,8 @@ class Doors:
         return {"note": words.format(presets=presets, styles=styles)}
 
     def _enhance(self, asked: Answer, about: Answer) -> Answer:
+        if self._context.is_public:  # it costs time or money of the owner's
+            _require_owner(self._context)
         if about["lines"] and len(prompt_lines(about["prompt"])) > 1:
             return {"error": self._context.texts.prompting.one_prompt}
         takes = find_model(about["model"]).inputs.get(about["tab"])  # a tab is called like its first task

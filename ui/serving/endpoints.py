@@ -18,6 +18,7 @@ from ui.context import Context
 from ui.links import link
 from ui.making.uploads import Given, described, uploaded
 from ui.serving.endpoint_schema import ANSWERS, FILES_SCHEMA, JOB_SCHEMA, request_schema
+from ui.serving.gate_answers import STATUS
 from wan_core.catalog import find_model
 from wan_core.cli_request import infer_task
 from wan_core.jobs.job import Job, JobStatus
@@ -105,6 +106,7 @@ class Endpoints:
     def _job(self, job: Any) -> Job:
         found = self._context.store.get(job) if isinstance(job, str) else None
         if found is None:
+            STATUS.get([]).append(404)
             raise gr.Error(f"There is no job {str(job)[:40]!r} here.", print_exception=False)
         return found
 
@@ -140,6 +142,7 @@ def _in_a_sentence(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return endpoint(*arguments)
         except (InvalidRequest, MediaError, StoreError, OSError) as error:
+            STATUS.get([]).append(503 if isinstance(error, StoreError | OSError) else 400)
             raise gr.Error(str(error), print_exception=False) from error
 
     return answer

@@ -19,14 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.links import NAMING
 from ui.serving import gate_json
-from ui.serving.gate_answers import Answering, refusal
+from ui.serving.gate_answers import STATUS, Answering, refusal
 from ui.serving.gate_bodies import Gone, TooLarge, TooSlow, going_on, read_body, replayed
-from ui.serving.gate_routes import API, FILE, Route, find_route
+from ui.serving.gate_routes import FILE, PREDICT, Route, find_route
 from ui.serving.house import House
 from ui.serving.visiting import Guest, guest_of
 from wan_core.jobs.visitors import VISITOR
 
-_PREDICT = API + "run/predict"
 _FORM = 2**16
 _SHOWN = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif", ".webp": "image/webp"} | {
     ".png": "image/png",
@@ -71,6 +70,7 @@ class Gate:
             await refused(scope, receive, answering.as_it_is())
             return
         VISITOR.set(guest.visitor)
+        STATUS.set([400])
         if house.access.public:
             NAMING.set(partial(house.files.name, visitor=guest.visitor))
         await _HANDLERS[route.kind](self, (scope, receive, answering), guest, language)
@@ -132,7 +132,7 @@ class Gate:
     async def _call(self, asked: _Asked, guest: Guest, language: str) -> None:
         scope, house = asked[0], self._house
         host = Headers(scope=scope).get("host", "")
-        named = not self._place(scope)[1].startswith(_PREDICT)
+        named = not self._place(scope)[1].startswith(PREDICT)
 
         def is_own(url: str) -> bool:
             return gate_json.is_on(url, host) or house.names.is_own(url, host)
@@ -146,6 +146,8 @@ class Gate:
                 return json.dumps(gate_json.replace_names(values, path_of)).encode()
             return body
 
+        if house.access.public:
+            asked[2].change = house.without_places
         await self._with_body(asked, house.limits.body, checked)
 
     async def _with_body(self, asked: _Asked, most: int, checked: Callable[[bytes], bytes]) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Send
 
 log = logging.getLogger(__name__)
+
+STATUS: ContextVar[list[int]] = ContextVar("status")
+"""What a handler that refuses a call wants its answer to be marked with, as its last item."""
 
 _MOST_KEPT = 2**20
 
@@ -154,7 +158,8 @@ def reworded(status: int, body: bytes, has_files: bool = False) -> tuple[int, by
     number, found = secrets.token_hex(4), _object(body)
     words, own = found.get("error"), {}
     if isinstance(words, str) and words:
-        status, own = (400 if status == 500 else status), found
+        own = found
+        status = STATUS.get([400])[-1] if status == 500 else status
     elif status == 422:
         words = _fields(found.get("detail"))
     elif status >= 500:

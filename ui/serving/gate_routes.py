@@ -10,6 +10,7 @@ from ui.serving.access import Mode
 API = "/gradio_api/"
 UPLOAD = API + "upload"
 FILE = API + "file="
+PREDICT = API + "run/predict"
 LOGIN = "/login"
 
 Kind = Literal["page", "call", "tool", "upload", "file", "login", "stream"]
@@ -50,7 +51,8 @@ ROUTES: tuple[Route, ...] = (
     Route(API + "upload_progress", "GET", "stream"),
     Route(FILE, "GET", "file", prefix=True),
     Route(UPLOAD, "POST", "upload"),
-    Route(API + "run/", "POST", "call", prefix=True),
+    Route(PREDICT, "POST", "call"),
+    Route(API + "run/", "POST", "call", prefix=True, modes=_OWN),
     Route(API + "login_check", "GET", modes=_OWN),
     Route(API + "user", "GET", modes=_OWN),
     Route(API + "app_id", "GET", modes=_OWN),

@@ -16,6 +16,8 @@ from ui.serving.gate_answers import headers_for
 from ui.serving.gate_json import Functions
 from ui.serving.limits import LIMITS, Limits, Room, Throttle
 
+_SOURCES = Path(__file__).resolve().parents[2]
+
 Probe = Callable[[Headers], Response]
 """What answers an address of our own."""
 
@@ -49,6 +51,12 @@ class House:
         self.posts, self.all_posts = Throttle(self.limits.posts), Throttle(self.limits.all_posts)
         self.streams: Counter[str] = Counter()
         self.headers = headers_for(self.access.space)
+
+    def without_places(self, body: bytes) -> bytes:
+        """An answer in which nothing says where the studio lies, should a sentence of it name a file."""
+        for place in (self.home, _SOURCES):
+            body = body.replace(str(place).encode(), b"...")
+        return body
 
     def path_of(self, name: str, visitor: str) -> str | None:
         """The path of the file that a visitor calls so; None if there is none that is the visitor's."""

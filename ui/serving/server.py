@@ -115,5 +115,5 @@ def _shown(house: House, language: str) -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "max_file_size": house.limits.upload,
-        **theme.look(language),
+        **theme.look(language, ("public",) if access.public else ()),
     }

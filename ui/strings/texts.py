@@ -48,6 +48,8 @@ class Texts:
     model_busy: str
     memory: str
     queue_empty: str
+    seen_by_login: str
+    seen_by_all: str
     queue_running: str
     queue_waiting: str
     unload: str
