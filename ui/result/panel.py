@@ -19,7 +19,7 @@ import gradio as gr
 from ui.assets import read_scripts
 from ui.context import Context
 from ui.links import link
-from ui.listening import QUIET
+from ui.listening import QUIET, error_html
 from ui.result import comparing, drafts, exports
 from ui.result.panel_doors import PanelDoors
 from ui.result.stage import is_picture, stage_of
@@ -68,9 +68,22 @@ def build(context: Context, tabs: Sequence[str]) -> Panel:
         return gr.update(told={**doors.open(event.door, event.asked), "number": event.number})
 
     view.ask(answer, None, view, trigger_mode="multiple", **QUIET)
-    notice = gr.HTML(elem_id="panel-notice", elem_classes="notice", apply_default_css=False)
+    notice = gr.HTML(
+        error_html(_found_at_start(context)),
+        elem_id="panel-notice",
+        elem_classes="notice",
+        apply_default_css=False,
+    )
     asked = gr.Textbox(visible="hidden", elem_id="asked")
     return Panel(view, notice, asked, tuple(key for key in _TAKING if key in tabs))
+
+
+def _found_at_start(context: Context) -> str:
+    """What was wrong with the home's files when the studio started; for its owner alone."""
+    if not context.owned:
+        return ""
+    notices = (context.kept.notice, context.store.notice)
+    return " ".join(context.texts.said(notice) for notice in notices if notice)
 
 
 def updates(job: Job | None, context: Context, tabs: Sequence[str]) -> list[Any]:

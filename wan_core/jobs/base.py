@@ -20,7 +20,10 @@ _CLOCK_ERROR = 86_400.0  # seconds
 
 
 class StoreFile:
-    """The SQLite file at ``path``, which lies in the home folder; the other folders follow from it."""
+    """The SQLite file at ``path``, which lies in the home folder; the other folders follow from it.
+
+    ``notice`` is what was wrong with it when it was opened, in one sentence; empty if nothing was.
+    """
 
     _owner = ""
     """Whose jobs are added; nobody's in particular where no strangers come."""
@@ -30,15 +33,11 @@ class StoreFile:
         self._folders = Settings(home=path.parent)
         self._files = JobFiles(self._preview_path, self._latents_path, self.log_path)
         self._database = Database(path)
+        self.notice = self._database.notice
         self._words = Words(self._database)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         return type(self), (self.path,)
-
-    @property
-    def notice(self) -> str:
-        """What was wrong with the file when it was opened, in one sentence; empty if nothing was."""
-        return self._database.notice
 
     def close(self) -> None:
         """Close all connections; any later call opens them again."""

@@ -19,6 +19,7 @@ from wan_core.schema.errors import StoreError
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
+_LONGEST_REASON = 120
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 # MIGRATIONS[n] leads from schema version n to n + 1; rows are only ever added.
@@ -222,7 +223,8 @@ class Database:
             StoreError: there is one.
         """
         self.close()
-        reason = str(error) if isinstance(error, _Newer) else f"was damaged ({error})"
+        found = " ".join(str(error).split())
+        reason = found if isinstance(error, _Newer) else f"was damaged ({found[:_LONGEST_REASON]})"
         lock = HomeLock(self.path.parent)
         try:
             lock.acquire(wait_seconds=0)
