@@ -65,7 +65,7 @@ def test_fresca_keeps_what_is_even_where_only_fine_waves_are_scaled() -> None:
 def test_nag_equals_its_formula(scale: float, limit: float, share: float) -> None:
     positive, negative = noise(2, 6, 16, seed=1), noise(2, 6, 16, seed=2)
     opposed = Opposed(Nag(noise(1, 1, 1), scale, limit, share), noise(1, 1, 1), None)
-    found = opposed.lead(positive, negative)
+    found = opposed.lead(positive.clone(), negative.clone())
     p, n = positive.double().numpy(), negative.double().numpy()
     led = p * scale - n * (scale - 1)
     for sample in range(2):

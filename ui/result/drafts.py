@@ -25,13 +25,17 @@ def full_steps(request: GenerationRequest) -> int | None:
 
 
 def final_of(job: Job) -> GenerationRequest | None:
-    """The request that renders a finished draft with all steps; None for what is none."""
-    steps = full_steps(job.request)
-    if (
-        job.status is not JobStatus.DONE
-        or steps is None
-        or (job.request.num_inference_steps or steps) >= steps
-    ):
+    """The request that renders a finished draft with all steps; None for what is none.
+
+    A run that was ended early is one, too; noise levels that somebody has chosen make none.
+    """
+    request = job.request
+    steps = full_steps(request)
+    if job.status is not JobStatus.DONE or steps is None or request.sigmas:
         return None
-    seed = job.result.request.seed if job.result else job.request.seed
-    return job.request.model_copy(update={"num_inference_steps": steps, "seed": seed})
+    planned = request.num_inference_steps or steps
+    if min(request.end_step or planned, planned) >= steps:
+        return None
+    seed = job.result.request.seed if job.result else request.seed
+    changes = {"num_inference_steps": max(planned, steps), "end_step": None, "seed": seed}
+    return request.model_copy(update=changes)

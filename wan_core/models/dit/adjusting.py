@@ -65,14 +65,17 @@ class Opposed:
     text_bias: Tensor | None
 
     def lead(self, positive: Tensor, negative: Tensor) -> Tensor:
-        """(B, L, D), gathered from the prompt and from the other, in compute dtype -> the same."""
-        led = torch.lerp(negative, positive, self.nag.scale)
+        """(B, L, D), gathered from the prompt and from the other, in compute dtype -> the same.
+
+        Both are written over, as a copy more would be the most that a block holds.
+        """
+        led = negative.lerp_(positive, self.nag.scale)
         before, after = (
             torch.linalg.vector_norm(x, 1, -1, True, dtype=torch.float32) for x in (positive, led)
         )
         longest = self.nag.limit * before
-        shorter = torch.where(after > longest, longest / (after + 1e-7), 1.0)
-        return torch.lerp(positive, led * shorter.to(led.dtype), self.nag.share)
+        led.mul_(torch.where(after > longest, longest / (after + 1e-7), 1.0))
+        return positive.lerp_(led, self.nag.share)
 
 
 def enhancement(query: Tensor, key: Tensor, grid: Triple, front: int, weight: float) -> Tensor:

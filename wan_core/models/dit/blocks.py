@@ -99,10 +99,10 @@ class SelfAttention(Attention):
         """(B, L, D) in compute dtype -> the same."""
         query = apply_rope(self.heads(self.norm_q(self.q(x))), context.rope).to(x.dtype)
         key = apply_rope(self.heads(self.norm_k(self.k(x))), context.rope).to(x.dtype)
-        learnt = self.o(attention(query, key, self.heads(self.v(x))))
         if not context.enhance or context.grid[0] == 1:
-            return learnt
-        return learnt * enhancement(query, key, context.grid, context.front, context.enhance).to(x.dtype)
+            return self.o(attention(query, key, self.heads(self.v(x))))
+        gain = enhancement(query, key, context.grid, context.front, context.enhance).to(x.dtype)
+        return self.o(attention(query, key, self.heads(self.v(x)))).mul_(gain)
 
 
 class CrossAttention(Attention):
