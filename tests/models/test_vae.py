@@ -97,7 +97,7 @@ def test_a_stream_remembers_no_more_than_it_needs(vae):
     latents = torch.randn(1, 16, 3, 4, 6)
     for part in latents.split(1, dim=2):
         vae.reconstruct(part, state)
-    kept = [tensor for tensor in state.values() if tensor.numel()]
+    kept = [tensor for tensor in state.values() if tensor.numel() and tensor.ndim == 5]  # no kernels
     assert len(kept) > 30
     assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in kept)
     assert max(tensor.shape[2] for tensor in kept) == 2

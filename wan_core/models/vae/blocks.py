@@ -134,18 +134,24 @@ class DoublingConv(nn.Conv2d):
     picture, one of four by the place in its pair of rows and columns. That is 4/9 of the products.
     """
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, state: StreamState | None = None) -> Tensor:
         """(n, C, H, W) -> (n, C', 2 H, 2 W)."""
         height, width = frames.shape[2:]
         doubled = frames.new_empty(len(frames), 2 * height, 2 * width, self.out_channels).permute(0, 3, 1, 2)
-        taps = self.weight.new_tensor(_TAPS, dtype=torch.float32)
-        kernels = torch.einsum("iak,jbl,ockl->ijocab", taps, taps, self.weight.float()).to(self.weight.dtype)
+        kernels = self._kernels() if state is None or self not in state else state[self]
+        if state is not None:
+            state[self] = kernels  # the same for all frames of a clip
         for row in (0, 1):
             for column in (0, 1):
                 made = F.conv2d(frames, kernels[row, column], self.bias, padding=1)
                 place = slice(row, row + height), slice(column, column + width)
                 doubled[:, :, row::2, column::2] = made[:, :, *place]
         return doubled
+
+    def _kernels(self) -> Tensor:
+        """(row, column, C', C, 2, 2): the kernel of each place in the pair."""
+        taps = self.weight.new_tensor(_TAPS, dtype=torch.float32)
+        return torch.einsum("iak,jbl,ockl->ijocab", taps, taps, self.weight.float()).to(self.weight.dtype)
 
 
 # [place in the pair][pixel of the small picture][tap]: which taps of a doubled axis read which pixel
@@ -166,7 +172,8 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         if self.time_conv is not None:
             x = self._double_rate(x, state)
-        return to_clip(self.resample(to_frames(x)), x.shape[0])
+        _, enlarge = self.resample
+        return to_clip(enlarge(to_frames(x), state), x.shape[0])
 
     def _double_rate(self, x: Tensor, state: StreamState | None) -> Tensor:
         """Frame 0 passes alone and is no context for the others: they start from zero frames."""
