@@ -36,6 +36,7 @@ class FakeHub:
         through_cdn: files are redirected to another address, as large files are: to ``cdn``, or to
             this server.
         etagless: answers without digests, as a network's login page does.
+        etag: what every file is called instead of its digest.
     """
 
     files: dict[str, bytes]
@@ -49,6 +50,7 @@ class FakeHub:
     through_cdn: bool = False
     cdn: str = ""
     etagless: bool = False
+    etag: str = ""
     url: str = ""
     woken: threading.Event = field(default_factory=threading.Event)
 
@@ -106,7 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, name: str, on_cdn: bool) -> None:
         hub, body = self.hub, self.hub.files[name]
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
+        etag = hub.etag or hashlib.sha256(body).hexdigest()
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{etag}"'}
         if hub.etagless:
             headers = {}
         if hub.through_cdn and not on_cdn:

@@ -192,9 +192,9 @@ class Transfer:
     def _describe(self, order: Order, name: str, sha256: str) -> RemoteFile:
         url = order.repo.url(name)
         answer = self._retrying(order, name, lambda: get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS))
-        if answer.size is None or not answer.etag:
-            raise no_hub(order.repo, name)
-        return RemoteFile(order, name, answer.size, answer.etag, sha256)
+        if answer.size is None or not Digests(answer.size, sha256, answer.etag or "").known:
+            raise no_hub(order.repo, name)  # what cannot be compared afterwards is not fetched
+        return RemoteFile(order, name, answer.size, answer.etag or sha256, sha256)
 
     def _check_disks(self, files: Sequence[RemoteFile]) -> None:
         """Refuse what would fill a disk; folders on one disk share its room."""
