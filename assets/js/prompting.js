@@ -162,7 +162,9 @@ const draw = () => {
   const now = JSON.stringify([open, open && seen[open]]);
   if (now === drawn) return;
   drawn = now;
+  const unfolded = panel.querySelector("details")?.open;
   panel.replaceChildren(...(open ? panels[open]() : []));
+  if (unfolded && panel.querySelector("details")) panel.querySelector("details").open = true;
   panel.hidden = !open;
 };
 

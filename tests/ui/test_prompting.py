@@ -96,6 +96,7 @@ def test_styles_are_seen_in_the_prompt_and_come_off(studio: Studio, open_page: O
     expect(page.locator("#form-prompting .helpers")).to_contain_text("Styles · 1")
     film.click()
     expect(prompt).to_have_value("a red circle")
+    expect(film).to_have_attribute("aria-pressed", "false")
     page.locator("#form-prompting summary").click()
     page.locator("#form-prompting .style-name").fill("Neon")
     page.locator("#form-prompting .style-words").fill(f"{{prompt}} {HOSTILE}")
