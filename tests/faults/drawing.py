@@ -1,7 +1,8 @@
 """A worker that draws instead of dreaming, and does to the disk what the engine does, without torch.
 
 ``python -m tests.faults.drawing SETTINGS`` serves a home with it. The prompt is its script: ``steps=N`` and
-``sleep=S`` (seconds per step), ``die=SIGNAL`` (at every first step), ``fail``, ``load=S`` (seconds).
+``sleep=S`` (seconds per step), ``die=SIGNAL`` (at every first step), ``fail``, ``load=S`` and ``encode=S``
+(seconds, the latter for each of three chunks).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -55,7 +57,7 @@ def drawing(settings: Settings) -> Run:
             except OSError:
                 logging.warning("no latents are kept")
             failpoint("latents")
-        return _write(settings, job.id, request, emit)
+        return _write(settings, job.id, request, emit, float(words.get("encode", 0)))
 
     return run
 
@@ -71,15 +73,23 @@ def _denoise(steps: int, pace: float, words: dict[str, str], emit: Emit) -> None
         emit(ProgressEvent(stage=Stage.DENOISE, step=step, total=steps, seconds=step * pace, preview=preview))
 
 
-def _write(settings: Settings, job_id: str, request: GenerationRequest, emit: Emit) -> GenerationResult:
-    emit(ProgressEvent(stage=Stage.DECODE, step=0, total=request.num_frames))
+def _write(
+    settings: Settings, job_id: str, request: GenerationRequest, emit: Emit, pause: float
+) -> GenerationResult:
     frames = draw(request)
+
+    def chunks() -> Iterator[np.ndarray]:
+        for number, chunk in enumerate(np.array_split(frames, 3)):
+            emit(ProgressEvent(stage=Stage.DECODE, step=number, total=3))
+            time.sleep(pause)
+            yield chunk
+
     try:
         video = reserve(settings.outputs_dir, request, job_id)
     except OSError as error:
         raise MediaError(f"No file can be made ({error.strerror}).") from error
     try:
-        write_clip(np.array_split(frames, 3), video, request.fps, request, request_metadata(request))
+        write_clip(chunks(), video, request.fps, request, request_metadata(request))
     except BaseException:
         release(video)
         raise

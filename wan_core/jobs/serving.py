@@ -131,10 +131,12 @@ class Serving(StoreFile):
     def has_running(self) -> bool:
         return self._one("SELECT 1 FROM jobs WHERE status = 'running' LIMIT 1") is not None
 
-    def cancelled_running(self) -> str | None:
-        """The id of a running job that has been asked to stop, if there is one."""
-        row = self._one("SELECT id FROM jobs WHERE status = 'running' AND cancel_requested IS NOT NULL")
-        return row["id"] if row else None
+    def cancelled_running(self) -> tuple[str, bool] | None:
+        """A running job that has been asked to stop, if there is one: its id, and whether it still loads."""
+        row = self._one(
+            "SELECT id, stage FROM jobs WHERE status = 'running' AND cancel_requested IS NOT NULL"
+        )
+        return (row["id"], row["stage"] is None or row["stage"] in _SETUP_STAGES) if row else None
 
     def abandon_running(self, reason: str, remedy: str = SMALLER) -> None:
         """Their worker died: queue running jobs once more, and fail those that have had their chance.

@@ -34,7 +34,8 @@ class Timing:
 
     ``poll``: how often the worker is looked at. ``cancel_grace``: a running job that has not stopped
     this long after its cancellation (one step of a large model may take longer) loses its worker: the
-    person gets the queue back, at the price of loading the models again. ``stop_grace``: how long the
+    person gets the queue back, at the price of loading the models again; while it loads, ``load_grace`` is
+    enough, as nothing is lost. ``stop_grace``: how long the
     worker may take to end before it is killed. ``first_backoff`` to ``longest_backoff``: the wait before
     a dead worker is replaced, doubling from death to death until one was ready for its work or
     lived for ``healthy``.
@@ -42,6 +43,7 @@ class Timing:
 
     poll: float = 0.2
     cancel_grace: float = 20.0
+    load_grace: float = 2.0
     stop_grace: float = 3.0
     first_backoff: float = 0.25
     longest_backoff: float = 30.0
@@ -145,11 +147,13 @@ class Supervisor:
 
     def _ignored_cancel(self) -> str | None:
         """The id of a running job that should have stopped long ago; counted here, as clocks are set."""
-        job_id, now = self._store.cancelled_running(), time.monotonic()
+        job_id, loads = self._store.cancelled_running() or (None, False)
+        now = time.monotonic()
         known, since = self._cancelled
         if job_id != known:
             self._cancelled = known, since = job_id, now
-        return job_id if job_id and now - since >= self._timing.cancel_grace else None
+        grace = self._timing.load_grace if loads else self._timing.cancel_grace
+        return job_id if job_id and now - since >= grace else None
 
     def _is_idle_for_long(self) -> bool:
         if self._store.has_queued() or self._store.has_running():
