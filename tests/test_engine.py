@@ -70,7 +70,8 @@ def test_a_job_leaves_a_video_with_its_request(engine: Engine) -> None:
     assert read_video(result.video).fps == 8
     assert read_request(result.video) == result.request
     assert result.request.seed >= 0
-    assert None not in {getattr(result.request, name) for name in SamplingDefaults.__dataclass_fields__}
+    filled = {name: getattr(result.request, name) for name in SamplingDefaults.__dataclass_fields__}
+    assert {name for name, value in filled.items() if value is None} == {"sigmas"}
     assert set(result.seconds) == {"load", "encode", "denoise", "decode", "save"}
     assert set(result.parts) == {"text_encoder", "transformer", "vae"}
     loads = sum(use.load_seconds for use in result.parts.values())

@@ -187,7 +187,7 @@ def test_newer_settings_are_left_out_and_said(other: Settings, tmp_path: Path) -
     metadata = request_metadata(GenerationRequest(prompt="a", seed=4))
     metadata[REQUEST_KEY] |= {"scheduler": "quantum", "holograms": 3, "codec": "h299", "<b>": 1}
     restored = restore(sidecar(tmp_path, metadata), other)
-    assert (restored.request.seed, restored.request.scheduler, restored.request.codec) == (4, "unipc", "auto")
+    assert (restored.request.seed, restored.request.scheduler, restored.request.codec) == (4, None, "auto")
     assert restored.notes == (
         "Settings that this version does not know were left out: <b>, holograms.",
         "Settings whose values this version does not take were left out: codec, scheduler.",
