@@ -80,12 +80,13 @@ class Names:
     def __init__(self, access: Access) -> None:
         self._exposed = access.is_exposed
         own = (socket.gethostname(), socket.getfqdn()) if self._exposed else ()
-        self._names = {name.casefold() for name in (*access.names, *own, access.host) if name}
+        self._own = {name.casefold() for name in (*own, access.host)}
+        self._told = {name.casefold() for name in access.names}
 
     def add(self, address: str) -> None:
         """Answer to the host of an address, too."""
         if host := urlsplit(address).hostname:
-            self._names.add(host)
+            self._told.add(host)
 
     def knows(self, host: str) -> bool:
         """Whether a Host header, with or without a port, is one of ours."""
@@ -93,17 +94,21 @@ class Names:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if is_loopback(name) or name in self._names:
+        if is_loopback(name) or name in self._own | self._told:
             return True
         return self._exposed and _is_address(name)
 
     def is_own(self, origin: str, host: str) -> bool:
-        """Whether an Origin header is of the page that was asked for under ``host``."""
+        """Whether an Origin header is of the page that was asked for under ``host``.
+
+        A proxy may ask under another name than the browser did, so names that were told to us are enough.
+        This machine's own are not: other programs have pages at other ports of it.
+        """
         try:
             parts = urlsplit(origin)
         except ValueError:
             return False
-        return bool(parts.netloc) and (parts.netloc == host or parts.hostname in self._names)
+        return bool(parts.netloc) and (parts.netloc == host or parts.hostname in self._told)
 
 
 def is_loopback(host: str) -> bool:

@@ -192,13 +192,13 @@ class Gate:
     async def _file(self, asked: _Asked, guest: Guest, language: str) -> None:
         scope, receive, answering = asked
         name = self._place(scope)[1].removeprefix(FILE)
+        if "://" in unquote(name) or name.startswith(("http:", "https:", "/http")):
+            await refusal(404)(scope, receive, answering.as_it_is())
+            return
         if self._house.access.public:
             path = self._house.files.path(name, guest.visitor)
             found = refusal(403, "This file is not yours, or it is gone.") if path is None else _shown(path)
             await found(scope, receive, answering.as_it_is())
-            return
-        if "://" in unquote(name) or name.startswith(("http:", "https:", "/http")):
-            await refusal(404)(scope, receive, answering.as_it_is())
             return
         answering.has_files = True
         await self._app(*asked)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Send
 
@@ -138,7 +138,7 @@ class Answering:
             self.status, body = reworded(self.status, body, self.has_files)
             headers["content-type"] = "application/json"
             del headers["content-encoding"]
-        elif self.change is not None and Headers(scope=start).get("content-encoding") is None:
+        elif self.change is not None and "content-encoding" not in headers:
             body = self.change(body)
         headers["content-length"] = str(len(body))
         self._start = None
