@@ -44,6 +44,27 @@ def test_the_rivals_compute_the_same_from_the_same_weights(monkeypatch: pytest.M
         torch.testing.assert_close(dit(latents, timestep, prompt), theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_the_compiled_rival_is_another_whose_blocks_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "DIT", TINY)
+    dit = models.make_dit(CPU, torch.float32)
+    plain, compiled = rivals.rival_dit(dit), rivals.compiled_dit(dit)
+    assert all(block._compiled_call_impl is not None for block in compiled.blocks)
+    assert all(block._compiled_call_impl is None for block in plain.blocks)
+    assert compiled.blocks[0].ffn.net[2].weight.data_ptr() == plain.blocks[0].ffn.net[2].weight.data_ptr()
+
+
+def test_who_cannot_take_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "DIT", TINY)
+    monkeypatch.setattr(cases, "compiling_unsupported", lambda device: "There is no compiler.")
+    monkeypatch.setattr(cases, "_GRIDS", {560: (2, 4, 6)})
+    with cases.step_case(cases.Plan(CPU, against=True, compiled=True), "bf16", 560) as case:
+        assert list(case.runs) == [cases.OURS, cases.THEIRS]
+        assert case.notes == ["There is no compiler."]
+        with torch.inference_mode():
+            ours, theirs = case.runs[cases.OURS](), [one.sample for one in case.runs[cases.THEIRS]()]
+        torch.testing.assert_close(ours, torch.cat(theirs).float(), rtol=0.1, atol=0.1)
+
+
 def test_the_rivals_vae_has_a_place_for_every_weight_of_ours() -> None:
     with torch.device("meta"):
         vae = WanVAE(VAEConfig())

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from wan_core.bench import rivals
+from wan_core.bench.growth import growth_runs
 from wan_core.bench.models import UMT5, make_dit, make_text_encoder, make_vae
 from wan_core.bench.timing import Run, matrix_rate
 from wan_core.manager.loading import load_transformer
@@ -71,22 +72,53 @@ def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     latents = torch.randn(1, 16, *_GRIDS[tokens]).to(device)
     prompt = torch.randn(1, PROMPT_TOKENS, dit.config.text_dim).to(device, dtype)
     timestep = torch.tensor([500.0], device=device)
-    case = Case({OURS: lambda: dit(latents, timestep, prompt)}, _dit_flops(dit, tokens))
+    case = Case({OURS: lambda: dit(latents, timestep, prompt)}, _dit_flops(dit, tokens), weighs=True)
     case.rate, case.target = matrix_rate(device, dtype), {"bf16": 1.25, "fp32": 1.1}[precision]
-    if plan.against:
-        rival, padded = rivals.rival_dit(dit), F.pad(prompt, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
-        case.runs[THEIRS] = lambda: rival(latents.to(dtype), timestep, padded)
-    if plan.compiled:
-        if refusal := compiling_unsupported(device):
-            case.notes.append(refusal)
-        else:
-            fast = torch.compile(rival)
-            case.runs[COMPILED] = lambda: fast(latents.to(dtype), timestep, padded)
+    padded = F.pad(prompt, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
+    for name, rival in _rival_dits(dit, plan, case).items():
+        case.runs[name] = lambda rival=rival: rival(latents.to(dtype), timestep, padded)
     try:
         with prepared(dit):
             yield case
     finally:
         torch.compiler.reset()
+
+
+@contextmanager
+def step_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
+    """A step with guidance: a pass with the prompt and one without. diffusers calls its model for each.
+
+    The self-attention that our passes share in the first block is computed for each here, as it would be a
+    fourth of four blocks and is a thirtieth of the real model's.
+    """
+    device, dtype = plan.device, _PRECISIONS[precision]
+    dit = make_dit(device, dtype)
+    latents = torch.randn(1, 16, *_GRIDS[tokens]).to(device)
+    prompts = torch.randn(2, PROMPT_TOKENS, dit.config.text_dim).to(device, dtype)
+    timestep = torch.tensor([500.0], device=device)
+    both = latents.repeat(2, 1, 1, 1, 1)
+    case = Case({OURS: lambda: dit(both, timestep, prompts)}, 2 * _dit_flops(dit, tokens))
+    case.rate = matrix_rate(device, dtype)
+    padded = F.pad(prompts, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
+    for name, rival in _rival_dits(dit, plan, case).items():
+        case.runs[name] = lambda rival=rival: [
+            rival(latents.to(dtype), timestep, padded[one : one + 1]) for one in (0, 1)
+        ]
+    try:
+        with prepared(dit):
+            yield case
+    finally:
+        torch.compiler.reset()
+
+
+def _rival_dits(dit: nn.Module, plan: Plan, case: Case) -> dict[str, nn.Module]:
+    """Whom a transformer is measured against; ``case`` is told why somebody does not take part."""
+    found = {THEIRS: rivals.rival_dit(dit)} if plan.against else {}
+    if plan.compiled and (refusal := compiling_unsupported(plan.device)):
+        case.notes.append(refusal)
+    elif plan.compiled:
+        found[COMPILED] = rivals.compiled_dit(dit)
+    return found
 
 
 def _dit_flops(dit: nn.Module, tokens: int) -> float:
@@ -180,12 +212,20 @@ def demo_case(plan: Plan) -> Iterator[Case]:
         engine.unload()
 
 
+@contextmanager
+def growth_case(plan: Plan) -> Iterator[Case]:
+    """Clips of more and more frames, and of larger and larger pictures; see ``wan_core.bench.growth``."""
+    with growth_runs(plan.device) as runs:
+        yield Case(dict(runs))
+
+
 CASES: dict[str, Maker] = {
     **{
         f"dit-{precision}-{tokens}": lambda plan, p=precision, t=tokens: dit_case(plan, p, t)
         for precision in _PRECISIONS
         for tokens in _GRIDS
     },
+    "step-bf16-560": lambda plan: step_case(plan, "bf16", 560),
     **{f"vae-{precision}": lambda plan, p=precision: vae_case(plan, p) for precision in _PRECISIONS},
     **{f"umt5-{precision}": lambda plan, p=precision: text_case(plan, p) for precision in _PRECISIONS},
     "load": load_case,
@@ -194,5 +234,6 @@ CASES: dict[str, Maker] = {
         for precision in _PRECISIONS
     },
     "demo": demo_case,
+    "growth": growth_case,
 }
 """Name -> what makes the case, in the order in which they run."""

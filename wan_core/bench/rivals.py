@@ -53,6 +53,13 @@ def rival_dit(dit: WanDiT) -> nn.Module:
     return _filled(rival, dit, dialect.renamer(list(rival.state_dict())), dtype_of)
 
 
+def compiled_dit(dit: WanDiT) -> nn.Module:
+    """The same, its blocks compiled as diffusers advises: each by itself, once for all of them."""
+    rival = rival_dit(dit)
+    rival.compile_repeated_blocks(fullgraph=True)
+    return rival
+
+
 def rival_vae(vae: WanVAE) -> nn.Module:
     """diffusers' VAE with the weights of ours."""
     from diffusers import AutoencoderKLWan
