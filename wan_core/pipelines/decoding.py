@@ -17,7 +17,7 @@ from wan_core.schema import Emit, GenerationFailed, ProgressEvent, Stage
 _LED_IN = 6
 """Latent frames that are decoded before a loop's first one: the VAE sees what came before."""
 
-_FLAT = 2  # a clip whose brightest and darkest values are this close (of 255) shows nothing
+_FLAT = 2  # a frame whose pixels differ by no more than this (of 255) shows nothing
 
 
 def decode_frames(
@@ -29,15 +29,15 @@ def decode_frames(
     with the last tile. ``rounded`` is the official way for a picture.
 
     Raises:
-        GenerationFailed: a frame has NaN, or all frames are one colour.
+        GenerationFailed: a frame has NaN, or each is of one colour.
     """
-    low, high = 255, 0
+    shows = False
     in_tiles = tile is not None and tile < max(latents.shape[3:]) * SPATIAL_STRIDE
     chunks = _tiled(vae, latents, emit, rounded, tile) if in_tiles else _streamed(vae, latents, emit, rounded)
     for frames in chunks:
-        low, high = min(low, int(frames.min())), max(high, int(frames.max()))
+        shows = shows or int((frames.max(axis=(1, 2)) - frames.min(axis=(1, 2))).max()) > _FLAT
         yield frames
-    if high - low <= _FLAT:
+    if not shows:
         raise GenerationFailed(
             "Every frame came out in one colour; try another seed, more steps or a guidance scale near "
             "the model's default."
