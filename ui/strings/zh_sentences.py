@@ -217,10 +217,10 @@ _TOLD = {
     "The models are unloaded; the next job loads them again.": "模型已卸载；下一个任务会重新加载。",
     "The worker is replaced, because it did not stop when cancelled.": "取消后没有停止，已更换工作进程。",
     "Queued again: {}.": "已重新排队：{0}。",
-    "Given up after {} attempts: {}; check the disk and the files of the model in Settings, and download again "
-    "what is damaged.": "尝试 {0} 次后放弃：{1}；请检查磁盘，并在“设置”中检查模型文件，重新下载损坏的文件。",
-    "Given up after {} attempts: {}; try a smaller size or fewer frames.": (
-        "尝试 {0} 次后放弃：{1}；请试更小的尺寸或更少的帧。"
+    "Given up after {} attempts: {}; {}.": "尝试 {0} 次后放弃：{1}；{2}。",
+    "try a smaller size or fewer frames": "请试更小的尺寸或更少的帧",
+    "check the disk and the files of the model in Settings, and download again what is damaged": (
+        "请检查磁盘和“设置”中的模型文件，并重新下载已损坏的文件"
     ),
     "The video is shorter than {} frames; {} were made.": "视频不足 {0} 帧；生成了 {1} 帧。",
     "peak {} GiB on the device, {} GiB of RAM": "峰值：设备 {0} GiB，内存 {1} GiB",
