@@ -25,6 +25,7 @@ from wan_core.pipelines.guidance import Guidance, combined
 from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schedulers import make_scheduler
 from wan_core.schema.guidance import GuidanceOptions
+from wan_core.schema.windows import WindowOptions
 
 CONFIG = DiTConfig(
     dim=48,
@@ -259,3 +260,37 @@ def test_streamed_blocks_may_be_skipped(in_pieces: bool) -> None:
     assert torch.equal(run(model, **OPTIONS["all"]), wanted)
     residency.withdraw()
     assert torch.equal(run(model, **OPTIONS["all"]), wanted)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_windows_over_a_long_clip_are_guided_alike(dit: WanDiT, name: str) -> None:
+    """Every window has all passes of its step, and the methods count in each."""
+    shape, seen = (1, 16, 5, 4, 4), Conditioning(dit=DiTConditioning(vace_latents=noise(1, 24, 5, 4, 4)))
+    windows = WindowOptions.read("static frames=9 overlap=4").settled(81)
+
+    def made(**options: object) -> Tensor:
+        guidance = Guidance(3.0, options=GuidanceOptions(**options))
+        sampling = Sampling(make_scheduler("euler", STEPS, 1.0), guidance, windows=windows)
+        return denoise(dit, noise(*shape, size=1.0), PROMPTS, seen, sampling, lambda *_: None)
+
+    found = made(**OPTIONS[name])
+    assert found.shape == shape and found.isfinite().all()
+    assert (found - made()).abs().max() > 1e-4
+
+
+def test_nag_leaves_the_picture_alone() -> None:
+    """What tokens gather from a picture is added after, so away from the prompt itself nothing changes."""
+    config = DiTConfig(
+        dim=48, ffn_dim=96, num_heads=4, num_layers=2, text_dim=32, freq_dim=16, in_dim=36, image_dim=24
+    )
+    model = randomise(WanDiT(config)).requires_grad_(False).eval()
+    seen = DiTConditioning(channel_latents=noise(1, 20, 2, 4, 4), image_embeds=noise(1, 7, 24))
+    given = (noise(*SHAPE), torch.tensor([500.0]), PROMPTS.positive)
+
+    def led(prompt: Tensor) -> Tensor:
+        adjustments = Adjustments(nag=Nag(prompt, 11.0, 2.5, 1.0))
+        return model(*given, dataclasses.replace(seen, adjustments=adjustments))
+
+    plain = model(*given, seen)
+    torch.testing.assert_close(led(PROMPTS.positive), plain, rtol=1e-4, atol=1e-4)
+    assert (led(PROMPTS.negative) - plain).abs().max() > 1e-3
