@@ -1,7 +1,7 @@
 """Writes what is installed here as a CycloneDX bill of materials: ``python .ci/sbom.py sbom.cdx.json``.
 
-Needs nothing but Python. Packages of Python are told by this environment, those of Debian by dpkg, where there
-is one; the same environment gives the same file.
+Needs nothing but Python. Packages of Python are told by this environment, those of Debian by dpkg, where
+there is one; the same environment gives the same file.
 """
 
 from __future__ import annotations

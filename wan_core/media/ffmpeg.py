@@ -7,6 +7,7 @@ only these decoders may run, so a playlist under a video's name opens nothing. N
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -29,6 +30,12 @@ _DECODERS = (
 )
 _DISCARDED = 4  # flag of a packet that is decoded but not shown: what an edit list cuts away
 _NO_TIME = -(2**63)
+_TICK_LINE = re.compile(r"#tb 0: *(\d{1,18})/([1-9]\d{0,17})")
+_PACKET_LINE = re.compile(
+    r" *\d+, *(-?\d{1,20}), *(-?\d{1,20}), *(-?\d{1,20}), *\d+, *0x[0-9a-f]+"
+    r"(?:, *F=0x([0-9A-Fa-f]{1,8}))?(?:, .*)?"
+)
+_LONGEST_LISTING = 2**27  # bytes
 _DEMUX_SECONDS = 60.0
 _STALL_SECONDS = 20.0  # for one frame, or as many packets as fit into _LISTED bytes of the listing
 _LISTED = 2**16
@@ -138,11 +145,12 @@ def list_packets(path: Path) -> Packets:
     Raises:
         MediaError: there are none, as in a file with sound only, or more than ``MAX_PACKETS``.
     """
-    text = bytearray()
+    text, lines = bytearray(), 0
     with Decoder(path, [], ["-c", "copy", "-f", "framecrc", "-"], _DEMUX_SECONDS) as listing:
         while chunk := listing.read(_LISTED):
             text += chunk
-            if text.count(b"\n") > MAX_PACKETS:
+            lines += chunk.count(b"\n")
+            if lines > MAX_PACKETS or len(text) > _LONGEST_LISTING:
                 raise MediaError(f"{path.name} has more than {MAX_PACKETS} frames; cut it.")
     tick, times = _parse_listing(text.decode("ascii", errors="replace"))
     if not times:
@@ -158,16 +166,17 @@ def list_packets(path: Path) -> Packets:
 
 
 def _parse_listing(text: str) -> tuple[Fraction, list[tuple[int, int]]]:
-    """Seconds per tick, and (time, duration) in ticks of each packet that is shown."""
+    """Seconds per tick, and (time, duration) in ticks of each packet that is shown.
+
+    What is no line of a listing is left out, such as the last one of an ffmpeg that was killed.
+    """
     tick, times = Fraction(0), []
     for line in text.splitlines():
-        if line.startswith("#tb 0:"):
-            tick = Fraction(line.split(":")[1].strip())
-        elif not line.startswith("#"):
-            fields = [field.strip() for field in line.split(",")]
-            decoded, shown, duration = (int(field) for field in fields[1:4])
-            flags = [int(field[2:], 16) for field in fields[6:] if field.startswith("F=")]
-            if not any(flag & _DISCARDED for flag in flags):
+        if found := _TICK_LINE.fullmatch(line):
+            tick = Fraction(int(found[1]), int(found[2]))
+        elif found := _PACKET_LINE.fullmatch(line):
+            decoded, shown, duration = map(int, found.group(1, 2, 3))
+            if not found[4] or not int(found[4], 16) & _DISCARDED:
                 times.append((decoded if shown == _NO_TIME else shown, duration))
     return tick, times
 

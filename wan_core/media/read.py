@@ -151,7 +151,7 @@ def stream_clip(
         raise MediaError(f"{path.name} has more than {MAX_FRAMES} frames; cut it.")
     seek = ["-ss", f"{start:.6f}"] if start else []
     seek += ["-t", f"{length:.6f}"] if end is not None else []
-    sample = f"setpts=PTS-STARTPTS,fps={rate.numerator}/{rate.denominator}"
+    sample = f"setpts=PTS-STARTPTS,fps={rate.numerator}/{rate.denominator},trim=end_frame={expected}"
     size = f"scale={facts.width}:{facts.height}:{_RGB}"
     light = [_TO_SDR] if facts.hdr else []
     output = ["-vf", ",".join([sample, *light, size]), "-frames:v", str(expected), "-f", "rawvideo", "-"]
