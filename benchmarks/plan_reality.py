@@ -87,7 +87,9 @@ def _weights(spec: ModelSpec, role: Role) -> Line:
     return Line(f"{spec.id}: weights of the {role.replace('_', ' ')}, {precision}", planned, real)
 
 
-def _flash(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None) -> Tensor:
+def _flash(
+    query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None, grid: object = None
+) -> Tensor:
     """Holds what a kernel for GPUs holds: its result."""
     return query.new_empty(*query.shape[:2], query.shape[2] * query.shape[3])
 

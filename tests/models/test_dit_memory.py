@@ -19,7 +19,9 @@ from wan_core.models.dit.model import WanDiT
 GRID = (21, 60, 104)  # 81 frames of 832x480
 
 
-def flash(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None) -> Tensor:
+def flash(
+    query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None, grid: object = None
+) -> Tensor:
     """Takes what a kernel for GPUs takes: its result."""
     return query.new_empty(*query.shape[:2], query.shape[2] * query.shape[3])
 

@@ -84,6 +84,8 @@ SETTINGS_TEXTS = SettingsTexts(
             "efficient": "torch，省内存",
             "math": "torch，逐式计算",
             "sage": "SageAttention，8 位",
+            "radial": "径向稀疏",
+            "sliding_tile": "滑动块稀疏",
         },
         "compile": {"off": "关", "on": "开"},
         "text_encoder": {"auto": "自动", "gpu": "GPU", "cpu": "CPU", "int8": "8 位"},

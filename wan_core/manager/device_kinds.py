@@ -42,7 +42,10 @@ KINDS: dict[str, DeviceKind] = {
     "cuda": DeviceKind(
         "NVIDIA CUDA",
         precisions=("bf16", "fp16", "fp32"),
-        attention=("auto", "flash", "efficient", "cudnn", "math", "flash_2", "flash_3", "sage", "xformers"),
+        attention=(
+            *("auto", "flash", "efficient", "cudnn", "math", "flash_2", "flash_3", "sage", "xformers"),
+            *("radial", "sliding_tile"),
+        ),
         streams=True,
         own_memory=True,
         copy_rate=12e9,

@@ -12,7 +12,8 @@ from wan_core.manager.device_kinds import KINDS
 from wan_core.manager.devices import choose_dtypes, device_facts
 from wan_core.ops.attention import use_attention
 from wan_core.ops.attention_probe import attention_unsupported
-from wan_core.ops.compiling import compiling_unsupported
+from wan_core.ops.compiling import compiling_impossible, compiling_unsupported
+from wan_core.ops.kernels import KERNELS
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.attention import ATTENTION_TITLES, AttentionName
 from wan_core.schema.settings import Profile
@@ -57,12 +58,19 @@ def set_speed(settings: Settings, device: torch.device) -> Speed:
 
 
 def attention_refusal(name: AttentionName, settings: Settings, device: torch.device) -> str | None:
-    """One sentence on why a kernel cannot be used with these settings; None where a trial came out right."""
+    """One sentence on why a kernel cannot be used with these settings; None where a trial came out right.
+
+    Sparse ones are tried once they are chosen.
+    """
     facts = device_facts(device)
     if name == "auto":
         return None
     if name not in KINDS[facts.kind].attention:
         return f"Not made for {KINDS[facts.kind].title}."
+    if KERNELS[name].pattern:
+        impossible = compiling_impossible(device)
+        if impossible or name != settings.attention:  # its trial compiles, which takes a while
+            return impossible
     dtype = choose_dtypes(facts, settings.precision)[Role.TRANSFORMER]
     return attention_unsupported(name, device, dtype)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wan_core.ops.kernels import KERNELS, Kernel
 from wan_core.ops.out_of_memory import is_out_of_memory
+from wan_core.ops.sparse import Grid, dense_mask, sparse_attention
 from wan_core.schema.attention import AttentionName
 
 FOREIGN_FAILURES = (
@@ -18,6 +19,7 @@ FOREIGN_FAILURES = (
 )  # fmt: skip
 """How packages that somebody else compiled, for another torch or card, fail."""
 
+_GRID = Grid((8, 5, 8), front=9)  # with 4 tokens behind it as many as there are queries
 _QUERIES, _KEYS, _HEADS, _HEAD_DIM = 333, 77, 3, 128
 """Lengths that no tile of a kernel divides, and the width that all Wan models have."""
 
@@ -34,12 +36,13 @@ def attention_unsupported(name: AttentionName, device: torch.device, dtype: torc
         dtype: what the transformer computes in.
     """
     kernel = KERNELS[name]
+    lengths = (_QUERIES,) if kernel.pattern else (_QUERIES, _KEYS)
     if kernel.package and find_spec(kernel.package) is None:
         return f"Not installed (Python package {kernel.package})."
     if kernel.dtypes is not None and dtype not in kernel.dtypes:
         return f"It computes in 16 bits only, and the transformer in {_name(dtype)} here."
     try:
-        error = max(_error(kernel, device, dtype, keys) for keys in (_QUERIES, _KEYS))
+        error = max(_error(kernel, device, dtype, keys) for keys in lengths)
     except FOREIGN_FAILURES as problem:
         if is_out_of_memory(problem):
             attention_unsupported.cache_clear()
@@ -56,16 +59,22 @@ def _error(kernel: Kernel, device: torch.device, dtype: torch.dtype, keys: int) 
     shapes = [(1, _QUERIES, _HEADS, _HEAD_DIM), *[(1, keys, _HEADS, _HEAD_DIM)] * 2]
     inputs = [torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes]
     with torch.inference_mode():
-        found = kernel.run(*inputs, None).float().cpu()
-        right = _written_out(*[tensor.float().cpu() for tensor in inputs])
+        if kernel.pattern:
+            found = sparse_attention(kernel.pattern, *inputs, _GRID).float().cpu()
+        else:
+            found = kernel.run(*inputs, None).float().cpu()
+        mask = dense_mask(kernel.pattern, _GRID, keys) if kernel.pattern else None
+        right = _written_out(*[tensor.float().cpu() for tensor in inputs], mask)
     if found.shape != right.shape:
         return float("inf")
     return ((found - right).abs().max() / right.abs().max()).item()
 
 
-def _written_out(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """(B, L, heads, head_dim), float32."""
+def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, L, heads, head_dim), float32; ``mask``, (L, S), bool, is what is seen."""
     logits = torch.einsum("blhd,bshd->bhls", query, key) / query.shape[-1] ** 0.5
+    if mask is not None:
+        logits = logits.masked_fill(~mask, float("-inf"))
     return torch.einsum("bhls,bshd->blhd", logits.softmax(-1), value)
 
 

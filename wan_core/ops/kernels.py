@@ -35,6 +35,8 @@ class Kernel:
         takes_bias: whether it adds a bias to the logits.
         tolerance: of the largest output, how far from float32 it may be in the trial; beside the rounding
             of its inputs.
+        pattern: which pairs of a clip's tokens it leaves out, a key of ``sparse.PATTERNS``; empty for none.
+            Where it is not told how the tokens lie, it leaves out nothing.
     """
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
@@ -43,6 +45,7 @@ class Kernel:
     head_dims: tuple[int, ...] | None = None
     takes_bias: bool = False
     tolerance: float = 0.02
+    pattern: str = ""
 
     def takes(self, query: Tensor, key_bias: Tensor | None) -> bool:
         """Whether it computes such an attention."""
@@ -93,5 +96,7 @@ KERNELS: dict[AttentionName, Kernel] = {
     "flash_2": Kernel(_flash_2, "flash_attn", _HALVES),
     "flash_3": Kernel(_flash_3, "flash_attn_interface", _HALVES, (64, 128, 256)),
     "sage": Kernel(_sage, "sageattention", _HALVES, (64, 128), tolerance=0.06),
+    "radial": Kernel(_torch_chooses, takes_bias=True, pattern="radial"),
+    "sliding_tile": Kernel(_torch_chooses, takes_bias=True, pattern="tiled"),
 }
 """Name -> kernel."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 AttentionName = Literal[
-    "auto", "flash", "efficient", "cudnn", "math", "xformers", "flash_2", "flash_3", "sage"
+    "auto",
+    "flash",
+    "efficient",
+    "cudnn",
+    "math",
+    "xformers",
+    "flash_2",
+    "flash_3",
+    "sage",
+    "radial",
+    "sliding_tile",
 ]
 
 ATTENTION_TITLES: dict[str, str] = {
@@ -18,5 +28,7 @@ ATTENTION_TITLES: dict[str, str] = {
     "flash_2": "FlashAttention 2",
     "flash_3": "FlashAttention 3",
     "sage": "SageAttention, 8-bit",
+    "radial": "Radial, sparse",
+    "sliding_tile": "Sliding tile, sparse",
 }
 """Name -> what the Settings tab shows."""

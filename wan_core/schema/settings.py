@@ -98,8 +98,9 @@ class Settings(BaseModel):
         "auto",
         SettingKnob(
             "Attention",
-            "What computes attention, most of the time of a long clip; Sage rounds, which changes "
-            "fine detail, the others hardly do.",
+            "What computes attention, most of the time of a long clip; Sage rounds, which changes fine "
+            "detail. Radial and sliding tile leave out what is far apart, which changes the picture. The "
+            "others hardly do.",
         ),
     )
     compile: Literal["off", "on"] = knob_field(

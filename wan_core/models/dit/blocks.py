@@ -20,6 +20,7 @@ from wan_core.ops.chunking import by_tokens
 from wan_core.ops.norm import RMSNorm, modulated_layer_norm
 from wan_core.ops.patchify import Triple, patchify
 from wan_core.ops.rope import apply_rope
+from wan_core.ops.sparse import Grid
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,11 @@ class SelfAttention(Attention):
         """(B, L, D) in compute dtype -> the same."""
         query = apply_rope(self.heads(self.norm_q(self.q(x))), context.rope).to(x.dtype)
         key = apply_rope(self.heads(self.norm_k(self.k(x))), context.rope).to(x.dtype)
+        grid = Grid(context.grid, context.front)
         if not context.enhance or context.grid[0] == 1:
-            return self.o(attention(query, key, self.heads(self.v(x))))
+            return self.o(attention(query, key, self.heads(self.v(x)), grid=grid))
         gain = enhancement(query, key, context.grid, context.front, context.enhance).to(x.dtype)
-        return self.o(attention(query, key, self.heads(self.v(x)))).mul_(gain)
+        return self.o(attention(query, key, self.heads(self.v(x)), grid=grid)).mul_(gain)
 
 
 class CrossAttention(Attention):
