@@ -19,13 +19,18 @@ StreamState = dict[nn.Module, Tensor]
 def _continue(module: nn.Module, x: Tensor, context: int, state: StreamState | None) -> Tensor:
     """``x`` with up to ``context`` earlier frames before it; remembers the last ones for the next call.
 
-    What is remembered is a copy: a view would keep the whole chunk in memory.
+    What is remembered is a copy, as a view would keep the whole chunk in memory; later ones take its place.
     """
     if state is None:
         return x
-    if module in state:
-        x = torch.cat([state[module], x], dim=2)
-    state[module] = x[:, :, -context:].clone()
+    kept = state.get(module)
+    if kept is not None:
+        x = torch.cat([kept, x], dim=2)
+    last = x[:, :, -context:]
+    if kept is not None and kept.shape == last.shape:
+        kept.copy_(last)
+    else:
+        state[module] = last.clone()
     return x
 
 
