@@ -190,6 +190,10 @@ def test_what_a_model_lacks_becomes_its_own_size() -> None:
 def test_quality_is_a_share_of_the_official_steps() -> None:
     assert choices.steps_for(WAN_14B) == {"draft": 20, "balanced": 30, "best": 50}
     assert choices.steps_for(DEMO) == {"draft": 8, "balanced": 12, "best": 20}
+    few = with_files(WAN_14B, ("distill_lightx2v.safetensors",))
+    assert choices.steps_for(few) == {"best": 4} and choices.steps_of(few, choices.DRAFTS) == 4
+    values = form.default_values(few)
+    assert (values["quality"], values["scheduler"], values["guidance_scale"]) == ("best", "lcm", 1.0)
     assert choices.quality_of(WAN_14B, 30) == "balanced"
     assert choices.quality_of(WAN_14B, 31) is None
 

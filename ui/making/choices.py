@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 
+from wan_core.acceleration.levels import FEW_STEPS
 from wan_core.catalog import ModelSpec
 
 ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "1:1": 1.0, "3:4": 3 / 4, "9:16": 9 / 16}
@@ -50,13 +51,17 @@ def size_for(spec: ModelSpec, tier: str | None, aspect: str | None) -> Size:
 
 
 def steps_for(spec: ModelSpec) -> dict[str, int]:
-    """Quality -> number of steps of this model."""
-    return {name: round(spec.defaults.num_inference_steps * part) for name, part in QUALITIES.items()}
+    """Quality -> number of steps of this model; weights made for few steps have one quality, as each counts."""
+    steps = spec.defaults.num_inference_steps
+    if steps <= FEW_STEPS:
+        return {"best": steps}
+    return {name: round(steps * part) for name, part in QUALITIES.items()}
 
 
 def steps_of(spec: ModelSpec, quality: str) -> int:
     """The number of steps of a quality, of drafts those of a draft."""
-    return steps_for(spec)["draft" if quality == DRAFTS else quality]
+    offered = steps_for(spec)
+    return offered.get("draft" if quality == DRAFTS else quality, offered["best"])
 
 
 def quality_of(spec: ModelSpec, steps: int | None) -> str | None:
