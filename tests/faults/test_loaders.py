@@ -111,6 +111,17 @@ def test_code_of_repositories_is_never_trusted() -> None:
                         assert ast.unparse(value) == "False", source
 
 
+def test_models_of_others_are_read_from_safetensors_on_this_machine() -> None:
+    calls = [
+        (source, node) for source in sources() for name, node in called(source) if "from_pretrained" in name
+    ]
+    told = {(source, ast.unparse(node)) for source, node in calls if not source.startswith("wan_core/bench/")}
+    assert told
+    for source, text in told:
+        assert "local_files_only=True" in text or "**closed" in text, source
+        assert "use_safetensors=True" in text or text.startswith("AutoTokenizer."), source
+
+
 def test_no_module_comes_in_that_could_do_it() -> None:
     for source in sources():
         for node in ast.walk(tree(source)):

@@ -190,7 +190,11 @@ def _load(kind: type[PreTrainedModel], folder: Path) -> PreTrainedModel:
     """A model with every one of its weights from the files; transformers would make up what they lack."""
     try:
         model, found = kind.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
         lacking = found["missing_keys"] or found["mismatched_keys"]
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
