@@ -51,7 +51,7 @@ def size_for(spec: ModelSpec, tier: str | None, aspect: str | None) -> Size:
 
 
 def steps_for(spec: ModelSpec) -> dict[str, int]:
-    """Quality -> number of steps of this model; weights made for few steps have one quality, as each counts."""
+    """Quality -> number of steps of this model; weights made for few steps have one, as each step counts."""
     steps = spec.defaults.num_inference_steps
     if steps <= FEW_STEPS:
         return {"best": steps}
