@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -11,16 +10,22 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from ui.making.guess import guess_seconds
 from ui.serving.access import Access, on_space, secured
-from wan_core.catalog import MODELS
+from ui.serving.logs import begin_logging, keep_log
+from wan_core.catalog import MODELS, find_model
 from wan_core.jobs.executors import Executor, ProcessExecutor
+from wan_core.jobs.in_process import anywhere, in_process_executor, zero_gpu
 from wan_core.jobs.public_rules import PublicRules
 from wan_core.jobs.visitors import SharedExecutor
 from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
-from wan_core.schema import Settings, StoreError
+from wan_core.schema import GenerationRequest, Settings, StoreError
 from wan_core.schema.settings import default_home
+
+_ZERO_GPU = "NVIDIA RTX PRO 6000"
+"""What ZeroGPU lends half of."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -55,6 +60,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="show settings and manage models also where others can reach the page",
     )
+    parser.add_argument(
+        "--in-process", action="store_true", help="run jobs in this process, without a worker"
+    )
     parser.add_argument("--home", type=Path, default=default_home(), help="folder for videos and models")
     parser.add_argument("--model", choices=list(MODELS), help="chosen when the page opens")
     options = parser.parse_args(arguments)
@@ -73,16 +81,16 @@ def _login(text: str) -> tuple[str, str]:
 def main() -> int:
     """Serve the page until SIGINT or SIGTERM; returns the exit code."""
     options = parse_arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    begin_logging()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     kept = KeptSettings(Settings(home=options.home.expanduser().resolve()))
     try:
-        executor, errands = ProcessExecutor(kept.current), Errands(WeightStore(kept.current))
+        executor, errands = executor_for(options, kept.current), Errands(WeightStore(kept.current))
         _keep_out_of_sight(kept.current.home)
+        keep_log(kept.current.logs_dir, options.auth or ())
         try:
             serve(options, kept, executor, errands)
             ended.wait()
@@ -93,6 +101,19 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def executor_for(options: argparse.Namespace, settings: Settings) -> Executor:
+    """What runs the jobs: a worker process, or this one where a GPU is lent to its forks."""
+    zero = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+    if not (zero or options.in_process):
+        return ProcessExecutor(settings)
+    gpu = zero_gpu() if zero else anywhere
+
+    def guess(request: GenerationRequest) -> float | None:
+        return guess_seconds(request, find_model(request.model), _ZERO_GPU)
+
+    return in_process_executor(settings, guess, gpu)
 
 
 def serve(options: argparse.Namespace, kept: KeptSettings, executor: Executor, errands: Errands) -> None:
