@@ -1,8 +1,9 @@
 """The release run for reliability: ``python benchmarks/soak.py``, or ``-m``; about 20 minutes.
 
 ``--stages kills app`` runs some stages alone, ``--minutes 5`` all of them with fewer cases. Each stage adds
-its part to ``benchmarks/results/soak-<device>.json``; the load stage also draws ``docs/soak.svg``. At the
-end a table is printed; the exit code is 1 if anything was lost or a figure that is promised was missed.
+its part to ``benchmarks/results/soak-<device>.json`` and has ``docs/reliability.md`` made anew; the load
+stage also draws ``docs/soak.svg``. At the end a table is printed; the exit code is 1 if anything was lost or a
+figure that is promised was missed.
 
 kills   a studio without a page and its worker are killed at random
 app     the whole app is killed at random
@@ -22,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import soak_leaks, soak_load, soak_plot
 from benchmarks.report import save, saved
-from tests.faults import at_failpoints, every_write
+from tests.faults import every_write
 from tests.faults.crashes import Tally, kill_often
+from tests.faults.reliability_page import PAGE, page
+from tests.faults.soak_figures import table
 from tests.faults.whole_app import kill_app
 
 PLOT = ROOT / "docs" / "soak.svg"
@@ -44,33 +46,18 @@ _FULL_MINUTES = 20.0
 Report = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """``run(folder, share, seed)`` does the stage with that share of its cases; ``row`` reads its report."""
-
-    run: Callable[[Path, float, int], Report]
-    row: Callable[[Report], list[str]]
+Stage = Callable[[Path, float, int], Report]
+"""``stage(folder, share, seed)`` does that share of its cases."""
 
 
 def _count(full: int, share: float) -> int:
     return max(round(full * share), 2)
 
 
-def _lost(report: Report) -> int:
-    return sum(
-        report[name] for name in ("lost_jobs", "lost_results", "partial_files_seen", "duplicate_results")
-    )
-
-
 def _crashes(tally: Tally) -> Report:
     report = tally.report()
     slow = report["serving_seconds_worst"] > SERVING or report["respawn_seconds_worst"] > SERVING + RESPAWN
     return {**report, "passed": tally.is_clean and not slow}
-
-
-def _crash_row(report: Report) -> list[str]:
-    worst = f"serving {report['serving_seconds_worst']} s, worker {report['respawn_seconds_worst']} s"
-    return [f"{report['kills']} kills, {report['acknowledged_jobs']} jobs", str(_lost(report)), worst, ""]
 
 
 def _kills(folder: Path, share: float, seed: int) -> Report:
@@ -87,12 +74,7 @@ def _places(folder: Path, share: float, seed: int) -> Report:
     found = json.loads(done.stdout.splitlines()[-1])
     wrong = {place: row["wrong"] for place, row in found.items() if row["wrong"]}
     slowest = max(float(row["seconds"] or 0) for row in found.values())
-    cases = len(at_failpoints.PLACES)
-    return {"cases": cases, "wrong": wrong, "slowest_seconds": slowest, "passed": not wrong}
-
-
-def _places_row(report: Report) -> list[str]:
-    return [f"{report['cases']} places", str(len(report["wrong"])), f"done {report['slowest_seconds']} s", ""]
+    return {"cases": len(found), "wrong": wrong, "slowest_seconds": slowest, "passed": not wrong}
 
 
 def _writes(folder: Path, share: float, seed: int) -> Report:
@@ -105,28 +87,14 @@ def _writes(folder: Path, share: float, seed: int) -> Report:
     return {"ways": reports, "passed": not any(found["wrong"] for found in reports.values())}
 
 
-def _writes_row(report: Report) -> list[str]:
-    ways = report["ways"].values()
-    cases, wrong = sum(found["cases"] for found in ways), sum(len(found["wrong"]) for found in ways)
-    return [f"{cases} writes", str(wrong), "", ""]
-
-
 def _jobs(folder: Path, share: float, seed: int) -> Report:
     report = soak_leaks.many_jobs(folder / "home", max(_count(200, share), 40))
     return {**report, "passed": soak_leaks.jobs_passed(report)}
 
 
-def _jobs_row(report: Report) -> list[str]:
-    return [f"{report['jobs']} jobs", "0", "", f"{report['grown_mib']} MiB"]
-
-
 def _swaps(folder: Path, share: float, seed: int) -> Report:
     report = soak_leaks.many_swaps(max(_count(100, share), 25))
     return {**report, "passed": soak_leaks.swaps_passed(report)}
-
-
-def _swaps_row(report: Report) -> list[str]:
-    return [f"{report['swaps']} swaps", "0", "", f"{report['grown_mib']} MiB"]
 
 
 def _load(folder: Path, share: float, seed: int) -> Report:
@@ -135,38 +103,15 @@ def _load(folder: Path, share: float, seed: int) -> Report:
     return {**report, "passed": soak_load.passed(report)}
 
 
-def _load_row(report: Report) -> list[str]:
-    lost = _lost(report) + report["crossed"]
-    submit, status = (report["latencies"][name]["p95"] for name in ("generate", "status"))
-    memory = [sample["web"]["rss"] / 2**20 for sample in report["samples"]]
-    grown = f"{memory[-1] - memory[min(10, len(memory) - 1)]:.0f} MiB" if memory else ""
-    cases = f"{report['acknowledged_jobs']} jobs, {report['kills']} kills"
-    return [cases, str(lost), f"p95 submit {submit} s, status {status} s", grown]
-
-
-STAGES = {
-    "kills": Stage(_kills, _crash_row),
-    "app": Stage(_app, _crash_row),
-    "places": Stage(_places, _places_row),
-    "writes": Stage(_writes, _writes_row),
-    "jobs": Stage(_jobs, _jobs_row),
-    "swaps": Stage(_swaps, _swaps_row),
-    "load": Stage(_load, _load_row),
+STAGES: dict[str, Stage] = {
+    "kills": _kills,
+    "app": _app,
+    "places": _places,
+    "writes": _writes,
+    "jobs": _jobs,
+    "swaps": _swaps,
+    "load": _load,
 }
-
-
-def table(reports: Report) -> str:
-    """What was run, in Markdown: cases, passed, lost, worst latency, memory growth."""
-    lines = [
-        "| stage | cases | passed | lost | worst latency | memory growth |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, stage in STAGES.items():
-        if name in reports:
-            cases, *rest = stage.row(reports[name])
-            cells = [name, cases, "yes" if reports[name]["passed"] else "NO", *rest]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def main() -> int:
@@ -182,9 +127,10 @@ def main() -> int:
     for name in options.stages:
         begin = time.monotonic()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            reports[name] = STAGES[name].run(Path(folder), share, options.seed)
+            reports[name] = STAGES[name](Path(folder), share, options.seed)
         reports[name]["stage_seconds"] = round(time.monotonic() - begin, 1)
         save("soak", {**saved("soak"), **reports})
+        PAGE.write_text(page(), encoding="utf-8")
         print(f"{name}: {reports[name]['stage_seconds']} s", flush=True)
     print(table(reports))
     return 0 if all(report["passed"] for report in reports.values()) else 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.faults.rows import EVERY, FIGURES, ROWS, Row
+from tests.faults.soak_figures import latest_soak, measured, table
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reliability.md"
 
 _HEAD = """# Reliability and security
 
@@ -20,18 +22,29 @@ below the gate is the same code in all three.
 """
 _ROWS_HEAD = "| # | Case | Promise | Modes | Proof |\n|---|---|---|---|---|\n"
 _FIGURES_HEAD = "\n## Figures\n\n| What | Promised | Measured | Measured again by |\n|---|---|---|---|\n"
+_SOAK_HEAD = """
+## The soak
+
+`python benchmarks/soak.py` kills, refuses and loads for 20 minutes; each stage runs alone with `--stages`.
+The last run, whose figures lie in `benchmarks/results/`:
+
+"""
+_PLOT = "\n![Answers, memory, open files and jobs during the load stage](soak.svg)\n"
 
 
 def page() -> str:
     """The whole page."""
     rows = "".join(_line(row) for row in ROWS)
+    soak = latest_soak()
     figures = "".join(
-        f"| {each.what} | {each.promised} | {each.measured} | {_code(each.command)} |\n" for each in FIGURES
+        f"| {each.what} | {each.promised} | {measured(soak, each.what) or each.measured} | "
+        f"{_code(each.command)} |\n"
+        for each in FIGURES
     )
     gaps = "".join(f"- Row {row.number}: {row.gap}\n" for row in ROWS if row.gap)
-    return (
-        _HEAD + _ROWS_HEAD + rows + _FIGURES_HEAD + figures + (f"\n## Not proved\n\n{gaps}" if gaps else "")
-    )
+    parts = [_HEAD, _ROWS_HEAD, rows, _FIGURES_HEAD, figures]
+    parts += [_SOAK_HEAD, table(soak), _PLOT] if soak else []
+    return "".join(parts) + (f"\n## Not proved\n\n{gaps}" if gaps else "")
 
 
 def _line(row: Row) -> str:

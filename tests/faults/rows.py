@@ -479,11 +479,30 @@ FIGURES: tuple[Figure, ...] = (
     Figure("Corpus of hostile files", "at least 300 files: no crash, no marker, none above 5 s"),
     Figure("Mutations", "20,000: no crash, none above 5 s, at most 512 MB more"),
     Figure(
-        "Load", "50 `gradio_client` and 20 raw clients, 500 jobs: none lost, submit p95 ≤ 1 s, status ≤ 0.5 s"
+        "Load",
+        "50 `gradio_client` and 20 raw clients, 500 jobs: none lost, submit p95 ≤ 1 s, status ≤ 0.5 s",
+        command="python benchmarks/soak.py --stages load",
     ),
-    Figure("Crashes", "200 kills of the worker, 20 of the whole studio: 0 jobs and 0 results lost"),
-    Figure("Recovery", "serving ≤ 15 s after a kill, worker back ≤ 10 s"),
-    Figure("Cancellation", "waiting ≤ 1 s, loading ≤ 3 s, denoising ≤ one step and 1 s"),
-    Figure("Leaks", "jobs 20 to 200: ≤ 50 MB, no more files, threads or processes; 100 model swaps ≤ 64 MB"),
+    Figure(
+        "Crashes",
+        "200 kills of the worker, 20 of the whole studio: 0 jobs and 0 results lost",
+        command="python benchmarks/soak.py --stages kills app",
+    ),
+    Figure(
+        "Recovery",
+        "serving ≤ 15 s after a kill, worker back ≤ 10 s",
+        command="python benchmarks/soak.py --stages kills app",
+    ),
+    Figure(
+        "Cancellation",
+        "waiting ≤ 1 s, loading ≤ 3 s, denoising ≤ one step and 1 s",
+        "held by `test_worker.py`, with 2 s more for a busy machine",
+        "python -m pytest tests/faults/test_worker.py -k stopped",
+    ),
+    Figure(
+        "Leaks",
+        "jobs 20 to 200: ≤ 50 MB, no more files, threads or processes; 100 model swaps ≤ 64 MB",
+        command="python benchmarks/soak.py --stages jobs swaps",
+    ),
     Figure("Attacks", "150 requests in three modes: no byte of a canary, no path, no traceback"),
 )
