@@ -2,8 +2,8 @@
 
 ``--stages kills app`` runs some stages alone, ``--minutes 5`` all of them with fewer cases. Each stage adds
 its part to ``benchmarks/results/soak-<device>.json`` and has ``docs/reliability.md`` made anew; the load
-stage also draws ``docs/soak.svg``. At the end a table is printed; the exit code is 1 if anything was lost or a
-figure that is promised was missed.
+stage also draws ``docs/soak.svg``. At the end a table is printed; the exit code is 1 if anything was lost or
+a figure that is promised was missed.
 
 kills   a studio without a page and its worker are killed at random
 app     the whole app is killed at random
