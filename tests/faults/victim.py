@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.doors import own_mib
@@ -48,8 +49,20 @@ def _video(path: Path, settings: Settings) -> None:
 
 
 def _recipe(path: Path, settings: Settings) -> None:
+    """A recipe; and the same text as the settings, as the index of shards, and beside a LoRA."""
+    from wan_core.lora.card import read_scaling
+    from wan_core.manager.kept_settings import KeptSettings
     from wan_core.manager.restoring import restore
+    from wan_core.manager.shards import shard_names
 
+    settings.home.mkdir(exist_ok=True)
+    (settings.home / "settings.json").write_bytes(path.read_bytes())
+    KeptSettings(settings)
+    for kept in settings.home.glob("settings.json*"):
+        kept.unlink()
+    read_scaling({}, path.read_bytes())
+    with suppress(WanStudioError):
+        shard_names(path)
     restore(path, settings)
 
 

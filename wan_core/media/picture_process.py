@@ -42,8 +42,8 @@ def answer(question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
     Args:
         question: ``path``; ``reader``, a format of Pillow; ``most``, the pixels above which nothing but its
-            size is read; ``mode``, "RGB", "L" or "A" (how opaque it is), or None for its size alone;
-            ``backdrop``, the colour below what is transparent.
+            size is read; ``mode``, "RGB", "L" or "A" (how opaque it is), "turned", or None for its size
+            alone; ``backdrop``, the colour below what is transparent.
 
     Returns:
         ``size`` as the file tells it, with whether the camera lay (``turned``), or with the pixels, upright,
@@ -53,9 +53,9 @@ def answer(question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     try:
         with Image.open(question["path"], formats=[question["reader"]]) as picture:
             values["size"] = picture.size
-            if picture.width * picture.height > question["most"]:
+            if question["mode"] is None or picture.width * picture.height > question["most"]:
                 return values, b""
-            if question["mode"] is None:
+            if question["mode"] == "turned":
                 values["turned"] = picture.getexif().get(_ORIENTATION, 1) in _LYING  # may read all of it
                 return values, b""
             shown = _laid_on(picture, question["backdrop"], question["mode"])

@@ -27,19 +27,19 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         MediaError: it is no picture, is damaged, or is too large or too small.
     """
-    values = _ask(path, mode=None).values
+    values = _ask(path, mode="turned").values
     width, height = values["size"]
     return (height, width) if values["turned"] else (width, height)
 
 
 def decoded(path: Path, mode: str, backdrop: str) -> np.ndarray:
-    """A picture, uint8, upright: (H, W, 3) in the mode "RGB" or (H, W) in "L", laid on a colour; or how opaque
-    it is, (H, W) in "A".
+    """A picture, uint8, upright: (H, W, 3) in the mode "RGB" or (H, W) in "L", laid on a colour; or how
+    opaque it is, (H, W) in "A".
 
     Raises:
         MediaError: as ``picture_size``.
     """
-    picture_size(path)
+    _ask(path, mode=None)  # refuses by size
     answer = _ask(path, mode=mode, backdrop=backdrop)
     width, height = answer.values["shown"]
     shape = (height, width, 3) if mode == "RGB" else (height, width)
