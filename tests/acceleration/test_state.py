@@ -12,32 +12,19 @@ from torch import Tensor
 from tests.lora.making import noise
 from tests.manager.fake_mover import FakeMover
 from tests.models.randomise import randomise
+from tests.models.steered_dit import CONFIG, PROMPTS, SHAPE
 from wan_core.acceleration.magcache import MagCache, Magnitudes
 from wan_core.acceleration.step_cache import Branch, Pass, ReusingCache, StepCache
 from wan_core.acceleration.table import CACHES, Run
 from wan_core.manager.residency import Residency
 from wan_core.models.dit.conditioning import DiTConditioning
-from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.denoise import Sampling, denoise
 from wan_core.pipelines.guidance import Guidance
-from wan_core.pipelines.prompt_encoding import PromptEmbeds
 from wan_core.schedulers import make_scheduler
 
-CONFIG = DiTConfig(
-    dim=48,
-    ffn_dim=96,
-    num_heads=4,
-    num_layers=4,
-    text_dim=32,
-    freq_dim=16,
-    vace_in_dim=24,
-    vace_layers=(0, 2),
-)
-SHAPE = (1, 16, 2, 4, 4)
 SEEN = DiTConditioning(vace_latents=noise(1, 24, 2, 4, 4))
-PROMPTS = PromptEmbeds(noise(1, 5, 32, seed=3), noise(1, 2, 32, seed=4))
 STEPS = 16
 FAR = 1e9
 """A threshold that no step drifts to."""

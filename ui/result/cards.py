@@ -10,16 +10,13 @@ from ui import units
 from ui.context import Context
 from ui.links import link
 from ui.making.guess import guess_seconds
-from ui.result import opening
+from ui.result import opening, stage
 from ui.strings import Texts
 from wan_core.catalog import find_model, is_known, resolve
 from wan_core.jobs.job import UNFINISHED, Job, JobStatus
 from wan_core.jobs.queueing import Forecast
 from wan_core.media.moving import moving_path
 from wan_core.schema import GenerationRequest
-
-_SMALL = 256
-"""Pictures whose longer side is below this are enlarged with hard pixels."""
 
 _PROMPT_LENGTH = 200
 
@@ -70,7 +67,7 @@ def card(job: Job, context: Context) -> str:
     """A job of the history."""
     texts = context.texts
     request = job.made
-    crisp = " crisp" if max(request.width or 0, request.height or 0) < _SMALL else ""
+    crisp = " crisp" if stage.is_crisp(request) else ""
     badge = (
         ""
         if job.status is JobStatus.DONE

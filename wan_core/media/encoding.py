@@ -6,28 +6,23 @@ Shape legend: T frames, H W pixels; frames are uint8 RGB arrays (T, H, W, 3).
 from __future__ import annotations
 
 import json
-import subprocess
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import imageio_ffmpeg
-import numpy as np
 from PIL import Image
 
 from wan_core.failpoints import failpoint
 from wan_core.media.atomic import partial_file
 from wan_core.media.comments import SETTINGS_FILE, add_comment
 from wan_core.media.encoders import encoder_of
+from wan_core.media.frame_pipe import FramePipe, Frames
 from wan_core.media.metadata import MEDIA_KEY, as_text, encode_picture, ffmetadata
 from wan_core.schema import MediaError
 from wan_core.schema.output import OutputOptions
-
-Frames = np.ndarray
 
 _THREADS = "8"  # x264's output depends on it; fixed, the same frames give the same file everywhere
 _FASTEST_GIF = 50  # browsers show faster ones slowly
@@ -177,49 +172,33 @@ class RunningEncoder:
     """
 
     def __init__(self, arguments: list[str], name: str) -> None:
-        self._command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", *arguments]
-        self._name = name
+        self._arguments, self._name = arguments, name
         self._complaints = b""
 
     def __enter__(self) -> RunningEncoder:
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us to act on
-        )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._pipe = FramePipe(self._arguments, "stderr", self._listen)
         return self
 
     def write(self, frames: Frames) -> None:
         """Hand over frames (T, H, W, 3) uint8; blocks while ffmpeg is behind."""
         failpoint("encode")
         try:
-            self._process.stdin.write(np.ascontiguousarray(frames).data)
+            self._pipe.write(frames)
         except BrokenPipeError:
-            self._process.wait()
+            self._pipe.wait()
             raise self._failure() from None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self._process.kill()
-        try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            self._process.wait()
-        code = self._process.wait()
-        self._listener.join()
-        self._process.stderr.close()
-        if kind is None and code:
+            self._pipe.kill()
+        self._pipe.close()
+        if self._pipe.wait() and kind is None:
             raise self._failure()
 
-    def _listen(self) -> None:
-        self._complaints = self._process.stderr.read()
+    def _listen(self, said: IO[bytes]) -> None:
+        self._complaints = said.read()
 
     def _failure(self) -> MediaError:
-        self._listener.join()
         lines = self._complaints.decode(errors="replace").strip().splitlines() or ["ffmpeg was stopped"]
         return MediaError(
             f"{self._name} could not be written: {lines[0]}. Check the free space, then decode the saved "

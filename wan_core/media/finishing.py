@@ -10,21 +10,18 @@ Shape legend: T frames, H W pixels; frames are uint8 RGB arrays (T, H, W, 3).
 from __future__ import annotations
 
 import queue
-import subprocess
-import threading
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
-import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
 from wan_core.media.atomic import partial_file
+from wan_core.media.frame_pipe import FramePipe, Frames
 from wan_core.schema import MediaError
 from wan_core.schema.output import OutputOptions
-
-Frames = np.ndarray
 
 _CHUNK = 8  # frames
 _PADDING = 4  # frames that minterpolate holds back at the end
@@ -136,44 +133,30 @@ class _MotionFilter:
             f"scale={matrix}:{_EXACT},format=yuv444p,minterpolate=fps={target}:{_MOTION},"
             f"scale={back}:{_EXACT},format=rgb24"
         )
-        self._command = [
-            *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error"),
+        self._arguments = [
             *(*raw, "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0"),
             *("-vf", filters, *raw, "-"),
         ]
         self._made: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
 
     def __enter__(self) -> _MotionFilter:
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for us to act on
-        )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._pipe = FramePipe(self._arguments, "stdout", self._listen)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._listener.join()
-        self.close()
-        self._process.stdout.close()
-        self._process.wait()
+        self._pipe.kill()
+        self._pipe.close()
+        self._pipe.wait()
 
     def write(self, frames: Frames) -> None:
         try:
-            self._process.stdin.write(np.ascontiguousarray(frames).data)
+            self._pipe.write(frames)
         except (BrokenPipeError, ValueError):  # what is missing shows in the count
             self.close()
 
     def close(self) -> None:
         """No more frames come."""
-        try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            self._process.wait()
+        self._pipe.close()
 
     def made(self, most: int) -> Iterator[Frames]:
         """What has been made so far, frame by frame; never waits."""
@@ -194,8 +177,8 @@ class _MotionFilter:
     def _frame(self, data: bytes) -> Frames:
         return np.frombuffer(data, np.uint8).reshape(1, *self._shape)
 
-    def _listen(self) -> None:
+    def _listen(self, drawn: IO[bytes]) -> None:
         size = int(np.prod(self._shape))
-        while len(data := self._process.stdout.read(size)) == size:
+        while len(data := drawn.read(size)) == size:
             self._made.put(data)
         self._made.put(None)
