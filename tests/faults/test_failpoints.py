@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,11 @@ def test_deleted_files_do_not_come_back_if_deleting_is_interrupted(
     assert recover(executor.store, settings.outputs_dir) == 0
     assert executor.store.purge(0.0) == 1
     assert executor.store.list() == [] and list(settings.outputs_dir.iterdir()) == []
+
+
+def test_every_name_is_a_place_in_the_program() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "wan_core").rglob("*.py"))
+    assert set(re.findall(r'failpoint\("(\w+)"\)', source)) == set(failpoints.NAMES)
 
 
 def test_without_the_variable_nothing_happens() -> None:

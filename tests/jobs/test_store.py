@@ -173,9 +173,9 @@ def test_a_running_job_that_is_to_stop_is_known(store: JobStore) -> None:
     store.cancel(waiting)
     assert store.cancelled_running() is None
     store.cancel(job_id)
-    assert store.cancelled_running() == (job_id, True)
-    store.report(job_id, ProgressEvent(stage=Stage.DENOISE, step=1, total=2))
-    assert store.cancelled_running() == (job_id, False)
+    for stage, loads in ((Stage.LOAD, True), (Stage.DENOISE, False)):
+        store.report(job_id, ProgressEvent(stage=stage, step=1, total=2))
+        assert store.cancelled_running() == (job_id, loads)
 
 
 def test_an_abandoned_job_runs_once_more_and_then_has_failed(store: JobStore) -> None:

@@ -136,7 +136,7 @@ class Serving(StoreFile):
         row = self._one(
             "SELECT id, stage FROM jobs WHERE status = 'running' AND cancel_requested IS NOT NULL"
         )
-        return (row["id"], row["stage"] is None or row["stage"] in _SETUP_STAGES) if row else None
+        return (row["id"], row["stage"] in _SETUP_STAGES) if row else None
 
     def abandon_running(self, reason: str, remedy: str = SMALLER) -> None:
         """Their worker died: queue running jobs once more, and fail those that have had their chance.
