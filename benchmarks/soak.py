@@ -78,7 +78,7 @@ def _places(folder: Path, share: float, seed: int) -> Report:
 
 
 def _writes(folder: Path, share: float, seed: int) -> Report:
-    stride = max(round(8 / share), 1)
+    stride = max(round(12 / share), 1)
     reports = {}
     for number, way in enumerate(every_write.WAYS):
         (folder / way).mkdir()

@@ -149,7 +149,7 @@ def kill_often(home: Path, kills: int, seed: int = 0) -> Tally:
     submitter.start()
     for number in range(kills):
         worker_is_ready(store, None)
-        time.sleep(dice.uniform(0, 0.8))
+        time.sleep(dice.uniform(0, 0.5))
         pid = store.worker_status().pid
         begin = time.monotonic()
         if number % 4 == 3:
@@ -183,9 +183,9 @@ def drain(store: JobStore, tally: Tally, retry: Callable[[str], object], seconds
         time.sleep(0.1)
 
 
-def look(store: JobStore, settings: Settings, tally: Tally) -> None:
+def look(store: JobStore, settings: Settings, tally: Tally, most: int = 60) -> None:
     """Note what is finished and how it looks now; and whether a file is visible that is not whole."""
-    for job in store.list(limit=100_000, statuses=[JobStatus.DONE]):
+    for job in store.list(limit=most, statuses=[JobStatus.DONE]):
         if job.id not in tally.done:
             tally.done[job.id] = _digest(job)
     known = {Path(name).name for name in store.results()}
@@ -204,7 +204,7 @@ def conclude(store: JobStore, settings: Settings, tally: Tally) -> None:
     for job_id in tally.acknowledged:
         if job_id not in jobs or jobs[job_id].status is not JobStatus.DONE:
             tally.lost_jobs.append(job_id)
-    look(store, settings, tally)
+    look(store, settings, tally, most=len(jobs))
     for job_id, digest in tally.done.items():
         if job_id not in jobs or _digest(jobs[job_id]) != digest:
             tally.lost_results.append(job_id)

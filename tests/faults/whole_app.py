@@ -117,18 +117,19 @@ def kill_app(home: Path, kills: int, seed: int = 0) -> Tally:
     app = WholeApp(home)
     app.start()
     store = JobStore(app.settings.store_path)
-    for _ in range(kills):
-        pid = store.worker_status().pid
+    for number in range(kills):
         while store.counts()[JobStatus.QUEUED] < 3:
             tally.acknowledged.append(app.submit(seed=dice.randrange(2**31), preview_every=1))
-        worker_is_ready(store, None)
+        if number % 2 == 0:  # else it may be killed while its worker starts
+            worker_is_ready(store, None)
         time.sleep(dice.uniform(0, 2.0))
         pid = store.worker_status().pid
         begin = time.monotonic()
         app.kill()
         tally.serving.append(app.start())
-        worker_is_ready(store, pid)
-        tally.respawn.append(time.monotonic() - begin)
+        if number % 2:
+            worker_is_ready(store, pid)
+            tally.respawn.append(time.monotonic() - begin)
         tally.kills += 1
         look(store, app.settings, tally)
     drain(store, tally, store.retry, seconds=300)
