@@ -141,6 +141,7 @@ def test_a_request_takes_words_or_fields_and_keeps_fields() -> None:
     assert words == fields == GenerationRequest.model_validate_json(words.model_dump_json())
     assert resolve(words).windows == WindowOptions(schedule="looped", frames=17, overlap=8)
     assert GenerationRequest.parse({"prompt": "a", "windows": "off"}).windows is None
+    assert resolve(words.model_copy(update={"task": "t2i"})).windows is None  # of a picture
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from wan_core.acceleration.windows import bit_reversal, frames_seen, windows_move, windows_of
+from wan_core.acceleration.windows import frames_seen, radical_inverse, windows_move, windows_of
 from wan_core.schema.windows import WindowOptions
 
 SCHEDULES = ("static", "uniform", "looped", "sliding", "uniform stride=16", "looped stride=16")
@@ -39,12 +41,26 @@ def test_sliding_windows_are_those_of_diffsynth() -> None:
     assert placed("sliding frames=17 overlap=8", 11)[-1] == [6, 7, 8, 9, 10]
 
 
-def test_looped_windows_go_over_the_end_and_are_turned_by_reversed_bits() -> None:
-    assert [bit_reversal(step) for step in range(6)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625]
+def test_looped_windows_go_over_the_end_and_are_turned_in_every_step() -> None:
+    """By whole windows in the order of reversed bits, and by 0, 1, 2 ... of the 4 that a window has anew."""
+    assert [radical_inverse(step, 2) for step in range(6)] == [0, 0.5, 0.25, 0.75, 0.125, 0.625]
+    assert [radical_inverse(step, 3) * 9 for step in range(6)] == pytest.approx([0, 3, 6, 1, 4, 7])
     first = [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8], [8, 9, 10, 11, 0]]
     assert placed("looped overlap=4", 12) == first
-    assert placed("looped overlap=4", 12, 1) == [[(frame + 6) % 12 for frame in window] for window in first]
-    assert placed("looped overlap=4", 12, 2) == [[(frame + 3) % 12 for frame in window] for window in first]
+    for step, turned in ((1, 4 * 1 + 1), (2, 4 * 0 + 2), (3, 4 * 2 + 0)):
+        assert placed("looped overlap=4", 12, step) == [
+            [(frame + turned) % 12 for frame in window] for window in first
+        ]
+
+
+@pytest.mark.parametrize("schedule", ["uniform", "looped"])
+@pytest.mark.parametrize("total", [12, 13, 24, 25, 48])
+def test_windows_lie_elsewhere_in_every_step_also_where_the_clip_is_a_whole_number_of_them(
+    schedule: str, total: int
+) -> None:
+    for overlap in (4, 8):
+        steps = [placed(f"{schedule} overlap={overlap}", total, step) for step in range(4)]
+        assert all(sorted(one) != sorted(other) for one, other in itertools.pairwise(steps))
 
 
 def test_a_loop_of_one_window_is_turned_itself() -> None:
@@ -62,8 +78,8 @@ def test_uniform_windows_stay_within_the_clip() -> None:
     assert placed("uniform overlap=4", 12) == [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8], [7, 8, 9, 10, 11]]
     assert placed("uniform overlap=4", 12, 1) == [
         [0, 1, 2, 3, 4],
-        [2, 3, 4, 5, 6],
-        [6, 7, 8, 9, 10],
+        [1, 2, 3, 4, 5],
+        [5, 6, 7, 8, 9],
         [7, 8, 9, 10, 11],
     ]
 

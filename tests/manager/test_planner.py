@@ -345,5 +345,7 @@ def test_windows_are_counted_and_not_the_clip(model: str) -> None:
     numbers = spec.dit.tokens(21, 60, 104) * spec.dit.dim
     windows = 9  # of 21 latent frames with 7 in common, over 121
     assert denoising(made(481, **kept)) - long == 2 * 2 * windows * numbers
+    tight = plan_memory(spec, request(spec, "480p", num_frames=481, windows=window), budget(2), Settings())
+    assert "choose a smaller size or shorter windows, or precision fp8_scaled" in tight.reason
     moving = WindowOptions(schedule="uniform")
     assert denoising(made(481, windows=moving, step_cache="teacache")) == long

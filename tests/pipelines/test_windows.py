@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -91,6 +92,21 @@ def test_a_step_is_the_weighted_mean_of_its_windows() -> None:
         dim=2,
     )
     torch.testing.assert_close(clip, noise - mixed, rtol=0, atol=1e-6)
+
+
+def test_every_option_changes_the_clip() -> None:
+    """The last window of 24 latent frames is moved back (static) or short (sliding)."""
+    noise = torch.randn(1, 16, 24, 2, 2)
+    asked = (
+        *("static", "uniform", "looped", "sliding", "uniform stride=8", "looped stride=8"),
+        *("static frames=13", "static overlap=12", "static fuse=linear", "static freenoise=off"),
+    )
+    clips = []
+    for text in asked:
+        free = "freenoise=off" not in text
+        clips.append(run(text, freely_shuffled(noise, options(text), 1) if free else noise)[0])
+    for one, other in itertools.combinations(clips, 2):
+        assert not torch.allclose(one, other, atol=1e-4)
 
 
 def test_a_loop_has_no_frame_that_is_always_first() -> None:

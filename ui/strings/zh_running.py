@@ -23,6 +23,7 @@ _PLAN = {
     "free some": "请腾出一些",
     "choose a smaller model": "请选择更小的模型",
     "choose a smaller size or fewer frames": "请选择更小的尺寸或更少的帧",
+    "choose a smaller size or shorter windows": "请选择更小的尺寸或更短的窗口",
     "{}, or precision fp8_scaled": "{0}，或使用 fp8_scaled 精度",
     "text encoder": "文本编码器",
     "image encoder": "图像编码器",

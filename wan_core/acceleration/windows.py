@@ -17,8 +17,6 @@ from wan_core.schema.windows import WindowOptions
 Frames = tuple[int, ...]
 """The latent frames of a clip that a window shows, in its order."""
 
-_BITS = 64
-
 
 @dataclass(frozen=True)
 class Window:
@@ -74,9 +72,14 @@ def kept_windows(options: WindowOptions | None, total: int) -> int:
     return 0 if windows_move(options, total) else len(_placed(options, total, 0))
 
 
-def bit_reversal(step: int) -> float:
-    """A step's binary digits behind the point and turned round: 0, 1/2, 1/4, 3/4, 1/8 ..., in [0, 1)."""
-    return int(f"{step:0{_BITS}b}"[::-1], 2) / 2**_BITS
+def radical_inverse(step: int, base: int) -> float:
+    """A step's digits turned round behind the point, in [0, 1); with base 2: 0, 1/2, 1/4, 3/4, 1/8 ..."""
+    inverse, unit = 0.0, 1.0
+    while step:
+        step, digit = divmod(step, base)
+        unit /= base
+        inverse += digit * unit
+    return inverse
 
 
 def _placed(options: WindowOptions, total: int, step: int) -> list[Frames]:
@@ -101,11 +104,16 @@ def _sliding_starts(size: int, overlap: int, total: int) -> list[int]:
 
 
 def _ring(options: WindowOptions, total: int, step: int) -> list[Frames]:
-    """Windows on a clip without ends, turned on in every step; a clip of one window is turned itself."""
-    size, shift = options.latent_size, bit_reversal(step)
-    turned = int(total * shift)
+    """Windows on a clip without ends, turned on in every step; a clip of one window is turned itself.
+
+    They are turned by whole windows, in the order of reversed bits, and besides by part of one, so that they
+    lie elsewhere also where the clip is a whole number of windows.
+    """
+    size, shift = options.latent_size, radical_inverse(step, 2)
     if size >= total:
-        return [tuple((turned + place) % total for place in range(total))]
+        return [tuple((int(total * shift) + place) % total for place in range(total))]
+    fresh = size - options.latent_overlap
+    turned = fresh * int(total / fresh * shift) + int(fresh * radical_inverse(step, 3))
     found = []
     for stride in _strides(options, total):
         first = int(shift * stride) + turned

@@ -52,8 +52,8 @@ def resolve(request: GenerationRequest) -> GenerationRequest:
         sigmas = spec.defaults.sigmas
     filled |= {"sigmas": sigmas, "num_inference_steps": len(sigmas)} if sigmas else {"sigmas": None}
     if request.task == "t2i":
-        filled["num_frames"] = 1
-    if request.windows is not None:
+        filled |= {"num_frames": 1, "windows": None}
+    elif request.windows is not None:
         filled["windows"] = request.windows.settled(spec.defaults.num_frames)
     if request.seed == -1:
         filled["seed"] = secrets.randbelow(MAX_SEED + 1)

@@ -30,7 +30,7 @@ def say(
         return (
             f"{title} with {clip.num_frames} frames of {clip.width}x{clip.height} needs "
             f"{needed / GIB:.1f} GiB {_CALLED[name]}, and {there / GIB:.1f} GiB can be used; "
-            f"{_remedy(plan, name)}."
+            f"{_remedy(plan, name, clip)}."
         )
     why = "; ".join((_why(plan, sizes), *_further(plan)))
     return f"{title} with {clip.num_frames} frames of {clip.width}x{clip.height}: {why}."
@@ -71,10 +71,11 @@ def _further(plan: MemoryPlan) -> list[str]:
     return told
 
 
-def _remedy(plan: MemoryPlan, name: str) -> str:
+def _remedy(plan: MemoryPlan, name: str, clip: Clip) -> str:
     if name == "disk":
         return "free some"
-    smaller = "choose a smaller model" if name == "ram" else "choose a smaller size or fewer frames"
+    less = "fewer frames" if clip.windows is None else "shorter windows"
+    smaller = "choose a smaller model" if name == "ram" else f"choose a smaller size or {less}"
     return f"{smaller}, or precision fp8_scaled" if SCHEMES[plan.precision["transformer"]].plain else smaller
 
 

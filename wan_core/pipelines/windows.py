@@ -31,7 +31,7 @@ def nothing() -> None:
 
 def is_loop(request: GenerationRequest) -> bool:
     """Whether the end of a request's clip flows into its start."""
-    return request.windows is not None and request.windows.loops and request.task != "t2i"
+    return request.windows is not None and request.windows.loops
 
 
 class WindowCache(StepCache):

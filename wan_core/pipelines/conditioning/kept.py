@@ -15,6 +15,7 @@ from wan_core.pipelines.conditioning.masks import is_new
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.conditioning.vace import build_clip
 from wan_core.pipelines.encoding_media import load_clip, load_mask
+from wan_core.pipelines.windows import is_loop
 
 _EDGE_SHARE = 60  # of the shorter side is the width of the soft edge
 
@@ -30,7 +31,7 @@ class KeptPixels:
 def kept_pixels(job: ConditioningJob) -> KeptPixels | None:
     """What a settled request keeps of its media; None where it keeps nothing, or not exactly."""
     request = job.request
-    if request.windows is not None and request.windows.loops:
+    if is_loop(request):
         return None  # its frames begin elsewhere, see ``decode_loop``
     if not request.keep_exact or "keep_exact" not in job.spec.inputs[request.task].taken:
         return None
