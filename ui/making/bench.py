@@ -211,17 +211,19 @@ class Bench:
             words = texts.duration_picture
         elif frames and fps:
             words = texts.duration_of.format(seconds=units.in_seconds(frames / fps), frames=round(frames))
-        return [line, gr.update(label=words, **self._offered_lengths(reading, frames))]
+        return [line, gr.update(label=words)]
 
-    def _offered_lengths(self, reading: Reading, frames: float | None) -> dict[str, float]:
-        """The ends of the slider of frames, which windows move."""
+    def offer_lengths(self, *arguments: Any) -> str:
+        """The text that moves the ends of the slider of frames, as windows do."""
+        reading = self.read(arguments)
         try:
             spec = reading.spec
         except InvalidRequest:  # a model file that has gone meanwhile
-            return {}
-        pictures, windows = "t2i" in reading.tab.plan.tasks_of(spec), bool(reading.values.get("windows"))
-        low, high = form.slider_range("num_frames", spec, frames, pictures, windows)
-        return {"minimum": low, "maximum": high}
+            return self.fill({})
+        values = reading.values
+        pictures, windows = "t2i" in reading.tab.plan.tasks_of(spec), bool(values.get("windows"))
+        low, high = form.slider_range("num_frames", spec, values["num_frames"], pictures, windows)
+        return self.fill({"form-num_frames": gr.update(minimum=low, maximum=high)})
 
     def tell_after(self, event: Any) -> None:
         """Renew the pre-flight line once ``event`` has changed the form."""

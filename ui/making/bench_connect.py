@@ -103,6 +103,7 @@ def _connect_choices(bench: Bench) -> None:
     for event in chosen:
         bench.tell_after(event)
     steps.input(name_quality, [model, steps], quality, **QUIET)
+    bench.filled_after(controls["windows"].input(bench.offer_lengths, bench.inputs, bench.filling, **QUIET))
     for tab in bench.tabs.values():
         if matching := tab.controls.get("match_input"):
             matching.input(choose_shape, [model, matching], aspect, **QUIET)
