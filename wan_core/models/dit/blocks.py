@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wan_core.models.dit.adjusting import Opposed, enhancement
-from wan_core.models.dit.config import FED_AT_ONCE, FED_ON_CPU, DiTConfig
+from wan_core.models.dit.config import FED_AT_ONCE, DiTConfig
 from wan_core.models.dit.memory import Memory, recalled
 from wan_core.ops.attention import attention
-from wan_core.ops.chunking import by_tokens
+from wan_core.ops.chunking import by_tokens, near
 from wan_core.ops.norm import RMSNorm, modulated_layer_norm
 from wan_core.ops.patchify import Triple, patchify
 from wan_core.ops.rope import apply_rope
@@ -98,13 +98,17 @@ class SelfAttention(Attention):
 
     def forward(self, x: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D) in compute dtype -> the same."""
-        query = apply_rope(self.heads(self.norm_q(self.q(x))), context.rope).to(x.dtype)
-        key = apply_rope(self.heads(self.norm_k(self.k(x))), context.rope).to(x.dtype)
+        query = by_tokens(partial(self._placed, self.q, self.norm_q), near(x), x, context.rope[None])
+        key = by_tokens(partial(self._placed, self.k, self.norm_k), near(x), x, context.rope[None])
         grid = Grid(context.grid, context.front)
         if not context.enhance or context.grid[0] == 1:
             return self.o(attention(query, key, self.heads(self.v(x)), grid=grid))
         gain = enhancement(query, key, context.grid, context.front, context.enhance).to(x.dtype)
         return self.o(attention(query, key, self.heads(self.v(x)), grid=grid)).mul_(gain)
+
+    def _placed(self, layer: nn.Linear, norm: RMSNorm, x: Tensor, rope: Tensor) -> Tensor:
+        """(B, n, D) and (1, n, head_dim / 2) -> queries or keys (B, n, heads, head_dim), in place."""
+        return apply_rope(self.heads(norm(layer(x))), rope[0]).to(x.dtype)
 
 
 class CrossAttention(Attention):
@@ -168,12 +172,26 @@ class Block(nn.Module):
         """(B, L, D), float32 -> the same."""
         dtype = context.text.dtype
         shift, scale, gate, *rows = (self.modulation.float() + context.modulation).chunk(6, dim=1)
-        x = modulated_layer_norm(tokens, shift, scale, self.eps).to(dtype)
+        size = near(tokens)
+        x = by_tokens(partial(self._read, shift, scale, dtype), size, tokens)
+        if size is not None and context.memory is not None:  # keys and values are not made for each piece
+            finish = partial(self._finish, gate, rows, context)
+            return by_tokens(finish, size, tokens, self.attend(x, context))
         tokens = torch.addcmul(tokens, self.attend(x, context).float(), gate)
         del x  # not to be held by what follows
         tokens = tokens + self.cross_attn(self.norm3(tokens).to(dtype), context)
-        at_once = FED_ON_CPU if tokens.device.type == "cpu" else FED_AT_ONCE
-        return by_tokens(partial(self.feed, rows, dtype), at_once, tokens)
+        return by_tokens(partial(self.feed, rows, dtype), size or FED_AT_ONCE, tokens)
+
+    def _read(self, shift: Tensor, scale: Tensor, dtype: torch.dtype, tokens: Tensor) -> Tensor:
+        return modulated_layer_norm(tokens, shift, scale, self.eps).to(dtype)
+
+    def _finish(
+        self, gate: Tensor, rows: Sequence[Tensor], context: DiTContext, tokens: Tensor, learnt: Tensor
+    ) -> Tensor:
+        """All that follows what tokens have ``learnt`` from each other, (B, n, D) in compute dtype."""
+        tokens = torch.addcmul(tokens, learnt.float(), gate)
+        tokens = tokens + self.cross_attn(self.norm3(tokens).to(learnt.dtype), context)
+        return self.feed(rows, learnt.dtype, tokens)
 
     def feed(self, rows: Sequence[Tensor], dtype: torch.dtype, tokens: Tensor) -> Tensor:
         """What each token does by itself: (B, n, D), float32 -> the same.
@@ -184,8 +202,7 @@ class Block(nn.Module):
             tokens: some of them, or all.
         """
         shift, scale, gate = rows
-        x = modulated_layer_norm(tokens, shift, scale, self.eps).to(dtype)
-        return torch.addcmul(tokens, self.ffn(x).float(), gate)
+        return torch.addcmul(tokens, self.ffn(self._read(shift, scale, dtype, tokens)).float(), gate)
 
     def attend(self, x: Tensor, context: DiTContext) -> Tensor:
         """(B, L, D) in compute dtype -> the same: what the tokens learn from each other."""
