@@ -30,6 +30,7 @@ GROUPS = (*[("gradio", 10)] * 5, *[("raw", 10)] * 2)
 
 SUBMIT_P95, STATUS_P95 = 1.0, 0.5
 _SECONDS_BETWEEN_KILLS = (25.0, 45.0)
+_VIDEOS_BETWEEN_KILLS = 3
 _SECONDS_BETWEEN_PROBES = 0.2
 
 
@@ -73,7 +74,7 @@ class Watcher(threading.Thread):
 
 
 class Killer(threading.Thread):
-    """Kills the worker every now and then."""
+    """Kills the worker every now and then, once it has made a few more videos."""
 
     def __init__(self, store: JobStore, seed: int) -> None:
         super().__init__(daemon=True)
@@ -82,9 +83,11 @@ class Killer(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
+        made = 0
         while not self._ended.wait(self._dice.uniform(*_SECONDS_BETWEEN_KILLS)):
-            pid = self._store.worker_status().pid
-            if pid is not None:
+            pid, done = self._store.worker_status().pid, self._store.counts()[JobStatus.DONE]
+            if pid is not None and done >= made + _VIDEOS_BETWEEN_KILLS:
+                made = done
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     self.kills += 1
