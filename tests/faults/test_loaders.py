@@ -54,8 +54,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "imageio_ffmpeg.get_ffmpeg_exe": (
         "wan_core/media/ffmpeg.py",
         "wan_core/media/encoders.py",  # asks what there is
-        "wan_core/media/encoding.py",  # frames of our own
-        "wan_core/media/finishing.py",
+        "wan_core/media/frame_pipe.py",  # frames of our own
     ),
 }
 BANNED_MODULES = {

@@ -16,6 +16,8 @@ from tests.manager.conftest import hub, settings, spec  # noqa: F401 - fixtures
 from tests.manager.test_download import quiet, store  # noqa: F401 - a fixture
 from wan_core.catalog import MODELS
 from wan_core.confined.limits import bare_environment
+from wan_core.manager.found_file import FoundFile
+from wan_core.manager.library import _worth
 from wan_core.manager.weights import model_parts, source_of
 from wan_core.schema import DownloadError
 
@@ -52,6 +54,15 @@ def test_what_nobody_tells_the_digest_of_is_not_fetched(store, spec, hub) -> Non
     with pytest.raises(DownloadError, match="without its size and digest"):
         store.fetch(spec, quiet)
     assert not hub.asked("GET", "vae.pth")
+
+
+def test_safetensors_go_before_other_files_of_their_size() -> None:
+    def found(name: str, size: int, scheme: str) -> FoundFile:
+        return FoundFile(name, (Path(name),), size, scheme=scheme)
+
+    pickled, safe = found("a.pth", 2_838_000_000, "bf16"), found("b.safetensors", 2_838_300_000, "bf16")
+    large, packed = found("c.safetensors", 5_676_000_000, "fp32"), found("d.gguf", 900_000_000, "gguf_q4_k")
+    assert sorted([packed, large, pickled, safe], key=_worth) == [safe, pickled, large, packed]
 
 
 def test_the_login_is_in_no_log(store, spec, hub, monkeypatch, caplog) -> None:  # noqa: F811

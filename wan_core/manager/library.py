@@ -179,10 +179,15 @@ def grouped(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, ...]]:
     yield from map(tuple, groups.values())
 
 
-def _worth(found: FoundFile) -> tuple[bool, int]:
-    """Plain weights first, the smallest of them; then the largest of the quantised ones."""
+def _worth(found: FoundFile) -> tuple[bool, int, bool, int]:
+    """Plain weights first, the smallest of them; then the largest of the quantised ones.
+
+    Of files that are about as large, safetensors go before others.
+    """
     plain = found.scheme in ("fp32", "bf16", "fp16")
-    return not plain, found.size if plain else -found.size
+    size = found.size if plain else -found.size
+    other = any(path.suffix not in (".safetensors", ".json") for path in found.files)
+    return not plain, round(size, 1 - len(str(found.size))), other, size
 
 
 def _fingerprint(name: str, files: Sequence[Path]) -> str:
