@@ -12,13 +12,17 @@ import pytest
 from tests.ui.conftest import make_context
 from ui.context import Context
 from ui.machine import folders
-from ui.machine.plan_text import plan_html
+from ui.machine.plan_text import budget_of, plan_html
 from ui.machine.stock_html import errands_html, stock_html
+from ui.making import form, preflight
 from ui.tabs import models, settings
-from wan_core.catalog import MODELS
+from ui.tabs.plans import plan_of
+from wan_core.catalog import MODELS, find_model, resolve
 from wan_core.jobs.job import Machine, WorkerState, WorkerStatus
 from wan_core.manager.errands import Errand, ErrandState
+from wan_core.manager.planner import plan_memory
 from wan_core.manager.verify import Verdict
+from wan_core.schema import GenerationRequest
 from wan_core.schema.schemes import DeviceFacts
 from wan_core.schema.settings import setting_knobs
 
@@ -291,3 +295,23 @@ def test_kernels_that_failed_their_trial_are_grey_with_the_reason(
     assert "<s>Compile</s> Compiling needs a compiler." in greyed
     assert "Attention: Not installed" in settings.keep(context, "attention", "flash_2")
     assert context.settings.attention == "auto"
+
+
+def test_the_line_above_generate_tells_the_memory_of_a_card(context: Context) -> None:
+    plan = plan_of("t2v")
+
+    def line(model: str) -> str:
+        return preflight.preflight_html(plan, form.values_of(GenerationRequest(model=model)), context)
+
+    assert "peak" not in line("wan2.1-t2v-14b")  # nothing is known of the machine yet
+    found(context, CPU)
+    assert "peak" not in line("wan2.1-t2v-14b")
+    found(context, ADA)
+    spec = find_model("wan2.1-t2v-14b")
+    request = resolve(GenerationRequest(model=spec.id))
+    peak = plan_memory(spec, request, budget_of(context, ADA), context.settings).peak_vram
+    assert f"peak ≈{peak / 1e9:.1f} GB of 25.8 GB" in line(spec.id)
+    assert "needs" not in line(spec.id)
+    context.change({"profile": "full"})
+    told = line(spec.id)
+    assert "of the device&#x27;s memory, and" in told and "choose a smaller size or fewer frames" in told

@@ -56,7 +56,7 @@ def plan_html(context: Context, model: str, machine: Machine) -> str:
     """The plan for the model's own size and length, and what is slow on such a device."""
     spec = find_model(model)
     request = resolve(GenerationRequest(model=model, task=spec.tasks[0]))
-    plan = plan_memory(spec, request, _budget(context, machine), context.settings)
+    plan = plan_memory(spec, request, budget_of(context, machine), context.settings)
     why, *lines = map(context.texts.said, plan.explain().splitlines())
     size = context.texts.settings.plan_for.format(
         width=request.width, height=request.height, frames=request.num_frames
@@ -68,7 +68,7 @@ def plan_html(context: Context, model: str, machine: Machine) -> str:
     return f'<p class="caption">{escape(size)}</p><p class="why">{escape(why)}</p><ul>{listed}</ul>'
 
 
-def _budget(context: Context, machine: Machine) -> Budget:
+def budget_of(context: Context, machine: Machine) -> Budget:
     """What there is now; the device as its worker found it."""
     has_gpu = machine.facts.kind != "cpu"
     return Budget(

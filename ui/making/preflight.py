@@ -7,11 +7,14 @@ from html import escape
 from ui import units
 from ui.context import Context
 from ui.listening import error_html
+from ui.machine.plan_text import budget_of
 from ui.making import form, framing, inputs, loras
 from ui.making.guess import guess_seconds
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model, validate
+from wan_core.manager.planner import plan_memory
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, StoreError, WeightsError
+from wan_core.schema.plan import MemoryPlan
 
 
 def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
@@ -20,7 +23,8 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
         request = foreseen(plan, values, context)
         spec = validate(form.awaiting(plan, request))
         worn = loras.facts(loras.check(request, spec, context.settings), context.texts.loras)
-        told = [*facts_of(request, form.videos_of(plan, values), context), *worn]
+        memory = _memory(request, context)
+        told = [*facts_of(request, form.videos_of(plan, values), context, memory), *worn]
         facts = " · ".join(escape(fact) for fact in told)
     except (InvalidRequest, MediaError, StoreError, WeightsError) as error:  # a damaged index of shards
         return error_html(form.sentence(error, context.texts))
@@ -28,6 +32,8 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     if request.windows is None and (request.num_frames or 0) > spec.defaults.num_frames:
         words = texts.beyond_training.format(frames=spec.defaults.num_frames)
         note = f'<p class="note">{escape(words)}</p>'
+    if memory and not memory.fits:
+        note += f'<p class="note">{escape(texts.said(memory.reason))}</p>'
     return f'<p class="facts">{facts}</p>{note}'
 
 
@@ -42,8 +48,10 @@ def foreseen(plan: TabPlan, values: form.Values, context: Context) -> Generation
     return framing.sized(request, values, taken, context.settings.inputs_dir)
 
 
-def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[str]:
-    """The parts of the line, for a request whose numbers are all filled in.
+def facts_of(
+    request: GenerationRequest, videos: int, context: Context, memory: MemoryPlan | None = None
+) -> list[str]:
+    """The parts of the line, for a request whose numbers are all filled in; of memory what the plan says.
 
     Raises:
         StoreError, WeightsError: the store, or what there is of the model's files, cannot be read.
@@ -57,10 +65,22 @@ def facts_of(request: GenerationRequest, videos: int, context: Context) -> list[
     if videos > 1:
         facts.append(texts.videos_count.format(count=videos))
     facts.append(_expected(request, videos, context))
+    if memory:
+        total = units.in_bytes(context.store.worker_status().machine.memory_total)
+        facts.append(texts.panel.peak_of.format(peak=units.in_bytes(memory.peak_vram), total=total))
     download = sum(context.weights.missing(spec).values())
     if download:
         facts.append(texts.to_download.format(size=units.in_bytes(download)))
     return facts
+
+
+def _memory(request: GenerationRequest, context: Context) -> MemoryPlan | None:
+    """How it would run on the graphics card; None without one, or before the first worker has looked."""
+    machine = context.store.worker_status().machine
+    if machine is None or machine.facts.kind == "cpu":
+        return None
+    spec = find_model(request.model)
+    return plan_memory(spec, request, budget_of(context, machine), context.settings)
 
 
 def _expected(request: GenerationRequest, videos: int, context: Context) -> str:

@@ -5,6 +5,7 @@ from ui.strings.panel import PanelTexts
 PANEL_TEXTS = PanelTexts(
     drafts="Drafts to pick from · {steps}",
     stop_all="Stop all {count}",
+    peak_of="peak ≈{peak} of {total}",
     step_count="{step}/{total}",
     left_guess="{time} left (guess)",
     peak="peak memory {size}",

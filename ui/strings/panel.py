@@ -11,6 +11,7 @@ class PanelTexts:
 
     drafts: str
     stop_all: str
+    peak_of: str
     step_count: str
     left_guess: str
     peak: str

@@ -5,6 +5,7 @@ from ui.strings.panel import PanelTexts
 PANEL_TEXTS = PanelTexts(
     drafts="可供挑选的草稿 · {steps}",
     stop_all="全部停止（{count}）",
+    peak_of="峰值 ≈{peak}（共 {total}）",
     step_count="{step}/{total}",
     left_guess="剩余 {time}（估计）",
     peak="内存峰值 {size}",
