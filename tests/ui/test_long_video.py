@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.test_form import DEMO, T2V, WAN_14B, values
 from ui.making import form
+from ui.making.guess import forward_flops, guess_seconds
 from ui.recipes.deep_links import link_to
 from ui.strings import ENGLISH
 from wan_core.schema import GenerationRequest, InvalidRequest
@@ -48,6 +49,21 @@ def test_the_slider_goes_eight_times_as_far() -> None:
 
 def test_a_link_says_it_in_words() -> None:
     assert "windows=static+overlap%3D8" in link_to(request(windows="static overlap=8"))
+
+
+def test_the_guess_counts_windows_and_not_the_clip() -> None:
+    """Of 49 frames, 13 latent ones, four windows of 5: as many calls of the length that the model has."""
+    short, long, through = (
+        form.to_request(T2V, values(num_frames=frames, windows=text))
+        for frames, text in ((17, ""), (49, ""), (49, "static"))
+    )
+    assert forward_flops(through, DEMO) == 4 * forward_flops(short, DEMO)
+    assert forward_flops(through, DEMO) < 2 * forward_flops(long, DEMO)
+    assert guess_seconds(through, DEMO, "CPU") > guess_seconds(short, DEMO, "CPU")
+    cached = {"step_cache": "fast", "num_frames": 49}
+    asked = [form.to_request(T2V, values(windows=text, **cached)) for text in ("static", "uniform")]
+    still, moving = (guess_seconds(one, DEMO, "CPU") for one in asked)
+    assert still < moving
 
 
 @pytest.mark.browser

@@ -7,6 +7,7 @@ from wan_core.acceleration.windows import frames_seen, kept_windows, seen_at_onc
 from wan_core.catalog import ModelSpec
 from wan_core.models.vae.config import latent_frames
 from wan_core.schema import GenerationRequest
+from wan_core.schema.windows import WindowOptions
 
 _FLOPS_PER_SECOND = (
     ("CPU", 0.05e12),
@@ -34,7 +35,7 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
     speed = next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
     steps, total = request.steps_taken(request.num_inference_steps), latent_frames(request.num_frames)
     part = 1.0
-    if kept_windows(request.windows, total):
+    if kept_windows(_windows(request, spec), total):
         part = expected_part(request.step_cache, request.step_cache_threshold, steps)
     passes = steps * part * request.mean_passes(steps, request.guidance_scale)
     return (
@@ -48,7 +49,7 @@ def forward_flops(request: GenerationRequest, spec: ModelSpec) -> float:
     A VACE model has a block more, and a layer from it to the main ones, for each that it steers. References
     are frames of their own, and so is the video that is rendered again. Through windows, it is that of all.
     """
-    dit, windows = spec.dit, request.windows
+    dit, windows = spec.dit, _windows(request, spec)
     of_time, of_height, of_width = dit.patch_size
     total = latent_frames(request.num_frames)
     seen = seen_at_once(windows, total)
@@ -60,6 +61,11 @@ def forward_flops(request: GenerationRequest, spec: ModelSpec) -> float:
     attention = 2 * tokens * (tokens + dit.text_len) * dit.dim
     side = len(dit.vace_layers)
     return count * 2 * ((dit.num_layers + side) * (linear + attention) + side * tokens * dit.dim**2)
+
+
+def _windows(request: GenerationRequest, spec: ModelSpec) -> WindowOptions | None:
+    """The windows of a request that may leave their length to the model."""
+    return request.windows and request.windows.settled(spec.defaults.num_frames)
 
 
 def decode_flops(request: GenerationRequest, spec: ModelSpec) -> float:
