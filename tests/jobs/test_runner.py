@@ -59,6 +59,21 @@ def test_a_flood_of_events_is_thinned_but_news_always_pass(
     assert len(written) < 30
 
 
+def test_within_a_step_nothing_is_told_but_the_order_to_stop_is_heard(store: JobStore, monkeypatch) -> None:
+    """Else half of a step would count for those before it, and the time left would jump."""
+    monkeypatch.setattr("wan_core.jobs.runner.REPORT_SECONDS", 0.0)
+    job_id = store.submit(request())
+    store.claim()
+    emit = Reporter(store, job_id)
+    for step, seconds in ((0, 0.0), (0, 4.0), (1, 8.0), (1, 12.0)):
+        emit(ProgressEvent(stage=Stage.DENOISE, step=step, total=5, seconds=seconds))
+    job = store.get(job_id)
+    assert (job.step, job.seconds, job.seconds_per_step) == (1, 8.0, 8.0)
+    store.cancel(job_id)
+    with pytest.raises(Cancelled):
+        emit(ProgressEvent(stage=Stage.DENOISE, step=1, total=5, seconds=16.0))
+
+
 def test_a_full_disk_costs_reports_but_not_the_job(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = store.submit(request())
     store.claim()

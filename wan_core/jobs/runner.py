@@ -43,14 +43,17 @@ class Reporter:
     """The ``emit`` of one job: stops or waits at an event if it is to, writes what is worth reading.
 
     Events of one stage closer together than ``REPORT_SECONDS`` are left out, unless they carry a
-    preview or complete the stage. A full disk costs reports, not the job. It can be pickled, so an
-    engine that runs in a forked process reports straight to the store.
+    preview or complete the stage. One that comes within a step, as between the windows of a long video, only
+    stops or waits: the time of a step that is not done would count for those that are. A full disk costs
+    reports, not the job. It can be pickled, so an engine that runs in a forked process reports straight to
+    the store.
     """
 
     def __init__(self, store: JobStore, job_id: str) -> None:
         self._store = store
         self._job_id = job_id
         self._stage: Stage | None = None
+        self._step: tuple[Stage, int] | None = None
         self._written = 0.0
 
     def __call__(self, event: ProgressEvent) -> None:
@@ -67,7 +70,10 @@ class Reporter:
 
     def _tell(self, event: ProgressEvent) -> None:
         self._check()
-        now = time.monotonic()
+        step, now = (event.stage, event.step), time.monotonic()
+        if step == self._step == (Stage.DENOISE, event.step):
+            return
+        self._step = step
         is_news = event.stage is not self._stage or event.preview is not None or event.step == event.total
         if is_news or now - self._written >= REPORT_SECONDS:
             self._stage, self._written = event.stage, now
