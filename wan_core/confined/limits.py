@@ -38,9 +38,13 @@ def limited(command: Sequence[str], memory: int, cpu_seconds: int, written: int)
 
 
 def bare_environment() -> dict[str, str]:
-    """The environment without logins, tokens and settings, for a process that needs none; one thread each."""
+    """The environment without logins, tokens and settings, for a process that needs none.
+
+    It does without a thread and a heap per core: on a machine of many, they would take all its addresses.
+    """
     kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT}
-    return kept | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return kept | single | {"MALLOC_ARENA_MAX": "2"}
 
 
 def limit_memory(more: int) -> None:

@@ -54,7 +54,7 @@ def reading(path: Path, decoders: str = _DECODERS) -> list[str]:
     only = demuxer(path)
     return [
         *("-hide_banner", "-nostats", "-nostdin", "-max_alloc", str(_LARGEST_BLOCK)),
-        *("-threads", str(_THREADS), "-max_pixels", str(MAX_FRAME_PIXELS)),
+        *("-filter_threads", str(_THREADS), "-threads", str(_THREADS), "-max_pixels", str(MAX_FRAME_PIXELS)),
         *("-f", only, "-format_whitelist", only, "-protocol_whitelist", "file", "-codec_whitelist", decoders),
     ]
 

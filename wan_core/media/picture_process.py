@@ -10,7 +10,7 @@ import warnings
 import zlib
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps
 
 from wan_core.confined.serving import serve
 
@@ -33,6 +33,7 @@ PILLOW_ERRORS = (
 
 MEMORY = 3 * 2**29  # bytes; a picture of 40 megapixels with transparency takes half of it
 CPU_SECONDS = 20
+AVIF_THREADS = 2  # else one per core of the machine, each with addresses of its own
 
 _ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
 
@@ -86,4 +87,5 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # of damaged metadata and large pictures, which are looked at here
+    AvifImagePlugin.DEFAULT_MAX_THREADS = AVIF_THREADS
     serve(answer, MEMORY, CPU_SECONDS)
