@@ -51,9 +51,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--name",
         action="append",
-        default=[],
+        default=os.environ.get("WAN_STUDIO_NAMES", "").split(),
         metavar="HOST",
-        help="answer under this host name, too, such as that of a proxy; may be given several times",
+        help="answer under this host name, too, such as a proxy's; several times, or in WAN_STUDIO_NAMES",
     )
     parser.add_argument(
         "--manage",

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -174,7 +175,7 @@ class Gate:
         scope, receive, answering = asked
         house, headers = self._house, Headers(scope=scope)
         length = int(headers.get("content-length", "0"))
-        if not house.room.take(length):
+        if not await to_thread.run_sync(house.room.take, length):
             await refusal(507, plain=True)(scope, receive, answering.as_it_is())
             return
         if house.access.public:
