@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.lora.making import noise
+from tests.lora.making import low_rank, noise, use
 from tests.manager.fake_mover import FakeMover
 from tests.models.randomise import randomise
 from tests.models.steered_dit import CONFIG, PROMPTS, SHAPE
 from wan_core.acceleration.step_cache import Pass, StepCache
 from wan_core.acceleration.table import CACHES, Run
+from wan_core.lora.fitting import Lora, fit
+from wan_core.lora.wearing import wearing
 from wan_core.manager.residency import Residency
 from wan_core.models.dit.adjusting import Adjustments, Nag
 from wan_core.models.dit.conditioning import DiTConditioning
@@ -282,3 +284,16 @@ def test_nag_leaves_the_picture_alone() -> None:
     plain = model(*given, seen)
     torch.testing.assert_close(led(PROMPTS.positive), plain, rtol=1e-4, atol=1e-4)
     assert (led(PROMPTS.negative) - plain).abs().max() > 1e-3
+
+
+def test_loras_are_worn_in_every_kind_of_pass() -> None:
+    model = randomise(WanDiT(CONFIG)).requires_grad_(False).eval()
+    bare = run(model, **OPTIONS["all"])
+    paths = ("blocks.1.cross_attn.k", "blocks.2.self_attn.q", "blocks.3.ffn.0", "text_embedding.0")
+    tensors, _ = low_rank(model, paths, lambda path: path, ("lora_down.weight", "lora_up.weight", "alpha"))
+    with wearing(model, [fit(Lora(use(), tensors), model)]):
+        worn = run(model, **OPTIONS["all"])
+        with remembering(model, keeps_keys=True):
+            torch.testing.assert_close(run(model, **OPTIONS["all"]), worn, rtol=1e-5, atol=1e-5)
+    assert (worn - bare).abs().max() > 1e-4
+    assert torch.equal(run(model, **OPTIONS["all"]), bare)
