@@ -165,6 +165,7 @@ ROWS: tuple[Row, ...] = (
         "HTML in prompts, names, metadata, LoRAs",
         "shown as text",
         (
+            "tests/ui/test_markup.py::test_markup_is_shown_as_text",
             "tests/ui/test_html.py::test_words_of_others_are_escaped_everywhere",
             "tests/ui/test_loras.py::test_strangers_texts_stay_texts_and_other_models_loras_are_told",
         ),

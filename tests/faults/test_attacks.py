@@ -366,6 +366,11 @@ def test_15_malformed_calls_are_refused_by_name(studio: Attacked) -> None:
         answer = studio.ask("POST", RUN, content=body, headers={"content-type": "application/json"})
         assert 400 <= answer.status_code < 500, (body[:80], answer.status_code)
         assert words in answer.json()["error"], (body[:80], answer.text)
+    if studio.mode != "public":
+        for wrong in (99999, -1, "0", None):
+            body = {"data": [], "fn_index": wrong, "session_hash": "a"}
+            refused = studio.ask("POST", "/gradio_api/queue/join", json=body)
+            assert (refused.status_code, "fn_index" in refused.json()["error"]) == (400, True)
     dice = random.Random(15)
     for _ in range(150):
         place = dice.randrange(len(good))

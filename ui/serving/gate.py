@@ -22,7 +22,7 @@ from ui.links import NAMING
 from ui.serving import gate_json
 from ui.serving.gate_answers import STATUS, Answering, refusal
 from ui.serving.gate_bodies import Gone, TooLarge, TooSlow, going_on, read_body, replayed
-from ui.serving.gate_routes import FILE, PREDICT, Route, find_route
+from ui.serving.gate_routes import FILE, JOIN, PREDICT, Route, find_route
 from ui.serving.house import House
 from ui.serving.visiting import Guest, guest_of
 from wan_core.jobs.visitors import VISITOR
@@ -56,7 +56,8 @@ class Gate:
         try:
             await self._let_in(scope, receive, answering, guest)
         finally:
-            house.answered[answering.status] += 1
+            if answering.status:  # else whoever asked has left
+                house.answered[answering.status] += 1
 
     async def _let_in(self, scope: Scope, receive: Receive, answering: Answering, guest: Guest) -> None:
         house, headers = self._house, Headers(scope=scope)
@@ -133,14 +134,15 @@ class Gate:
     async def _call(self, asked: _Asked, guest: Guest, language: str) -> None:
         scope, house = asked[0], self._house
         host = Headers(scope=scope).get("host", "")
-        named = not self._place(scope)[1].startswith(PREDICT)
+        path = self._place(scope)[1].removesuffix("/")
+        functions = house.functions.get(language) if path in (PREDICT, JOIN) else None
 
         def is_own(url: str) -> bool:
             return gate_json.is_on(url, host) or house.names.is_own(url, host)
 
         def checked(body: bytes) -> bytes:
             values = gate_json.parse(body)
-            gate_json.check_call(values, None if named else house.functions.get(language))
+            gate_json.check_call(values, functions, path == PREDICT)
             gate_json.check_files(values, is_own)
             if house.access.public:
                 path_of = partial(house.path_of, visitor=guest.visitor)

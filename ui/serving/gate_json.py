@@ -42,11 +42,12 @@ def parse(body: bytes) -> dict[str, Any]:
     return values
 
 
-def check_call(values: Mapping[str, Any], functions: Functions | None) -> None:
+def check_call(values: Mapping[str, Any], functions: Functions | None, is_page: bool = True) -> None:
     """Whether an object is a call of one of the page's listeners.
 
     Args:
         functions: None where the listener is named in the address.
+        is_page: whether the page calls, which sends all values; programs leave out what has a default.
 
     Raises:
         Refused: naming the field.
@@ -66,7 +67,7 @@ def check_call(values: Mapping[str, Any], functions: Functions | None) -> None:
     number = values.get("fn_index")
     if number not in functions:
         raise Refused("fn_index: there is no such listener on this page; reload it.")
-    if len(data or ()) != functions[number]:
+    if is_page and len(data or ()) != functions[number]:
         raise Refused(
             f"data: {len(data or ())} values, where {functions[number]} are asked for; reload the page."
         )

@@ -11,6 +11,7 @@ API = "/gradio_api/"
 UPLOAD = API + "upload"
 FILE = API + "file="
 PREDICT = API + "run/predict"
+JOIN = API + "queue/join"
 LOGIN = "/login"
 
 Kind = Literal["page", "call", "tool", "upload", "file", "login", "stream"]
@@ -61,7 +62,7 @@ ROUTES: tuple[Route, ...] = (
     Route(API + "api/", "POST", "call", prefix=True, modes=_OWN),
     Route(API + "call/", "POST", "call", prefix=True, modes=_OWN),
     Route(API + "call/", "GET", "stream", prefix=True, modes=_OWN),
-    Route(API + "queue/join", "POST", "call", modes=_OWN),
+    Route(JOIN, "POST", "call", modes=_OWN),
     Route(API + "queue/data", "GET", "stream", modes=_OWN),
     Route(API + "cancel", "POST", "call", modes=_OWN),
     Route(API + "reset", "POST", "call", modes=_OWN),
