@@ -76,6 +76,7 @@ class Desk:
             "guidance_scale": 2.0,
             "negative_prompt": "",
             "shift": 3.0,
+            "scheduler": "unipc",
             "match_input": False,
             **values,
         }
