@@ -35,8 +35,9 @@ _FUZZ_HEAD = """
 ## Damaged files
 
 `python -m benchmarks.fuzz --cases 20000` damages sound files by chance and reads them as the studio does. A
-crash is one of the process that asks; a confined reader of pictures, videos or headers that dies has done its
-duty, and the file counts as refused. `--format png --case 17 > a.png` writes one of them again. The last run:
+crash is one of the process that asks, and so is the memory; a confined reader of pictures, videos or headers
+has limits of its own (1.5 GiB, 4 GiB of addresses, 200 MiB), and when it dies of them, the file counts as
+refused. `--format png --case 17 > a.png` writes one of them again. The last run:
 
 """
 _SUPPLY = """

@@ -153,7 +153,7 @@ def test_tensors_that_claim_more_than_the_file_has_are_refused(tmp_path):
         open_checkpoint(path)
     torch.save({"w": torch.empty(2**40, 2**10, device="meta")}, path)
     with pytest.raises(
-        WeightsError, match="possibly code that would run, and is not opened .torch._utils._rebuild_meta"
+        WeightsError, match=r"possibly code that would run, and is not opened \(torch\._utils\._rebuild_meta"
     ):
         open_checkpoint(path)
 
