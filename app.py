@@ -130,6 +130,7 @@ def serve(options: argparse.Namespace, kept: KeptSettings, executor: Executor, e
     owned = not access.public and (options.manage or not access.is_exposed)
     context = Context(executor, errands, kept, options.model, owned)
     if access.public:
+        os.environ["GRADIO_TEMP_DIR"] = str(kept.current.home / "cache")  # only files of the home have names
         shared = SharedExecutor(executor, PublicRules(context.has))
         context = replace(context, executor=shared, reach="everybody")
     elif access.is_exposed:
