@@ -71,6 +71,7 @@ def test_a_loop_beyond_the_models_own_length_is_asked_for(studio: Studio, open_p
     page: Page = open_page(studio.address)
     longest = page.locator("#form-num_frames input[type=range]")
     expect(longest).to_have_attribute("max", "25", timeout=30_000)
+    page.locator("#form-sampling_fold > button").click()
     page.locator("#form-windows input").click()
     page.get_by_role("option", name="Endless loop", exact=True).click()
     expect(longest).to_have_attribute("max", "129", timeout=30_000)

@@ -144,7 +144,6 @@ def _choices(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> None:
         elem_id="form-quality",
         elem_classes=_FIELD,
     )
-    controls["windows"] = form.control("windows", values["windows"], "form", texts)
 
 
 def _actions(bench: Bench) -> None:
@@ -172,6 +171,7 @@ def _actions(bench: Bench) -> None:
 def _sampling(bench: Bench, values: dict[str, Any]) -> None:
     texts, controls = bench.context.texts, bench.controls
     with _fold("sampling", texts.sampling):
+        controls["windows"] = form.control("windows", values["windows"], "form", texts)
         for name in form.fields("sampling"):
             controls[name] = form.control(name, values[name], "form", texts)
             if name == "negative_prompt":
