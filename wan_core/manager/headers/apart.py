@@ -21,7 +21,7 @@ def read_apart(path: Path, format: Format) -> Header:
         WeightsError: the file is damaged or lies, or its header takes too much memory or time.
     """
     try:
-        values = _helpers.ask({"path": str(path), "format": format}).values
+        values = _helpers.ask({"path": str(path.absolute()), "format": format}).values
     except (HelperDied, HelperLate) as error:
         raise WeightsError(
             f"{path} has a damaged header, which takes more memory or time than any Wan model's; {AGAIN}."
