@@ -25,7 +25,7 @@ from gradio_client import Client
 
 from tests.faults.whole_app import SMALL
 
-_SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_BETWEEN_JOBS, _SECONDS_BETWEEN_LOOKS = (1.0, 5.0), (2.0, 6.0)
 _CANCELLED, _BROKEN = 0.05, 0.1
 """Share of jobs that are cancelled, and of submissions before which a connection breaks in its middle."""
 
@@ -85,6 +85,7 @@ def work(address: str, call: Call, tag: str, jobs: int, report: Report) -> None:
     """One client's life."""
     dice = random.Random(tag)
     own: dict[str, str] = {}
+    time.sleep(dice.uniform(0, _SECONDS_BETWEEN_JOBS[1]))
     for number in range(jobs):
         if tag.startswith("raw") and dice.random() < _BROKEN:
             _break_off(address)
@@ -93,14 +94,14 @@ def work(address: str, call: Call, tag: str, jobs: int, report: Report) -> None:
         if job is not None:
             own[job] = prompt
             report.note(job, "queued")
-        time.sleep(dice.uniform(0, 1))
+        time.sleep(dice.uniform(*_SECONDS_BETWEEN_JOBS))
     for job in list(own):
         if dice.random() < _CANCELLED and report.timed(call, "cancel", job):
             report.note(job, "cancelled")
     while own:
         job = next(iter(own))
         _look(call, job, own, report)
-        time.sleep(_SECONDS_BETWEEN_LOOKS * dice.uniform(0.5, 1.5))
+        time.sleep(dice.uniform(*_SECONDS_BETWEEN_LOOKS))
 
 
 def _look(call: Call, job: str, own: dict[str, str], report: Report) -> None:
