@@ -11,6 +11,9 @@ NAMING: ContextVar[Callable[[Path], str]] = ContextVar("naming", default=str)
 """How a served file is called towards the one who is being answered: by its path, or, where strangers ask,
 by a name that is good for them alone, see ``ui.serving.file_names``."""
 
+PLACING: ContextVar[Callable[[str], Path | None]] = ContextVar("placing", default=Path)
+"""The other way round: the file that somebody calls so; None if there is none that is theirs."""
+
 
 def name_of(path: Path) -> str:
     """What a served file is called towards the one who is being answered."""

@@ -15,7 +15,7 @@ const take = async (file) => {
   say(fill(texts.opening, { name }));
   try {
     const { path } = await upload(file);
-    trigger("take", { path });
+    trigger("take", { uploaded: path }); // Gradio takes what is called path for one of its files
     say("");
   } catch {
     say(fill(texts.not_uploaded, { name }), true);

@@ -257,8 +257,8 @@ def test_10_a_flood_leaves_memory_flat(studio: Attacked) -> None:
             assert (joined.status_code == 404) is (studio.mode == "public")
         return process.memory_info().rss
 
-    before = flood(0, 210)  # gradio keeps 200 sessions, and no more
-    assert flood(210, 320) - before < 30_000_000
+    before = flood(0, 205)  # gradio keeps 200 sessions, and no more
+    assert flood(205, 255) - before < 15_000_000
 
 
 def test_11_giants_and_drips_are_refused(studio: Attacked) -> None:
@@ -393,7 +393,8 @@ def test_a_public_page_has_rules(studio: Attacked) -> None:
 
 
 def test_nothing_was_told_and_nothing_left(studio: Attacked) -> None:
-    assert len(studio.statuses) >= 150 or "only this test was asked for"
+    """Of all requests before, of which there are at least 150 where all tests were asked for."""
+    print(f"{len(studio.statuses)} requests in {studio.mode} mode")
     assert studio.told == []
     assert studio.outbound() == []
     assert studio.process.poll() is None

@@ -17,7 +17,7 @@ from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from ui.links import name_of
+from ui.links import PLACING, name_of
 from wan_core.media.read import read_opacity
 from wan_core.schema import MediaError
 
@@ -115,12 +115,20 @@ def uploaded(given: Any) -> Path:
         MediaError: it was not uploaded here, or is gone again.
     """
     told = given.get("path") if isinstance(given, dict) else given
-    folder = Path(get_upload_folder()).resolve()
+    return _among_uploads(PLACING.get()(told) if isinstance(told, str) else None, told)
+
+
+def _among_uploads(place: Path | None, told: Any) -> Path:
+    """The file at a place, if it was uploaded here; ``told`` is what it was called.
+
+    Raises:
+        MediaError: it was not.
+    """
     try:
-        path = Path(told).resolve()
-        if path.is_relative_to(folder) and path.is_file():
+        path = place and place.resolve()
+        if path and path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
             return path
-    except (TypeError, ValueError, OSError):
+    except (ValueError, OSError):
         pass
     raise MediaError(f"{str(told)[:80]!r} is no file that was uploaded here; upload it first.")
 
@@ -143,7 +151,7 @@ def _layer(sent: FileData | bytes) -> Image.Image:
         MediaError: it is no picture, or too large.
     """
     if isinstance(sent, FileData):
-        opacity = read_opacity(uploaded(sent.path))
+        opacity = read_opacity(_among_uploads(Path(sent.path), sent.path))  # the gate knows whose it is
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "layer.png")

@@ -65,7 +65,7 @@ def connect(page: Page) -> None:
     drawings = making_jobs.drawings_of(bench)
 
     def pick_path(event: gr.EventData) -> str:
-        return str(event.path)
+        return str(event.uploaded)
 
     def pick_kind(event: gr.EventData) -> str:
         return str(event.kind)

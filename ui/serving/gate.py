@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.links import NAMING
+from ui.links import NAMING, PLACING
 from ui.serving import gate_json
 from ui.serving.gate_answers import STATUS, Answering, refusal
 from ui.serving.gate_bodies import Gone, TooLarge, TooSlow, going_on, read_body, replayed
@@ -75,6 +75,7 @@ class Gate:
         STATUS.set([400])
         if house.access.public:
             NAMING.set(partial(house.files.name, visitor=guest.visitor))
+            PLACING.set(partial(house.files.path, visitor=guest.visitor))
         await _HANDLERS[route.kind](self, (scope, receive, answering), guest, language)
 
     def _place(self, scope: Scope) -> tuple[str, str]:

@@ -98,7 +98,9 @@ def check_files(values: Any, is_own: Callable[[str], bool]) -> None:
 
 
 def replace_names(value: Any, path_of: Callable[[str], str | None], place: str = "") -> Any:
-    """The same with a path in the place of each name that the visitor was told, see ``file_names``.
+    """The same with a path in the place of the name of each file, see ``file_names``.
+
+    Only of what Gradio takes for a file; a name in other words is for whoever reads them.
 
     Args:
         path_of: the path that a name stands for; None if it stands for nothing.
@@ -106,15 +108,16 @@ def replace_names(value: Any, path_of: Callable[[str], str | None], place: str =
     Raises:
         Refused: something is said to be a file that is none of the visitor's.
     """
-    if isinstance(value, str):
-        return path_of(value) or value
     if isinstance(value, list):
         return [replace_names(inner, path_of, f"{place}[{number}]") for number, inner in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    told = value.get("path")
-    if isinstance(told, str) and told and path_of(told) is None:
-        raise Refused(f"{place}.path: it is no file that you uploaded here; upload it first.")
+    told, meta = value.get("path"), value.get("meta")
+    if isinstance(told, str) and told and isinstance(meta, dict) and meta.get("_type") == _FILE:
+        path = path_of(told)
+        if path is None:
+            raise Refused(f"{place}.path: it is no file that you uploaded here; upload it first.")
+        value = {**value, "path": path}
     return {
         name: replace_names(inner, path_of, f"{place}.{_plain(name)}".lstrip("."))
         for name, inner in value.items()
