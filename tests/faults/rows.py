@@ -583,7 +583,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "Attacks",
         "150 requests in three modes: no byte of a canary, no path, no traceback, nothing sent out",
-        "971, 1,008 and 1,091 requests (local, auth, public): 0 canaries, 0 paths, 0 tracebacks, 0 connections",
+        "971, 1,008, 1,091 requests (local, auth, public): 0 canaries, paths, tracebacks, connections",
         "python -m pytest -s tests/faults/test_attacks.py",
     ),
 )
