@@ -7,7 +7,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 
-from wan_core.models.vae.blocks import DoublingConv
+from tests.models.randomise import randomise
+from wan_core.models.vae.blocks import CausalConv3d, DoublingConv
 from wan_core.models.vae.checkpoint import infer_config
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, VAEConfig
 from wan_core.models.vae.model import WanVAE
@@ -155,3 +156,31 @@ def test_doubling_by_places_equals_doubling_then_convolving(size) -> None:
     doubled = torch.nn.functional.interpolate(frames, scale_factor=2.0, mode="nearest-exact")
     expected = torch.nn.functional.conv2d(doubled, conv.weight, conv.bias, padding=1)
     torch.testing.assert_close(conv(frames), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+@torch.inference_mode()
+def test_frames_made_in_pairs_are_those_made_one_by_one(frames, monkeypatch):
+    torch.manual_seed(frames)
+    conv = CausalConv3d(24, 16, 3).eval()
+    clip = torch.randn(2, 24, 2 + frames, 32, 40).contiguous(memory_format=torch.channels_last_3d)
+    padded = clip.double()
+    expected = torch.nn.functional.conv3d(padded, conv.weight.double(), conv.bias.double(), padding=(0, 1, 1))
+    paired = []
+    monkeypatch.setattr(conv, "_in_pairs", lambda x: paired.append(1) or CausalConv3d._in_pairs(conv, x))
+    state = {}
+    conv(clip[:, :, :2], state)
+    found = conv(clip[:, :, 2:], state)
+    assert len(paired) == 1 + (frames % 2 == 0)
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5)
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@torch.inference_mode()
+def test_streamed_pictures_that_go_in_pairs_equal_whole_ones(monkeypatch):
+    vae = randomise(WanVAE(VAEConfig(dim=8))).eval()
+    latents = torch.randn(1, 16, 3, 12, 16, generator=torch.Generator().manual_seed(5))
+    streamed = torch.cat(list(vae.decode_stream(latents)), dim=2)
+    monkeypatch.setattr(CausalConv3d, "_gains_by_pairs", lambda self, x: False)
+    torch.testing.assert_close(streamed, vae.decode(latents), rtol=0, atol=1e-5)
+    assert vae.encode(streamed).shape == latents.shape
