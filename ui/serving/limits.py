@@ -49,7 +49,7 @@ class Limits:
 
 
 LIMITS: dict[Mode, Limits] = {
-    "local": Limits(),
+    "local": Limits(streams=1024),  # programs of one's own: fifty clients keep two open each
     "auth": Limits(posts=1200, all_posts=12_000),
     "public": Limits(body=2**18, upload=200_000_000, room=2**32, posts=300, all_posts=3000, streams=12),
 }
