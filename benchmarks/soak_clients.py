@@ -131,6 +131,8 @@ def main() -> None:
     report = Report()
     share = [jobs // count + (number < jobs % count) for number in range(count)]
     calls = [KINDS[kind](address) for _ in range(count)]
+    for call in calls:
+        Report().timed(call, "status", "nobody's")  # refused; the session and its stream are there now
     print("connected", flush=True)
     sys.stdin.readline()
     clients = [
