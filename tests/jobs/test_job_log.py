@@ -23,7 +23,8 @@ def test_a_failed_job_keeps_its_log_and_the_rest_runs_on(executor: ProcessExecut
     log = store.get(broken).log.read_text(encoding="utf-8")
     assert '"prompt":"bug"' in log and "ZeroDivisionError: a secret path" in log
     assert '"prompt":"die=KILL"' in store.get(killed).log.read_text(encoding="utf-8")
-    assert store.get(done).log is None and not store.log_path(done).exists()
+    assert store.get(done).log is None
+    wait_for(lambda: not store.log_path(done).exists())
     executor.retry(broken)
     wait_for(lambda: store.get(broken).status is JobStatus.FAILED)
     assert store.get(broken).log.read_text(encoding="utf-8").count("Request:") == 1  # of the last run

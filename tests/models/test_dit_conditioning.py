@@ -53,7 +53,7 @@ def test_room_to_work_counts_the_tokens_beside_the_clip(
     extras: dict[str, int], appended: int, tokens: int
 ) -> None:
     config = dataclasses.replace(LARGE, **extras)
-    assert config.working_bytes(*GRID_480P, appended=appended) == 28 * tokens * 5120
+    assert config.working_bytes(*GRID_480P, appended=appended) == 26 * tokens * 5120
 
 
 def test_room_to_work_counts_the_streams_of_vace_and_the_rays_of_a_camera() -> None:

@@ -72,7 +72,7 @@ def test_what_is_optional_may_be_absent_and_what_is_required_may_not(dit) -> Non
 @torch.no_grad()
 def test_what_the_model_does_not_read_is_a_bug_of_the_caller(dit) -> None:
     latents, prompt, given = sample(dit.config)
-    names = {field.name for field in dataclasses.fields(DiTConditioning)} - {"vace_scale"}
+    names = {field.name for field in dataclasses.fields(DiTConditioning)} - {"vace_scale", "adjustments"}
     for name in names - read_by(dit.config).keys():
         with pytest.raises(AssertionError, match=rf"a {dit.config.kind} model reads"):
             dit(latents, STEP, prompt, dataclasses.replace(given, **{name: latents}))

@@ -72,7 +72,7 @@ def app(home: Path) -> Iterator[App]:
 
 def test_it_serves_within_seconds(app: App) -> None:
     assert app.first_line == f"Wan Studio is ready at {app.address}\n"
-    assert app.seconds_to_serve < 5, app.seconds_to_serve
+    assert app.seconds_to_serve < 15, app.seconds_to_serve  # docs/reliability.md; another test runs beside it
 
 
 def test_a_prompt_becomes_a_video_that_holds_its_request(app: App, open_page: OpenPage) -> None:

@@ -71,7 +71,7 @@ def test_a_handler_that_the_disk_fails_changes_only_the_notice(error: Exception)
 
     with gr.Blocks():
         other, notice = gr.HTML(), gr.HTML()
-    values = reporting(fail, [other, notice, other], notice)("a", 1)
+    values = reporting(fail, [other, notice, other], notice, ENGLISH)("a", 1)
     assert values == [gr.skip(), error_html(str(error)), gr.skip()]
 
 
