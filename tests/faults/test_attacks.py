@@ -309,7 +309,7 @@ def test_12_uploads_have_a_room_and_no_more(studio: Attacked) -> None:
     for path in (studio.home / "cache").rglob("*"):
         if path.is_file():  # what the attacks before have left
             path.unlink()
-    wait_for(lambda: upload(0) == 200)  # slow ones of theirs may still hold room
+    wait_for(lambda: upload(0) == 200)  # slow ones of theirs may hold room for a moment
     assert 507 in [upload(number) for number in range(1, 8)]
     held = sum(path.stat().st_size for path in (studio.home / "cache").rglob("*") if path.is_file())
     assert held <= ROOM

@@ -42,6 +42,7 @@ def main() -> int:
     """Run the studio with the arguments that are left."""
     report, sys.argv = Path(sys.argv[1]), ["app.py", *sys.argv[2:]]
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.pop("GRADIO_TEMP_DIR", None)  # of a studio that the tests themselves have served
     import app
     from ui.serving.limits import LIMITS
 
