@@ -66,7 +66,7 @@ def tour(page: Page, view: str, folder: Path) -> None:
     for key, title in {**titles, "settings": texts.tab_settings}.items():
         page.get_by_role("tab", name=title, exact=True).click()
         settle(page)
-        page.screenshot(path=folder / f"{view}-{key}.png", full_page=view == "phone" and key == "t2v")
+        page.screenshot(path=folder / f"{view}-{key}.png")
     page.close()
 
 
