@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 
 import pytest
 
+from ui.making.examples import FOLDER
 from ui.strings import CHINESE
 from wan_core.catalog import MODELS, resolve
 from wan_core.jobs.supervisor import describe_exit
@@ -83,3 +85,15 @@ def test_every_plan_is_said_in_chinese() -> None:
 )
 def test_a_sentence_is_said_with_all_that_it_holds(english: str, chinese: str) -> None:
     assert CHINESE.said(english) == chinese
+
+
+def test_every_example_is_called_something_in_chinese() -> None:
+    titles = {
+        example["title"]
+        for path in FOLDER.glob("*.json")
+        for rows in json.loads(path.read_text(encoding="utf-8")).values()
+        for example in rows
+        if isinstance(example, dict)
+    }
+    assert len(titles) == 11
+    assert titles == {title for title in titles if CHINESE.said(title) != title}

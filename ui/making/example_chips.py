@@ -23,7 +23,7 @@ element.addEventListener('click', (event) => {
 def examples_html(plan: TabPlan, spec: ModelSpec, texts: Texts) -> str:
     """The examples of a model in a tab as buttons; empty where there is none."""
     if plan.first:
-        buttons = [_example_button(*each) for each in enumerate(inputs_for(spec, plan.key))]
+        buttons = [_example_button(*each, texts) for each in enumerate(inputs_for(spec, plan.key))]
     else:
         buttons = [_prompt_button(prompt) for prompt in prompts_for(spec)]
     if not buttons:
@@ -36,11 +36,11 @@ def _prompt_button(prompt: str) -> str:
     return f'<button type="button"{long} title="{escape(prompt, quote=True)}">{escape(prompt)}</button>'
 
 
-def _example_button(number: int, example: Example) -> str:
+def _example_button(number: int, example: Example, texts: Texts) -> str:
     pictures = "".join(
         f'<img src="data:image/png;base64,{b64encode(file.read_bytes()).decode()}" alt="">'
         for file in pictures_of(example)
     )
-    words = escape(example["title"])
+    words = escape(texts.said(example["title"]))
     prompt = escape(example["prompt"], quote=True)
     return f'<button type="button" data-number="{number}" title="{prompt}">{pictures}{words}</button>'

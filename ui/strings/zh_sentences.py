@@ -2,6 +2,7 @@
 """What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
 
 from ui.strings.zh_enhancing import ENHANCING
+from ui.strings.zh_examples import EXAMPLES
 from ui.strings.zh_guidance import GUIDANCE_SENTENCES
 from ui.strings.zh_media import MEDIA
 from ui.strings.zh_public import PUBLIC
@@ -261,6 +262,7 @@ SENTENCES = {
     **_KEPT,
     **_TOLD,
     **ENHANCING,
+    **EXAMPLES,
     **MEDIA,
     **PUBLIC,
     **RUNNING,
