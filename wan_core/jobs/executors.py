@@ -68,7 +68,22 @@ class Executor(Protocol):
         ...
 
 
-class ProcessExecutor:
+class Orders:
+    """What anybody may ask of an executor: it is written into its store, and done from there."""
+
+    store: JobStore
+
+    def submit(self, request: GenerationRequest) -> str:
+        return self.store.submit(request)
+
+    def retry(self, job_id: str) -> bool:
+        return self.store.retry(job_id)
+
+    def cancel(self, job_id: str) -> bool:
+        return self.store.cancel(job_id)
+
+
+class ProcessExecutor(Orders):
     """Runs jobs in a supervised worker process; the default.
 
     Args:
@@ -109,15 +124,6 @@ class ProcessExecutor:
             self._caretaker.stop()
             self._caretaker = None
         self._lock.release()
-
-    def submit(self, request: GenerationRequest) -> str:
-        return self.store.submit(request)
-
-    def retry(self, job_id: str) -> bool:
-        return self.store.retry(job_id)
-
-    def cancel(self, job_id: str) -> bool:
-        return self.store.cancel(job_id)
 
     def unload(self) -> None:
         if self._supervisor is not None:

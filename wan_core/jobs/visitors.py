@@ -11,7 +11,7 @@ from typing import Any
 
 from wan_core.catalog import resolve
 from wan_core.jobs.database import Database
-from wan_core.jobs.executors import Executor
+from wan_core.jobs.executors import Executor, Orders
 from wan_core.jobs.job import Job
 from wan_core.jobs.public_rules import PublicRules
 from wan_core.jobs.queueing import Forecast, Guess, Pace
@@ -136,7 +136,7 @@ class OwnJobs(JobStore):
         return self.get(job_id) is not None
 
 
-class SharedExecutor:
+class SharedExecutor(Orders):
     """An executor as strangers see it: ``store`` is the one of who is being answered.
 
     Args:
@@ -161,15 +161,6 @@ class SharedExecutor:
 
     def stop(self) -> None:
         self._executor.stop()
-
-    def submit(self, request: GenerationRequest) -> str:
-        return self.store.submit(request)
-
-    def retry(self, job_id: str) -> bool:
-        return self.store.retry(job_id)
-
-    def cancel(self, job_id: str) -> bool:
-        return self.store.cancel(job_id)
 
     def unload(self) -> None:
         """Not a visitor's to do."""
