@@ -1,6 +1,5 @@
 // Queue and history. Rows and cards come from the studio as HTML; what has not changed is left alone, so that
 // the focus, an open menu and a thumbnail that plays stay.
-const { texts } = props;
 const part = (selector) => element.querySelector(selector);
 const queue = part(".queue"), past = part(".cards"), form = part(".search"), undo = part(".undo");
 const state = { known: null, after: null, epoch: 0, more: false, deleted: [], favourites: false };
@@ -141,7 +140,7 @@ const showUndo = () => {
   undo.hidden = !count;
   undo.firstElementChild.textContent =
     count === 1 ? texts.deleted_one : fill(texts.deleted_many, { count });
-  fading = setTimeout(() => { state.deleted = []; showUndo(); }, props.undo * 1000);
+  fading = setTimeout(() => { state.deleted = []; showUndo(); }, undoSeconds * 1000);
   if (!count) clearTimeout(fading);
 };
 

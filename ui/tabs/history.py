@@ -8,6 +8,7 @@ So a hidden tab costs nothing, and a history of thousands no more than its first
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable
@@ -51,15 +52,14 @@ class History:
 def build(context: Context) -> History:
     """Lay the tab out."""
     texts = context.texts
+    words = {**dataclasses.asdict(texts.history), "nothing": texts.history_empty}
+    constants = f"const texts = {json.dumps(words)}, undoSeconds = {UNDO_SECONDS};\n"
     shown = gr.HTML(
         {},
         html_template=page_html(context),
-        js_on_load=read_scripts("asking.js", "history.js"),
+        js_on_load=constants + read_scripts("asking.js", "history.js"),
         apply_default_css=False,
         elem_id="history",
-        texts={**dataclasses.asdict(texts.history), "nothing": texts.history_empty},
-        page=PAGE,
-        undo=UNDO_SECONDS,
     )
     doors = Doors(context)
 
