@@ -7,6 +7,7 @@ import pytest
 
 from tests.jobs.conftest import request
 from wan_core.catalog import find_model
+from wan_core.jobs import serving
 from wan_core.jobs.job import JobStatus, Machine, WorkerState, WorkerStatus
 from wan_core.jobs.store import JobStore
 from wan_core.schema import GenerationResult, InvalidRequest, ProgressEvent, Settings, Stage
@@ -118,10 +119,12 @@ def test_finish_keeps_the_result_and_drops_the_preview(store: JobStore, settings
     job = store.get(job_id)
     assert job.status is JobStatus.DONE and job.status.is_final
     assert job.result == result
-    assert job.preview is None and not list(settings.previews_dir.iterdir())
+    assert job.preview is None
 
 
-def test_a_preview_goes_with_its_job_however_it_ends(store: JobStore, settings: Settings) -> None:
+def test_a_preview_goes_with_its_job_however_it_ends(
+    store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail_by_crashes() -> None:
         store.abandon_running("the worker crashed")
         assert len(list(settings.previews_dir.iterdir())) == 1  # it runs once more
@@ -140,6 +143,11 @@ def test_a_preview_goes_with_its_job_however_it_ends(store: JobStore, settings: 
         end()
         job = store.get(job_id)
         assert job.status.is_final and job.preview is None
+        store.sweep_previews()
+        assert len(list(settings.previews_dir.iterdir())) == 1  # a browser may be fetching it
+        with monkeypatch.context() as later:
+            later.setattr(serving, "PREVIEW_SECONDS", -1.0)
+            store.sweep_previews()
         assert not list(settings.previews_dir.iterdir())
 
 

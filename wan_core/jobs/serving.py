@@ -20,6 +20,9 @@ MAX_ATTEMPTS = 2
 SMALLER = "try a smaller size or fewer frames"
 """What most often helps where a worker has died twice."""
 
+PREVIEW_SECONDS = 10.0
+"""A browser may still fetch the last preview of a job that has just ended."""
+
 _SETUP_STAGES = (Stage.DOWNLOAD, Stage.LOAD)  # no part of a time estimate: they come once, or never
 
 
@@ -171,6 +174,14 @@ class Serving(StoreFile):
             )
         self._drop_previews()
 
+    def sweep_previews(self) -> None:
+        """Remove the previews of jobs that are gone, or ended ``PREVIEW_SECONDS`` ago."""
+        long_ago = time.time() - PREVIEW_SECONDS
+        for path in list(self._folders.previews_dir.glob("*.webp")):
+            row = self._one("SELECT finished FROM jobs WHERE id = ?", path.stem)
+            if row is None or (row["finished"] is not None and row["finished"] < long_ago):
+                path.unlink(missing_ok=True)
+
     # -- inside -----------------------------------------------------------------------------------
 
     def _end(self, job_id: str, status: JobStatus, error: str, lower: Profile | None = None) -> None:
@@ -183,15 +194,12 @@ class Serving(StoreFile):
         self._drop_previews()
 
     def _drop_previews(self) -> None:
-        """Remove the previews of jobs that have ended: only a running job shows one."""
+        """Only a running job shows a preview; ``sweep_previews`` removes the file."""
         with self._database.transaction() as connection:
-            ended = connection.execute(
+            connection.execute(
                 "UPDATE jobs SET preview_version = 0 "
-                "WHERE preview_version > 0 AND status NOT IN ('queued', 'running') RETURNING id"
-            ).fetchall()
-        for row in ended:
-            with suppress(OSError):
-                self._preview_path(row["id"]).unlink(missing_ok=True)
+                "WHERE preview_version > 0 AND status NOT IN ('queued', 'running')"
+            )
 
     def _write_preview(self, job_id: str, content: bytes) -> None:
         with whole_file(self._preview_path(job_id)) as partial:

@@ -78,5 +78,6 @@ class Caretaker:
     def _purge(self, older_than: float) -> None:
         try:
             self._store.purge(older_than)
+            self._store.sweep_previews()
         except (StoreError, OSError) as error:
             log.warning("What was deleted could not be removed: %s", error)
