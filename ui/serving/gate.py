@@ -22,7 +22,7 @@ from ui.links import NAMING, PLACING
 from ui.serving import gate_json
 from ui.serving.gate_answers import STATUS, Answering, refusal
 from ui.serving.gate_bodies import Gone, TooLarge, TooSlow, going_on, read_body, replayed
-from ui.serving.gate_routes import FILE, JOIN, PREDICT, Route, find_route
+from ui.serving.gate_routes import ENDPOINTS, FILE, JOIN, PREDICT, Route, find_route
 from ui.serving.house import House
 from ui.serving.visiting import Guest, guest_of
 from wan_core.jobs.visitors import VISITOR
@@ -148,6 +148,10 @@ class Gate:
             if house.access.public:
                 path_of = partial(house.path_of, visitor=guest.visitor)
                 return json.dumps(gate_json.replace_names(values, path_of)).encode()
+            if path in ENDPOINTS and set(values) == {
+                "data"
+            }:  # else Gradio copies the whole page for the call
+                return json.dumps({**values, "session_hash": house.session}).encode()
             return body
 
         if house.access.public:

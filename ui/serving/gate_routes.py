@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ui.serving.access import Mode
+from ui.serving.endpoint_schema import ANSWERS
 
 API = "/gradio_api/"
 UPLOAD = API + "upload"
@@ -13,6 +14,8 @@ FILE = API + "file="
 PREDICT = API + "run/predict"
 JOIN = API + "queue/join"
 LOGIN = "/login"
+ENDPOINTS = tuple(API + way + name for way in ("run/", "api/") for name in ANSWERS)
+"""Where programs call at once: these keep nothing between calls."""
 
 Kind = Literal["page", "call", "tool", "upload", "file", "login", "stream"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class House:
         limits: how much may be asked for; None are those of the mode.
         functions: the listeners of each page, by language; filled once the pages are open.
         probes: what answers the addresses of our own.
+        answered: how many answers had which status.
+        session: what programs that bring none have in common, see ``Gate._call``.
     """
 
     access: Access
@@ -42,6 +45,7 @@ class House:
     functions: dict[str, Functions] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
     answered: Counter[int] = field(default_factory=Counter)
+    session: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
         self.limits = self.limits or LIMITS[self.access.mode]

@@ -19,6 +19,7 @@ from ui.serving.access import Access
 from ui.serving.gate import Gate
 from ui.serving.gate_json import Functions
 from ui.serving.house import House
+from ui.serving.light import lighten
 from ui.serving.limits import Limits
 from ui.serving.probes import Probes
 from wan_core.jobs.store import JobStore
@@ -67,6 +68,7 @@ def launch(
     gr.set_static_paths(served)
     house = House(access, settings.home, Path(get_upload_folder()), limits)
     _furnish(house, {"": blocks, **(others or {})}, store)
+    lighten([blocks, *(others or {}).values()])
     by_language, lifespan = languages.below(others or {}, partial(_shown, house))
     try:
         _, local, shared = blocks.launch(
