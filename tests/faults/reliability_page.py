@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.faults.figures import FIGURES, Figure
 from tests.faults.fuzz_figures import latest_fuzz, mutations_measured, mutations_table
 from tests.faults.fuzzing import Tally
-from tests.faults.rows import EVERY, FIGURES, ROWS, Figure, Row
+from tests.faults.row import EVERY, Row
+from tests.faults.rows import ROWS
 from tests.faults.soak_figures import Report, latest_soak, measured, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +17,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 _HEAD = """# Reliability and security
 
 What can go wrong or be done to the studio, what it then promises, and the tests that hold it. The page is
-made from `tests/faults/rows.py` by `python -m tests.faults.reliability_page`; a test compares the two and
+made from `tests/faults/rows_*.py` by `python -m tests.faults.reliability_page`; a test compares the two and
 looks for every test named here. The quick ones run with `python -m pytest -m faults`.
 
 "Local" is a studio for its own machine, "auth" one behind a login, "public" one open to everybody. What lies

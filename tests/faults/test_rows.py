@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.reliability_page import PAGE, page
-from tests.faults.rows import EVERY, ROWS, Row
+from tests.faults.row import EVERY, Row
+from tests.faults.rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 

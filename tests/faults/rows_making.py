@@ -1,0 +1,208 @@
+"""Rows 27 to 42: what goes wrong while something is made, kept or asked for."""
+
+from __future__ import annotations
+
+from tests.faults.row import EVERY, LOCAL, Row
+
+MAKING: tuple[Row, ...] = (
+    Row(
+        27,
+        "Frames of NaN, black, or of one colour",
+        "failed with advice, never done",
+        (
+            "tests/test_engine.py::test_nan_at_a_step_is_a_failure_at_that_step",
+            "tests/test_engine.py::test_nan_from_the_decoder_is_a_failure",
+            "tests/test_engine.py::test_a_clip_of_one_colour_is_a_failure",
+            "tests/faults/test_bad_frames.py::test_a_decoder_that_gives_no_picture_fails_the_job_with_advice",
+            "tests/faults/test_bad_frames.py::test_a_step_that_gives_no_numbers_fails_the_job_with_advice",
+        ),
+        EVERY,
+    ),
+    Row(
+        28,
+        "The hub refuses, limits, drops the connection, or cannot be reached",
+        "resumed, or one sentence; what is here works without it",
+        (
+            "tests/manager/test_download.py::test_a_refusal_says_file_and_remedy",
+            "tests/manager/test_download.py::test_a_short_refusal_is_waited_out",
+            "tests/manager/test_download.py::test_a_dropped_connection_is_resumed_where_it_broke",
+            "tests/manager/test_download.py::test_no_network_fails_at_once_with_the_host",
+            "tests/manager/test_download.py::test_everything_arrives_and_is_found_offline",
+            "tests/manager/test_download.py::test_offline_is_refused_without_a_request",
+            "tests/manager/test_download.py::test_a_login_page_is_no_hub",
+            "tests/faults/test_supply_chain.py::test_the_login_is_in_no_log",
+        ),
+        EVERY,
+    ),
+    Row(
+        29,
+        "Other bytes of the same size come from the hub",
+        "refused by their SHA-256 and thrown away",
+        (
+            "tests/manager/test_download.py::test_other_bytes_of_the_same_size_are_refused",
+            "tests/manager/test_download.py::test_the_catalogs_digest_overrules_the_hubs",
+            "tests/faults/test_supply_chain.py::test_what_nobody_tells_the_digest_of_is_not_fetched",
+            "tests/faults/test_supply_chain.py::test_repositories_are_pinned_to_a_commit",
+        ),
+        EVERY,
+    ),
+    Row(
+        30,
+        "The disk fills up during a download",
+        "refused before it begins, else one sentence; what came is kept",
+        (
+            "tests/manager/test_download.py::test_too_little_disk_is_refused_before_the_first_byte",
+            "tests/manager/test_download.py::test_a_disk_that_fills_up_keeps_what_came",
+        ),
+        EVERY,
+    ),
+    Row(
+        31,
+        "The disk is full or read-only while a result or the database is written",
+        "one sentence; latents are kept and the queue is whole",
+        (
+            "tests/test_engine.py::test_a_full_disk_while_writing_keeps_the_latents",
+            "tests/media/test_media.py::test_a_disk_that_fills_at_any_point_leaves_all_or_nothing",
+            "tests/jobs/test_database.py::test_a_full_disk_refuses_in_words_and_keeps_what_is_there",
+            "tests/faults/test_every_write.py::test_a_write_that_fails_or_is_the_last_loses_nothing",
+            "tests/faults/test_disks.py::test_a_full_disk_costs_the_job_a_sentence_and_the_queue_goes_on_when_there_is_room",
+            "tests/faults/test_disks.py::test_a_disk_that_is_full_from_the_beginning_on",
+            "tests/faults/test_disks.py::test_a_folder_that_cannot_be_used_costs_no_more_than_what_goes_there",
+            "tests/faults/test_disks.py::test_settings_and_forms_that_cannot_be_written_stay_as_they_are",
+            "tests/faults/test_disks.py::test_the_engine_on_a_disk_that_takes_so_many_bytes_a_file",
+        ),
+        EVERY,
+    ),
+    Row(
+        32,
+        "Settings or a database that are damaged or newer",
+        "it starts, keeps a `.bad` copy and says so",
+        (
+            "tests/jobs/test_database.py::test_a_damaged_store_is_kept_aside_and_a_fresh_one_started",
+            "tests/jobs/test_database.py::test_a_newer_store_is_kept_aside_untouched",
+            "tests/manager/test_kept_settings.py::test_a_broken_or_newer_file_is_kept_and_defaults_serve",
+            "tests/faults/test_damage.py::test_a_flipped_byte_anywhere_never_keeps_the_studio_from_starting",
+            "tests/faults/test_damage.py::test_a_store_cut_anywhere_is_kept_and_another_one_started",
+            "tests/faults/test_damage.py::test_settings_and_forms_flipped_or_cut_anywhere_never_keep_the_studio_from_starting",
+            "tests/faults/test_damage.py::test_the_page_says_that_the_store_was_set_aside",
+        ),
+        EVERY,
+    ),
+    Row(
+        33,
+        "The studio is killed in the middle of a job",
+        "the job runs once more, and history is whole",
+        (
+            "tests/jobs/test_supervisor.py::test_a_killed_studio_takes_its_worker_along_and_resumes_its_queue",
+            "tests/faults/test_crashes.py::test_kills_of_worker_and_studio_lose_nothing",
+            "tests/faults/test_crashes.py::test_kills_of_the_whole_app_lose_nothing",
+            "tests/faults/test_failpoints.py::test_a_job_survives_the_death_of_its_process_anywhere",
+            "tests/faults/test_failpoints.py::test_deleted_files_do_not_come_back_if_deleting_is_interrupted",
+            "tests/jobs/test_runner.py::test_a_job_that_was_put_back_meanwhile_replaces_its_own_file",
+        ),
+        EVERY,
+    ),
+    Row(
+        34,
+        "The worker crashes, or is killed for memory",
+        "a new one starts; a job that killed two has failed",
+        (
+            "tests/jobs/test_supervisor.py::test_a_job_that_kills_its_worker_once_is_done_and_twice_has_failed",
+            "tests/faults/test_worker.py::test_a_worker_that_crashes_is_replaced_at_once_however_often",
+            "tests/faults/test_worker.py::test_a_job_that_kills_two_workers_has_failed_and_the_next_one_is_done",
+        ),
+        EVERY,
+    ),
+    Row(
+        35,
+        "The card runs out of memory anywhere",
+        "freed, with advice; the next job is the same as ever",
+        (
+            "tests/test_engine_faults.py::test_too_little_at_a_boundary_fails_in_a_sentence_and_leaves_nothing_behind",
+            "tests/test_engine_faults.py::test_any_single_operation_may_fail",
+            "tests/test_engine_memory.py::test_running_out_of_memory_frees_everything_and_the_next_job_is_identical",
+        ),
+        EVERY,
+    ),
+    Row(
+        36,
+        "Stopped while waiting, loading, denoising, encoding",
+        "within a second, three seconds, or a step and a second",
+        (
+            "tests/test_engine.py::test_cancelling_stops_there_and_leaves_no_file",
+            "tests/jobs/test_supervisor.py::test_a_running_job_is_cancelled_within_a_step",
+            "tests/faults/test_worker.py::test_a_job_is_stopped_within_its_limit",
+        ),
+        EVERY,
+    ),
+    Row(
+        37,
+        "A storm of model changes and cancellations",
+        "one after the other, and no half of a model",
+        (
+            "tests/faults/test_worker.py::test_a_storm_of_model_changes_and_cancellations_leaves_no_half_model",
+            "tests/faults/test_worker.py::test_a_storm_of_orders_and_kills_leaves_a_queue_that_is_worked_off_in_turn",
+        ),
+        EVERY,
+    ),
+    Row(
+        38,
+        "The tab is closed or the connection breaks",
+        "the job ends all the same and is found again",
+        (
+            "tests/ui/test_app.py::test_a_reload_finds_the_job_and_stop_ends_it",
+            "tests/faults/test_connections.py::test_a_job_whose_asker_is_gone_before_the_answer_is_made",
+            "tests/faults/test_connections.py::test_requests_that_break_off_in_the_middle_cost_nothing",
+            "tests/faults/test_connections.py::test_closed_streams_of_a_page_leave_the_job_running",
+        ),
+        (LOCAL,),
+    ),
+    Row(
+        39,
+        "Two tabs, many people, two studios on one home",
+        "nobody gets another's result; the second studio is refused in one sentence",
+        (
+            "tests/jobs/test_supervisor.py::test_a_second_studio_on_one_home_is_refused",
+            "tests/faults/test_crashes.py::test_a_second_app_on_one_home_says_so_and_ends",
+            "tests/faults/test_prompts_and_names.py::test_many_people_at_once_get_what_each_asked_for",
+            "tests/jobs/test_database.py::test_a_damaged_store_in_use_is_left_where_it_is",
+        ),
+        EVERY,
+    ),
+    Row(
+        40,
+        "Prompts that are empty, very long, Chinese, emoji, right to left, with NUL",
+        "made, with the number of words left out; NUL is refused",
+        (
+            "tests/models/test_prompt_text.py::test_long_prompts_are_cut_to_512_and_counted_in_full",
+            "tests/test_engine.py::test_a_prompt_cut_short_is_a_warning_of_the_result",
+            "tests/faults/test_prompts_and_names.py::test_any_prompt_is_made_and_found_again",
+            "tests/faults/test_prompts_and_names.py::test_what_is_no_prompt_is_refused_in_a_sentence",
+        ),
+        EVERY,
+    ),
+    Row(
+        41,
+        "File names in Chinese, reserved, with `../`, of 300 bytes; a clock that goes back",
+        "harmless, unique names; order by number, not by time",
+        (
+            "tests/media/test_naming.py::test_no_text_leaves_the_folder_or_upsets_a_file_system",
+            "tests/media/test_naming.py::test_many_of_the_same_name_are_all_different",
+            "tests/faults/test_prompts_and_names.py::test_two_hundred_results_of_one_second_have_names_of_their_own",
+            "tests/faults/test_prompts_and_names.py::test_processes_never_take_the_same_name",
+            "tests/faults/test_prompts_and_names.py::test_a_clock_that_goes_back_changes_no_order",
+        ),
+        EVERY,
+    ),
+    Row(
+        42,
+        "A ZIP that is a bomb, or names files outside its folder, or links",
+        "bounded; one sentence",
+        (
+            "tests/faults/test_corpus.py::test_every_file_is_refused_in_a_sentence_or_harmless",
+            "tests/faults/test_corpus.py::test_nothing_is_run_and_nothing_left_behind",
+            "tests/faults/test_corpus.py::test_memory_stays_bounded",
+        ),
+        EVERY,
+    ),
+)
