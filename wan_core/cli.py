@@ -1,4 +1,4 @@
-"""``python -m wan_core generate | decode | export | models | presets | enhance | worker | train | bench``.
+"""``python -m wan_core generate | decode | export | models | queue | presets | enhance | worker | train``.
 
 Torch is imported only by the commands that need it.
 """
@@ -25,6 +25,7 @@ from wan_core.cli_prompts import (
     run_presets,
     styled,
 )
+from wan_core.cli_queue import add_queue_options, run_queue
 from wan_core.cli_request import add_request_options, read_request, require_suffix
 from wan_core.manager.kept_settings import KeptSettings, changed
 from wan_core.manager.weights import Part, WeightStore, model_parts
@@ -87,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("action", nargs="?", choices=("list", "download"), default="list")
     models.add_argument("model", nargs="?", metavar="model", help="which model to download")
 
+    text = "list what waits in the studio, save it to a ZIP or add the jobs of one"
+    add_queue_options(_command(commands, "queue", text, _queue))
     add_presets_options(_command(commands, "presets", "list, export or import presets and styles", _presets))
     add_enhance_options(_command(commands, "enhance", "have a prompt written out", _enhance))
 
@@ -231,6 +234,10 @@ def _place(store: WeightStore, spec: ModelSpec, part: Part) -> Path | None:
     """The folder of a part, or where a person's own file for it is."""
     files = model_parts(spec)[part]
     return Path(files.files[0]).parent if files.are_own else store.locate(spec, part)
+
+
+def _queue(options: argparse.Namespace) -> int:
+    return run_queue(options, _settings(options))
 
 
 def _presets(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ from ui.strings.zh_examples import EXAMPLES
 from ui.strings.zh_guidance import GUIDANCE_SENTENCES
 from ui.strings.zh_media import MEDIA
 from ui.strings.zh_public import PUBLIC
+from ui.strings.zh_queue import QUEUE
 from ui.strings.zh_running import RUNNING
 from ui.strings.zh_weights import WEIGHTS
 
@@ -265,6 +266,7 @@ SENTENCES = {
     **EXAMPLES,
     **MEDIA,
     **PUBLIC,
+    **QUEUE,
     **RUNNING,
     **WEIGHTS,
 }

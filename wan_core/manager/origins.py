@@ -98,6 +98,23 @@ class Origins:
         return {"bytes": path.stat().st_size, "sha256": self._hashes.digest(path)}
 
 
+def known_origins(request: GenerationRequest, settings: Settings, weights: WeightStore) -> dict[str, Any]:
+    """The same without a wait: LoRAs are read once; of the model, what has been read before.
+
+    What is not known, or not here, is missing.
+    """
+    hashes, loras, files = FileHashes(settings), {}, []
+    for use in request.loras:
+        with suppress(OSError, InvalidRequest):
+            path = find_lora(settings, use.file)
+            loras[use.file] = {"bytes": path.stat().st_size, "sha256": hashes.digest(path)}
+    with suppress(OSError, InvalidRequest, WeightsError):
+        for path in transformer_files(weights, find_model(request.model)):
+            if digest := hashes.known(path):
+                files.append({"name": path.name, "bytes": path.stat().st_size, "sha256": digest})
+    return {name: found for name, found in (("loras", loras), ("model", files)) if found}
+
+
 def transformer_files(weights: WeightStore, spec: ModelSpec) -> Iterator[Path]:
     """The files of a model's transformer that are on this machine, without the index of shards.
 

@@ -6,7 +6,7 @@ and said, and inputs that it brings along are taken in like any other file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,9 @@ from wan_core.schema.inputs import MEDIA_FIELDS, InputName
 from wan_core.schema.lora import LoraUse
 
 _MOST_NAMED = 8  # unknown settings that are called by name
+
+Bring = Callable[[set[InputName]], set[InputName]]
+"""Keeps inputs that are not on this machine, if it can; returns those that are here now."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,36 @@ def restore(path: Path, settings: Settings, weights: WeightStore | None = None) 
     weights, search = weights or WeightStore(settings), _Search(settings, metadata)
     request, missing_model = search.model(request, weights)
     request, missing_loras = search.loras(request)
-    request, missing_inputs = _with_inputs(request, metadata, InputStore(settings.inputs_dir))
+    inputs = InputStore(settings.inputs_dir)
+    request, missing_inputs = _with_inputs(
+        request, inputs, lambda gone: take_embedded(metadata, gone, inputs)
+    )
     return Restored(request, (*missing_model, *missing_loras, *missing_inputs), (*notes, *search.notes))
+
+
+def restore_exactly(
+    metadata: Mapping[str, Any], settings: Settings, weights: WeightStore, bring: Bring
+) -> Restored:
+    """The request that ``metadata`` tells of; what is not known is left out and said, what is wrong refused.
+
+    Args:
+        bring: keeps those inputs that are not here.
+
+    Raises:
+        InvalidRequest: naming the first field at fault.
+        OSError: the disk refuses to keep an input.
+    """
+    values = _request_values(metadata)
+    if values is None:
+        raise InvalidRequest("request", "there is none", "Save the queue again.")
+    known = {key: value for key, value in values.items() if key in GenerationRequest.model_fields}
+    request, unknown = GenerationRequest.parse(known), sorted(set(values) - set(known))
+    search = _Search(settings, metadata)
+    request, missing_model = search.model(request, weights)
+    request, missing_loras = search.loras(request)
+    request, missing_inputs = _with_inputs(request, InputStore(settings.inputs_dir), bring)
+    notes = (*_left_out(unknown), *search.notes)
+    return Restored(request, (*missing_model, *missing_loras, *missing_inputs), notes)
 
 
 def _request_values(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -89,12 +120,14 @@ def _known_part(values: Mapping[str, Any], name: str) -> tuple[GenerationRequest
                 ) from error
             refused += sorted(wrong & set(known))
             known = {key: value for key, value in known.items() if key not in wrong}
-    notes = []
-    if unknown:
-        notes.append(f"Settings that this version does not know were left out: {_listed(unknown)}.")
+    notes = _left_out(unknown)
     if refused:
         notes.append(f"Settings whose values this version does not take were left out: {_listed(refused)}.")
     return request, tuple(notes)
+
+
+def _left_out(unknown: list[str]) -> list[str]:
+    return [f"Settings that this version does not know were left out: {_listed(unknown)}."] if unknown else []
 
 
 def _listed(names: list[str]) -> str:
@@ -219,11 +252,11 @@ def _fact(value: Any) -> tuple[int, str]:
 
 
 def _with_inputs(
-    request: GenerationRequest, metadata: Mapping[str, Any], inputs: InputStore
+    request: GenerationRequest, inputs: InputStore, bring: Bring
 ) -> tuple[GenerationRequest, tuple[str, ...]]:
     """The request without the inputs that are neither here nor in the file."""
     gone = {name for name in request.named_files() if not _is_kept(inputs, name)}
-    gone -= take_embedded(metadata, gone, inputs)
+    gone -= bring(gone)
     changes, missing = {}, []
     for field in sorted(MEDIA_FIELDS):
         value = getattr(request, field)
