@@ -14,6 +14,7 @@ from ui.making.guess import guess_seconds
 from ui.serving.access import Access, on_space, secured
 from ui.serving.logs import begin_logging, keep_log
 from wan_core.catalog import MODELS, find_model
+from wan_core.confined.environment import forget_login
 from wan_core.jobs.executors import Executor, ProcessExecutor
 from wan_core.jobs.in_process import anywhere, in_process_executor, zero_gpu
 from wan_core.jobs.public_rules import PublicRules
@@ -130,6 +131,7 @@ def serve(options: argparse.Namespace, kept: KeptSettings, executor: Executor, e
     owned = not access.public and (options.manage or not access.is_exposed)
     context = Context(executor, errands, kept, options.model, owned)
     if access.public:
+        forget_login()  # nobody manages models here, and what is asked for is asked by strangers
         os.environ["GRADIO_TEMP_DIR"] = str(kept.current.home / "cache")  # only files of the home have names
         shared = SharedExecutor(executor, PublicRules(context.has))
         context = replace(context, executor=shared, reach="everybody")

@@ -114,6 +114,7 @@ class ProcessExecutor(Orders):
         command = self._command(self._settings)
         self._supervisor = Supervisor(self.store, command, self._lock.fd, self._timing)
         self._supervisor.idle_limit = self._settings.idle_unload_minutes * 60
+        self._supervisor.downloads = not self._settings.offline
         self._supervisor.start()
 
     def stop(self) -> None:
@@ -133,6 +134,7 @@ class ProcessExecutor(Orders):
         before, self._settings = self._settings, settings
         if self._supervisor is not None:
             self._supervisor.idle_limit = settings.idle_unload_minutes * 60
+            self._supervisor.downloads = not settings.offline
             if of_the_worker(settings) != of_the_worker(before):
                 self._supervisor.replace(self._command(settings))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from wan_core.confined.environment import without_secrets
 from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.jobs.serving import SMALLER
 from wan_core.jobs.store import JobStore
@@ -64,12 +65,14 @@ class Supervisor:
 
     Attributes:
         idle_limit: seconds without a job after which loaded models are unloaded; 0 is never.
+        downloads: whether a worker may fetch weights, and so knows the login at the hub.
     """
 
     def __init__(
         self, store: JobStore, command: Sequence[str], lock_fd: int, timing: Timing = DEFAULT_TIMING
     ) -> None:
         self.idle_limit = 0.0
+        self.downloads = False
         self._active = time.monotonic()
         self._store = store
         self._command = command
@@ -174,7 +177,7 @@ class Supervisor:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**without_secrets(self.downloads), "PYTHONPATH": path},
                 pass_fds=(self._lock_fd,) if os.name == "posix" else (),
             )
         self._unloaded = False

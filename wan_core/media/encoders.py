@@ -12,6 +12,7 @@ from functools import cache
 
 import imageio_ffmpeg
 
+from wan_core.confined.environment import without_secrets
 from wan_core.schema import GenerationRequest, InvalidRequest
 from wan_core.schema.output import OutputOptions
 
@@ -174,7 +175,12 @@ def _ask(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments]
     try:
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=without_secrets(),
+            timeout=_PROBE_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 1, b"", str(error).encode())

@@ -10,6 +10,8 @@ from typing import IO, Literal
 import imageio_ffmpeg
 import numpy as np
 
+from wan_core.confined.environment import without_secrets
+
 Frames = np.ndarray
 
 
@@ -31,6 +33,7 @@ class FramePipe:
             command,
             stdin=subprocess.PIPE,
             **ends,
+            env=without_secrets(),
             start_new_session=True,  # Ctrl-C is for us to act on
         )
         self._heard = getattr(self._process, end)

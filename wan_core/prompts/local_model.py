@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from wan_core.confined.environment import without_secrets
 from wan_core.prompts.instructions import MAX_TOKENS
 from wan_core.schema import EnhancementFailed
 
@@ -137,7 +138,7 @@ def _environment() -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {**os.environ, **closed}
+    return {**without_secrets(), **closed}
 
 
 def _cache(hub_cache: Path | None) -> Path:
