@@ -182,7 +182,7 @@ def _build_tabs(context: Context, blocks: gr.Blocks) -> tuple[gr.Tabs, Bench, hi
         for plan in plans:
             with gr.Tab(context.texts.tabs[plan.key], id=plan.key) as makers[plan.key]:
                 tabs[plan.key] = making.build(context, plan)
-        with gr.Tab(context.texts.tab_history, id="history") as history_tab:
+        with gr.Tab(context.texts.tab_history, id="history", elem_id="history-tab") as history_tab:
             past = history.build(context)
         with gr.Tab(context.texts.tab_models, id="models") as models_tab:
             models.connect(models.build(context), models_tab.select, blocks.load)

@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wan_core.jobs.job import Job, JobStatus
-from wan_core.jobs.queue_file import Line, load_queue, save_queue
+from wan_core.jobs.queue_file import Line, load_queue, save_queue, waiting
 from wan_core.jobs.store import JobStore
 from wan_core.schema import InvalidRequest, Settings
 
@@ -49,10 +48,9 @@ def _list(file: Path | None, settings: Settings, store: JobStore) -> int:
 
 
 def _save(file: Path, settings: Settings, store: JobStore) -> int:
-    waiting = [job.request for job in waiting_jobs(store)]
-    gone = save_queue(waiting, file, settings)
-    _complain(gone)
-    sys.stdout.write(f"{len(waiting)} jobs are in {file}.\n")
+    requests = waiting(store)
+    _complain(save_queue(requests, file, settings))
+    sys.stdout.write(f"{len(requests)} jobs are in {file}.\n")
     return 0
 
 
@@ -68,11 +66,6 @@ def _complain(lines: tuple[Line, ...]) -> None:
         words = " ".join(line.prompt.split())[:_SHOWN]
         for said in line.said:
             sys.stderr.write(f"{line.number}. {words}: {said}\n")
-
-
-def waiting_jobs(store: JobStore) -> list[Job]:
-    """The jobs that wait, in the order in which they will run; not the one that runs."""
-    return [job for job in store.queue() if job.status is JobStatus.QUEUED]
 
 
 _ACTIONS = {"list": _list, "save": _save, "load": _load}

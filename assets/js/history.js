@@ -72,6 +72,7 @@ const showQueue = (seen) => {
   part(".head .total").textContent = seen.total;
   part("[data-does=pause]").hidden = Boolean(seen.paused) || !count;
   part("[data-does=cancel-all]").hidden = !count;
+  part("[data-does=save-queue]").hidden = !seen.can_save;
   part(".paused").hidden = !seen.paused;
   part(".paused span").textContent = seen.paused;
   part("[data-does=free]").hidden = !seen.can_free;

@@ -8,8 +8,16 @@ const say = (words, alert = false) => {
   said.classList.toggle("alert", alert);
 };
 
+// A ZIP of a queue names its manifest in the directory at its end; the history takes it.
+const isQueue = async (file) => {
+  if (!/\.zip$/i.test(file.name)) return false;
+  const end = await file.slice(Math.max(file.size - 2 ** 20 - 100, 0)).arrayBuffer().catch(() => null);
+  return end && /PK\x01\x02[^]{42}queue\.json/.test(new TextDecoder("latin1").decode(end));
+};
+
 const take = async (file) => {
   if (!file) return;
+  if (await isQueue(file)) { say(""); window.wanStudio.takeQueue(file); return; }
   const name = file.name.slice(0, 80);
   if (file.size > most) { say(fill(texts.too_large, { name, size: most / 2 ** 20 }), true); return; }
   say(fill(texts.opening, { name }));

@@ -34,6 +34,12 @@
       const choice = document.querySelector(`#form-quality input[value="${quality}"]`).closest("label");
       return Number(choice.textContent.match(/\d+(?=\s*$)/)[0]);
     },
+    // A queue that was dropped or opened is for the history, whose script may only come with its tab.
+    takeQueue(file) {
+      this.queueGiven = file;
+      document.getElementById("history-tab-button").click();
+      this.queueCame?.();
+    },
     // The form is there in the tabs that make something.
     show(makes) {
       document.getElementById("form").classList.toggle("away", !makes);

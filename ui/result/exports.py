@@ -37,7 +37,7 @@ class Exports:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="exports")
         self._lock = threading.Lock()
         self._under_way: dict[Path, Future[Path]] = {}
-        self._pool.submit(self._tidy)
+        self._pool.submit(tidy, self._folder)
 
     def get(self, job: Job, format: str) -> Path | None:
         """The file of a result in a format; None while it is being made.
@@ -70,7 +70,7 @@ class Exports:
         return self._folder / job.id / (name or f"{stem}{SUFFIXES[format]}")
 
     def _make(self, result: Path, format: str, target: Path) -> Path:
-        self._tidy()
+        tidy(self._folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if format == PLAYABLE:
             return export_to(result, "mp4", target, OutputOptions(codec="h264", embed_metadata=False))
@@ -79,9 +79,10 @@ class Exports:
         except OSError as error:
             raise MediaError(f"{target.name} could not be written ({error.strerror or error}).") from error
 
-    def _tidy(self) -> None:
-        """Remove what was made more than a day ago."""
-        for folder in self._folder.glob("*"):
-            with suppress(OSError):
-                if folder.stat().st_mtime < time.time() - _KEPT_SECONDS:
-                    shutil.rmtree(folder)
+
+def tidy(exports: Path) -> None:
+    """Remove what was made more than a day ago."""
+    for folder in exports.glob("*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                shutil.rmtree(folder)

@@ -6,6 +6,7 @@ from ui.strings.en_loras import LORA_TEXTS
 from ui.strings.en_machine import MODELS_TEXTS, SETTINGS_TEXTS
 from ui.strings.en_panel import PANEL_TEXTS
 from ui.strings.en_prompting import PROMPTING_TEXTS
+from ui.strings.en_queue_file import QUEUE_FILE_TEXTS
 from ui.strings.en_recipes import RECIPE_TEXTS
 from ui.strings.naming import CHOICE_TITLES, REQUEST_NAMES
 from ui.strings.texts import Texts
@@ -84,6 +85,7 @@ ENGLISH = Texts(
     prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,
+    queue_file=QUEUE_FILE_TEXTS,
     recipes=RECIPE_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(

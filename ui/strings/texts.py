@@ -11,6 +11,7 @@ from ui.strings.machine import ModelsTexts, SettingsTexts
 from ui.strings.naming import Named
 from ui.strings.panel import PanelTexts
 from ui.strings.prompting import PromptingTexts
+from ui.strings.queue_file import QueueFileTexts
 from ui.strings.recipes import RecipeTexts
 from ui.strings.sentences import Pattern, said
 
@@ -86,6 +87,7 @@ class Texts:
     prompting: PromptingTexts
     history: HistoryTexts
     panel: PanelTexts
+    queue_file: QueueFileTexts
     recipes: RecipeTexts
     sides: dict[str, str]
     sides_help: str

@@ -14,6 +14,7 @@ from ui.strings.zh_machine import MODELS_TEXTS, SETTINGS_TEXTS
 from ui.strings.zh_names import CHOICE_TITLES, REQUEST_NAMES
 from ui.strings.zh_panel import PANEL_TEXTS
 from ui.strings.zh_prompting import PROMPTING_TEXTS
+from ui.strings.zh_queue_file import QUEUE_FILE_TEXTS
 from ui.strings.zh_recipes import RECIPE_TEXTS
 from ui.strings.zh_sentences import SENTENCES
 
@@ -86,6 +87,7 @@ CHINESE = Texts(
     prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,
+    queue_file=QUEUE_FILE_TEXTS,
     recipes=RECIPE_TEXTS,
     sides={"left": "左 %", "top": "上 %", "right": "右 %", "bottom": "下 %"},
     sides_help="区域：各边的位置，从画面左上算起；扩展画面：各边添加多少。",

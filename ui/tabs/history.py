@@ -24,10 +24,13 @@ from ui.listening import QUIET
 from ui.making.form import sentence
 from ui.recipes.recipe_words import written
 from ui.result import cards, opening
+from ui.result.queue_files import QueueFiles
+from ui.serving.limits import LIMITS
+from ui.strings import Texts
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.past import UNDO_SECONDS, Search
-from wan_core.schema import InvalidRequest, StoreError
+from wan_core.schema import InvalidRequest, MediaError, StoreError
 
 PAGE = 24
 """Cards shown at first, and added by "Show more"."""
@@ -52,12 +55,18 @@ class History:
 def build(context: Context) -> History:
     """Lay the tab out."""
     texts = context.texts
-    words = {**dataclasses.asdict(texts.history), "nothing": texts.history_empty}
-    constants = f"const texts = {json.dumps(words)}, undoSeconds = {UNDO_SECONDS};\n"
+    words = {
+        **dataclasses.asdict(texts.history),
+        **dataclasses.asdict(texts.queue_file),
+        "nothing": texts.history_empty,
+        "not_uploaded": texts.recipes.not_uploaded,
+    }
+    most = LIMITS["public" if context.is_public else "local"].upload
+    constants = f"const texts = {json.dumps(words)}, undoSeconds = {UNDO_SECONDS}, most = {most};\n"
     shown = gr.HTML(
         {},
         html_template=page_html(context),
-        js_on_load=constants + read_scripts("asking.js", "history.js"),
+        js_on_load=constants + read_scripts("asking.js", "history.js", "queue_files.js"),
         apply_default_css=False,
         elem_id="history",
     )
@@ -87,7 +96,10 @@ def page_html(context: Context) -> str:
         f'<button type="button" class="quiet" data-does="pause" title="{escape(words.pause_help)}" hidden>'
         f"{escape(words.pause)}</button>"
         f'<button type="button" class="quiet" data-does="cancel-all" hidden>{escape(words.cancel_all)}'
-        '</button></div><div class="paused" role="status" hidden><span></span>'
+        f"</button>{_file_buttons(context.texts)}</div>"
+        f'<div class="queue-told" role="status" hidden><div><p></p><ul></ul></div><button type="button" '
+        f'class="icon-button" data-does="queue-read" aria-label="{escape(words.close)}">✕</button></div>'
+        '<div class="paused" role="status" hidden><span></span>'
         f'<button type="button" data-does="resume">{escape(words.resume)}</button>'
         f'<button type="button" data-does="free" title="{escape(words.free_memory_help)}">'
         f"{escape(words.free_memory)}</button></div>"
@@ -113,11 +125,23 @@ def page_html(context: Context) -> str:
     )
 
 
+def _file_buttons(texts: Texts) -> str:
+    """The queue as a file: saved, and loaded by a picker that is out of sight."""
+    words = texts.queue_file
+    return (
+        f'<button type="button" class="quiet" data-does="save-queue" title="{escape(words.save_help)}" '
+        f"hidden>{escape(words.save)}</button>"
+        f'<button type="button" class="quiet" data-does="load-queue" title="{escape(words.load_help)}">'
+        f'{escape(words.load)}</button><input type="file" class="queue-file" accept=".zip" '
+        f'aria-label="{escape(words.load)}" hidden>'
+    )
+
+
 class Doors:
     """What the browser may ask and do. What it sends is anybody's, so nothing of it is trusted."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._context, files = context, QueueFiles(context)
         self._acts: dict[str, Callable[[str, Answer], Answer | None]] = {
             "cancel": lambda job, asked: _nothing(context.executor.cancel(job)),
             "cancel-all": lambda job, asked: _nothing(context.store.cancel_all()),
@@ -134,6 +158,9 @@ class Doors:
             "log": self._log,
             "recipe": self._recipe,
             "folder": self._folder,
+            "save-queue": lambda job, asked: files.save(),
+            "load-queue": lambda job, asked: files.load(asked.get("uploaded")),
+            "errand": lambda job, asked: files.state(_text(asked, "task")),
         }
 
     def open(self, door: Any, asked: Any) -> Answer:
@@ -143,7 +170,7 @@ class Doors:
             return self.look(asked) if door == "look" else self.act(asked)
         except InvalidRequest as error:
             return {"error": sentence(error, self._context.texts)}
-        except (StoreError, OSError) as error:
+        except (MediaError, StoreError, OSError) as error:
             return {"error": self._context.texts.said(str(error))}
 
     def look(self, asked: Answer) -> Answer:
@@ -167,6 +194,7 @@ class Doors:
         last = times.get(queue[-1].id) if queue else None
         return {
             "queue": [{"id": job.id, "html": cards.row(job, times, context.texts)} for job in queue],
+            "can_save": any(job.status is JobStatus.QUEUED for job in queue),
             "total": words.all_due.format(due=cards.due(last, context.texts)) if last and queue[1:] else "",
             "paused": (words.paused_running if running else words.paused) if paused else "",
             "can_free": paused and not running,

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wan_core.jobs.job import JobStatus
 from wan_core.jobs.public_rules import TooMany
 from wan_core.jobs.queue_zip import LIMITS, QueueLimits, QueueZip, open_queue, write_queue
+from wan_core.jobs.store import JobStore
 from wan_core.manager.origins import known_origins
 from wan_core.manager.restoring import Restored, restore_exactly
 from wan_core.manager.weights import WeightStore
@@ -49,6 +51,11 @@ class Loaded:
     total: int
     refused: tuple[Line, ...] = ()
     noted: tuple[Line, ...] = ()
+
+
+def waiting(store: JobStore) -> list[GenerationRequest]:
+    """What waits, in the order in which it will run; the running job is not among it."""
+    return [job.request for job in store.queue() if job.status is JobStatus.QUEUED]
 
 
 def save_queue(
