@@ -41,6 +41,7 @@ LAYERS = {
     "wan_core/acceleration/": 3,
     "wan_core/lora/": 3,
     "wan_core/quantization/": 3,
+    "wan_core/upscaling/": 3,
     "wan_core/models/": 2,
     "wan_core/schedulers/": 2,
     "wan_core/ops/": 1,
@@ -83,6 +84,7 @@ TORCH_FREE = (
     "wan_core/lora/card.py",
     "wan_core/lora/presets.py",
     "wan_core/lora/shelf.py",
+    "wan_core/upscaling/shelf.py",
     "wan_core/models/umt5/tokenizer.py",
     "wan_core/prompts/",
 )

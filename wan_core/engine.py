@@ -20,6 +20,7 @@ from wan_core.manager.devices import PeakMemory
 from wan_core.manager.model_manager import ModelManager
 from wan_core.manager.origins import Origins
 from wan_core.manager.speed import set_speed
+from wan_core.manager.upscalers import Upscaler, open_upscaler
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
 from wan_core.media.reserving import release, reserve
@@ -84,6 +85,7 @@ class _Job:
     peak: PeakMemory
     level: Profile
     way: VaeWay
+    enlarge: Upscaler | None = None
     merges: bool = False
     holds_name: bool = False
     latents: Tensor | None = None
@@ -190,17 +192,20 @@ class Engine:
         origins = Origins(request, self.settings, self.manager.store)
         spec, peak = find_model(request.model), PeakMemory(self.manager.device)
         plan = self.manager.plan(spec, request, profile)
+        clock = StageClock(origins.when_denoising(emit), peak)
+        device, withdraw = self.manager.device, self.manager.withdraw
         return _Job(
             spec=spec,
             request=request,
             id=job_id,
             output=output,
             origins=origins,
-            clock=StageClock(origins.when_denoising(emit), peak),
+            clock=clock,
             peak=peak,
             level=level_of(plan),
             merges=plan.passes_at_once,
             way=VaeWay(plan.vae_tile, self._has_device and plan.vae_device == "cpu"),
+            enlarge=self._with_room(lambda: open_upscaler(request, self.settings, device, clock, withdraw)),
         )
 
     def _saved_latents(self, request: GenerationRequest, job_id: str) -> Tensor | None:
@@ -262,7 +267,7 @@ class Engine:
         target = job.output or self._reserved(job)
         try:
             with closing(self._frames(job)) as frames:
-                write_result(frames, target, request, self.inputs, metadata)
+                write_result(frames, target, request, self.inputs, metadata, job.enlarge)
         except BaseException:
             if not job.output:
                 release(target)
@@ -281,7 +286,13 @@ class Engine:
             seconds=job.clock.seconds,
             peak_bytes=job.peak.bytes,
             parts=job.clock.parts,
-            warnings=(*job.warnings, *notes_on(request), *told, *beside.told),
+            warnings=(
+                *job.warnings,
+                *notes_on(request),
+                *(job.enlarge.notes if job.enlarge else ()),
+                *told,
+                *beside.told,
+            ),
         )
 
     def _reserved(self, job: _Job) -> Path:
@@ -304,7 +315,8 @@ class Engine:
                     job.poster = chunk[middle - done].copy()
                 done += len(chunk)
                 yield chunk
-        job.clock(ProgressEvent(stage=Stage.SAVE, step=0, total=1))
+        if job.enlarge is None:
+            job.clock(ProgressEvent(stage=Stage.SAVE, step=0, total=1))
 
     # -- when memory runs out ---------------------------------------------------------------------
 

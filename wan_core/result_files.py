@@ -13,7 +13,7 @@ import numpy as np
 from wan_core.manager.origins import Origins
 from wan_core.media.audio import sound_of
 from wan_core.media.embedding import embedded_inputs
-from wan_core.media.finishing import enlarged
+from wan_core.media.finishing import Enlarge, finished
 from wan_core.media.inputs import InputStore
 from wan_core.media.joining import joined_frames
 from wan_core.media.metadata import FILES_KEY, request_metadata
@@ -22,6 +22,7 @@ from wan_core.media.read import probe
 from wan_core.media.write import POSTER_SUFFIX, write_clip, write_image, write_poster, write_sidecar
 from wan_core.pipelines.settling import repeated_frames
 from wan_core.schema import GenerationRequest, MediaError
+from wan_core.schema.output import OutputOptions
 
 Metadata = dict[str, Any]
 
@@ -70,23 +71,28 @@ def write_result(
     request: GenerationRequest,
     inputs: InputStore,
     metadata: Metadata,
+    enlarge: Enlarge | None = None,
 ) -> None:
-    """Write decoded frames as the request wants them.
+    """Write decoded frames as the request wants them; ``enlarge`` as in ``wan_core.media.finishing``.
 
     Raises:
         MediaError: ffmpeg or the disk refuses, or an input is gone.
     """
     within = metadata if request.embed_metadata else {}
     if request.task == "t2i":
-        (picture,) = frames
-        picture = picture if request.upscale == 1 else next(enlarged([picture], request.upscale))
+        (picture,) = finished(frames, request.fps, _of_a_picture(request), target.parent, enlarge)
         write_image(picture[0], target, request.image_format, within)
     else:
         if request.continues:
             before = inputs.path(request.continues)
             frames = joined_frames(before, frames, repeated_frames(request), request.fps, request.fit)
         with _sound(request, inputs, target.parent) as sound:
-            write_clip(frames, target, request.fps, request, within, sound)
+            write_clip(frames, target, request.fps, request, within, sound, enlarge)
+
+
+def _of_a_picture(request: GenerationRequest) -> OutputOptions:
+    """What is done to a single frame."""
+    return OutputOptions(upscale=request.upscale)
 
 
 def write_companions(
@@ -114,12 +120,17 @@ def write_companions(
 
 def notes_on(request: GenerationRequest) -> tuple[str, ...]:
     """Sentences about what was asked of the file and had no effect."""
+    told: tuple[str, ...] = ()
+    if request.upscaler and request.upscale == 1:
+        told = (
+            "The upscaler drew the frames anew at their own size; set Enlarge to 2 for a larger picture.",
+        )
     if request.task != "t2i" and 0 < request.interpolate_fps <= request.fps:
-        return (
+        told += (
             f"The video has {request.fps} frames a second already; none were added to reach "
             f"{request.interpolate_fps}.",
         )
-    return ()
+    return told
 
 
 @contextmanager

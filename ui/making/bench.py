@@ -21,7 +21,7 @@ from ui import units
 from ui.context import Context
 from ui.links import link
 from ui.listening import QUIET, error_html, note_html
-from ui.making import form, framing, inputs, preflight
+from ui.making import enlarging, form, framing, inputs, preflight
 from ui.making.example_chips import examples_html
 from ui.making.uploads import in_browser
 from ui.tabs.making_tab import MakingTab
@@ -124,6 +124,7 @@ class Bench:
         updates["model"] = gr.update(choices=[(row.title, row.id) for row in plan.models], value=spec.id)
         for name in ("image_format", "images", *_PLACED[:2]):
             updates.setdefault(name, gr.update())
+        updates["upscale"] = {**updates.get("upscale", gr.update()), **enlarging.offer(self.context)}
         updates["images"]["visible"] = "image" in plan.taken(spec)
         updates["image_format"]["visible"] = "image_format" in plan.taken(spec)
         updates["world"]["visible"] = spec.folder is not None

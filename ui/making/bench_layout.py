@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.making import choices, form, inputs, loras, prompting, refining
+from ui.making import choices, enlarging, form, inputs, loras, prompting, refining
 from ui.making.bench import Bench
 from ui.making.example_chips import PICK_JS, examples_html
 from ui.making.uploads import OneOf
@@ -210,4 +210,6 @@ def _output(bench: Bench, values: dict[str, Any]) -> None:
     with _fold("output", bench.context.texts.output):
         for name in form.fields("output"):
             bench.controls[name] = form.control(name, values[name], "form", bench.context.texts)
+        for name, offered in enlarging.offer(bench.context).items():
+            setattr(bench.controls["upscale"], name, offered)
         bench.controls["image_format"] = inputs.build("image_format", "form", bench.context.texts)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from ui.making import choices, loras, refining
+from ui.making import choices, enlarging, loras, refining
 from ui.making.uploads import OneOf
 from ui.strings import Texts, title_of
 from ui.tabs.plans import TabPlan
@@ -19,8 +19,8 @@ from wan_core.schema import GenerationRequest, InvalidRequest, WanStudioError, k
 from wan_core.schema.inputs import InputName
 from wan_core.schema.windows import WindowOptions
 
-SEEN_AS_CHOICES = ("width", "height")
-"""Fields that the form shows as resolution and aspect ratio."""
+SEEN_AS_CHOICES = ("width", "height", "upscaler")
+"""Fields that the form shows as resolution and aspect ratio, and within the choice that enlarges."""
 
 MODEL_BOUND = (
     "resolution",
@@ -100,6 +100,8 @@ def control(name: str, value: Any, key: str, texts: Texts) -> gr.components.Comp
     if name == "windows":
         titles = [(_title(name, word, texts), word) for word in WINDOWS]
         return OneOf(titles, **{**common, "value": shown_value(name, value)}, allow_custom_value=True)
+    if name == "upscale":
+        return OneOf(enlarging.choices(texts), **{**common, "value": str(value)}, allow_custom_value=True)
     if words := choices_of(name):
         titles = [(_title(name, word, texts), word) for word in words]
         return gr.Dropdown(titles, **{**common, "value": shown_value(name, value)})
@@ -161,6 +163,7 @@ def values_of(request: GenerationRequest) -> dict[str, Any]:
         **{name: getattr(request, name) for name in plain_fields()},
         "loras": loras.to_rows(request.loras),
         "guidance": refining.to_rows(request),
+        "upscale": enlarging.to_value(request),
         "seed": seed,
         "windows": str(windows or ""),
         "resolution": choices.tier_of(size),
@@ -187,7 +190,7 @@ def to_request(plan: TabPlan, values: Values, inputs: Values | None = None) -> G
     width, height = choices.size_for(spec, values["resolution"], values["aspect"])
     filled = {name: values[name] for name in plain_fields() if not _left_open(name, values.get(name))}
     filled["loras"] = loras.to_field(values.get("loras"))
-    filled |= refining.to_fields(values.get("guidance"))
+    filled |= refining.to_fields(values.get("guidance")) | enlarging.to_fields(values.get("upscale"))
     if values.get("quality") == choices.DRAFTS:
         filled["num_inference_steps"] = choices.steps_of(spec, choices.DRAFTS)
     task = plan.task(spec, values["num_frames"])

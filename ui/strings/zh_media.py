@@ -34,7 +34,6 @@ _WRITTEN = {
     "{} could not be written: {}. Check the free space, then decode the saved latents again.": "无法写入 {0}：{1}。请检查剩余空间，然后重新解码已保存的潜变量。",
     "{} cannot be written to ({}); free some space.": "无法写入 {0}（{1}）；请腾出空间。",
     "a video of {}x{} cannot be written; H.264 needs even sides.": "无法写入 {0}x{1} 的视频；H.264 要求边长为偶数。",
-    "Playing backwards needs disk space in {}: {}.": "倒放需要 {0} 中的磁盘空间：{1}。",
     "ffmpeg could not draw the in-between frames; switch interpolation off.": "ffmpeg 无法绘制中间帧；请关闭插帧。",
     "The input {} has {} MiB and was not put into the file; together they may have {}.": "输入文件 {0} 有 {1} MiB，没有写入文件；合计最多 {2}。",
     "The settings were not written beside it: {}": "没有在旁边写入设置：{0}",

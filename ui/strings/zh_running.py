@@ -171,12 +171,10 @@ _RESTORED = {
     "put its file back": "请放回它的文件",
     "{} is here in other files than those it was made with.": "这里的 {0} 与当时所用的不是同一些文件。",
     "The model's file is here under another name: {}.": "该模型的文件在这里名为 {0}。",
-    "The LoRA {} is not in any folder of LoRAs.": "LoRA {0} 不在任何 LoRA 文件夹中。",
-    "The LoRA {} is here as {}.": "LoRA {0} 在这里名为 {1}。",
-    "The LoRA {} here is another file than the one that was used.": "这里的 LoRA {0} 与当时所用的不是同一个文件。",
-    "The LoRA {} is not in any folder of LoRAs, nor is its content (SHA-256 {}…) under another name.": (
-        "LoRA {0} 不在任何 LoRA 文件夹中，也没有其他名称的文件具有它的内容（SHA-256 {1}…）。"
-    ),
+    "The {} {} is not in any folder of {}s.": "{0} {1} 不在任何 {2} 文件夹中。",
+    "The {} {} is here as {}.": "{0} {1} 在这里名为 {2}。",
+    "The {} {} here is another file than the one that was used.": "这里的 {0} {1} 与当时所用的不是同一个文件。",
+    "The {} {} is not in any folder of {}s, nor is its content (SHA-256 {}…) under another name.": "{0} {1} 不在任何 {2} 文件夹中，也没有其他名称的文件具有它的内容（SHA-256 {3}…）。",
     "{}: {} of {} are not on this machine.": "{0}：{2} 个中有 {1} 个不在本机。",
     "{}: it is neither on this machine nor in the file; choose it again.": "{0}：它既不在本机，也不在文件中；请重新选择。",
     "{} is no file that was uploaded here; upload it first.": "{0} 不是上传到这里的文件；请先上传。",

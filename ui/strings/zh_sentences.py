@@ -2,6 +2,7 @@
 """What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
 
 from ui.strings.zh_enhancing import ENHANCING
+from ui.strings.zh_enlarging import UPSCALING
 from ui.strings.zh_examples import EXAMPLES
 from ui.strings.zh_guidance import GUIDANCE_SENTENCES
 from ui.strings.zh_media import MEDIA
@@ -268,5 +269,6 @@ SENTENCES = {
     **PUBLIC,
     **QUEUE,
     **RUNNING,
+    **UPSCALING,
     **WEIGHTS,
 }

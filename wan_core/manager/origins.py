@@ -1,4 +1,4 @@
-"""Which files a video came from: the model's transformer and the LoRAs, by their content. Imports no torch.
+"""Which files a video came from: transformer, LoRAs and upscaler, by their content. Imports no torch.
 
 Reading them takes a while the first time, so a thread does it while the model works; what is not known when
 the video is written is left out, and is known for the next one.
@@ -27,6 +27,7 @@ from wan_core.schema import (
     Stage,
     WeightsError,
 )
+from wan_core.upscaling.shelf import find_upscaler
 
 _PATIENCE = 5.0  # seconds, when the video is ready to be written
 
@@ -63,7 +64,9 @@ class Origins:
         return told
 
     def found(self, patience: float = _PATIENCE) -> dict[str, Any]:
-        """``{"model": [...], "loras": {name: ...}}`` of name, bytes and SHA-256; waits ``patience`` seconds.
+        """``{"model": [...], "loras": {name: ...}, "upscaler": ...}`` of name, bytes and SHA-256.
+
+        It waits ``patience`` seconds.
 
         What is not known by then is missing.
         """
@@ -77,16 +80,10 @@ class Origins:
             self._thread.start()
 
     def _search(self) -> None:
-        loras = {}
-        for use in self._request.loras:
-            with suppress(OSError, InvalidRequest):
-                path = find_lora(self._settings, use.file)
-                loras[use.file] = self._facts(path)
-        if loras:
-            self._found["loras"] = loras
+        self._found |= _named_files(self._request, self._settings, self._hashes)
         try:
             files = [
-                {"name": path.name, **self._facts(path)}
+                {"name": path.name, **_facts(path, self._hashes)}
                 for path in transformer_files(self._weights, find_model(self._request.model))
             ]
         except (OSError, InvalidRequest, WeightsError) as error:
@@ -94,25 +91,37 @@ class Origins:
             return
         self._found["model"] = files
 
-    def _facts(self, path: Path) -> dict[str, Any]:
-        return {"bytes": path.stat().st_size, "sha256": self._hashes.digest(path)}
+
+def _facts(path: Path, hashes: FileHashes) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": hashes.digest(path)}
+
+
+def _named_files(request: GenerationRequest, settings: Settings, hashes: FileHashes) -> dict[str, Any]:
+    """The LoRAs and the upscaler that a request names, as far as they are here."""
+    loras: dict[str, Any] = {}
+    for use in request.loras:
+        with suppress(OSError, InvalidRequest):
+            loras[use.file] = _facts(find_lora(settings, use.file), hashes)
+    found: dict[str, Any] = {"loras": loras} if loras else {}
+    if request.upscaler:
+        with suppress(OSError, InvalidRequest):
+            facts = _facts(find_upscaler(settings, request.upscaler), hashes)
+            found["upscaler"] = {"name": request.upscaler, **facts}
+    return found
 
 
 def known_origins(request: GenerationRequest, settings: Settings, weights: WeightStore) -> dict[str, Any]:
-    """The same without a wait: LoRAs are read once; of the model, what has been read before.
+    """The same without a wait: LoRAs and upscaler are read once; of the model, what has been read before.
 
     What is not known, or not here, is missing.
     """
-    hashes, loras, files = FileHashes(settings), {}, []
-    for use in request.loras:
-        with suppress(OSError, InvalidRequest):
-            path = find_lora(settings, use.file)
-            loras[use.file] = {"bytes": path.stat().st_size, "sha256": hashes.digest(path)}
+    hashes, files = FileHashes(settings), []
+    found = _named_files(request, settings, hashes)
     with suppress(OSError, InvalidRequest, WeightsError):
         for path in transformer_files(weights, find_model(request.model)):
             if digest := hashes.known(path):
                 files.append({"name": path.name, "bytes": path.stat().st_size, "sha256": digest})
-    return {name: found for name, found in (("loras", loras), ("model", files)) if found}
+    return {**found, "model": files} if files else found
 
 
 def transformer_files(weights: WeightStore, spec: ModelSpec) -> Iterator[Path]:

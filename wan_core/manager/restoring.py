@@ -25,7 +25,7 @@ from wan_core.media.inputs import InputStore
 from wan_core.media.metadata import FILES_KEY, REQUEST_KEY, read_metadata
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, Settings, WeightsError, knobs
 from wan_core.schema.inputs import MEDIA_FIELDS, InputName
-from wan_core.schema.lora import LoraUse
+from wan_core.upscaling.shelf import find_upscaler, list_upscalers
 
 _MOST_NAMED = 8  # unknown settings that are called by name
 
@@ -63,12 +63,12 @@ def restore(path: Path, settings: Settings, weights: WeightStore | None = None) 
     request, notes = _known_part(values, path.name)
     weights, search = weights or WeightStore(settings), _Search(settings, metadata)
     request, missing_model = search.model(request, weights)
-    request, missing_loras = search.loras(request)
+    request, missing_files = search.named_files(request)
     inputs = InputStore(settings.inputs_dir)
     request, missing_inputs = _with_inputs(
         request, inputs, lambda gone: take_embedded(metadata, gone, inputs)
     )
-    return Restored(request, (*missing_model, *missing_loras, *missing_inputs), (*notes, *search.notes))
+    return Restored(request, (*missing_model, *missing_files, *missing_inputs), (*notes, *search.notes))
 
 
 def restore_exactly(
@@ -90,10 +90,10 @@ def restore_exactly(
     request, unknown = GenerationRequest.parse(known), sorted(set(values) - set(known))
     search = _Search(settings, metadata)
     request, missing_model = search.model(request, weights)
-    request, missing_loras = search.loras(request)
+    request, missing_files = search.named_files(request)
     request, missing_inputs = _with_inputs(request, InputStore(settings.inputs_dir), bring)
     notes = (*_left_out(unknown), *search.notes)
-    return Restored(request, (*missing_model, *missing_loras, *missing_inputs), notes)
+    return Restored(request, (*missing_model, *missing_files, *missing_inputs), notes)
 
 
 def _request_values(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -198,45 +198,75 @@ class _Search:
                     return True
         return False
 
-    # -- LoRAs ----------------------------------------------------------------------------------------
+    # -- LoRAs and upscaler ----------------------------------------------------------------------------
+
+    def named_files(self, request: GenerationRequest) -> tuple[GenerationRequest, tuple[str, ...]]:
+        """The request with the LoRAs and the upscaler that are here, and what is to be said of the others."""
+        request, loras = self.loras(request)
+        request, upscaler = self.upscaler(request)
+        return request, (*loras, *upscaler)
 
     def loras(self, request: GenerationRequest) -> tuple[GenerationRequest, tuple[str, ...]]:
         """The request with the LoRAs that are here, by the names that they have here."""
+        told = self._told.get("loras")
         kept, missing = [], []
         for use in request.loras:
-            found, complaint = self._lora(use)
+            found, complaint = self._file(
+                _LORA, use.file, told.get(use.file) if isinstance(told, dict) else None
+            )
             kept += [use.model_copy(update={"file": found})] if found else []
             missing += [complaint] if complaint else []
         return request.model_copy(update={"loras": tuple(kept)}), tuple(missing)
 
-    def _lora(self, use: LoraUse) -> tuple[str | None, str]:
-        """A LoRA's name here, and what is to be said of it."""
-        table = self._told.get("loras")
-        size, digest = _fact(table.get(use.file) if isinstance(table, dict) else None)
-        is_here = self._lora_path(use.file) is not None
+    def upscaler(self, request: GenerationRequest) -> tuple[GenerationRequest, tuple[str, ...]]:
+        """The request with its upscaler, by the name that it has here; without it, it enlarges by Lanczos."""
+        if not request.upscaler:
+            return request, ()
+        found, complaint = self._file(_UPSCALER, request.upscaler, self._told.get("upscaler"))
+        return request.model_copy(update={"upscaler": found or ""}), (complaint,) if complaint else ()
+
+    def _file(self, kind: _Kind, wanted: str, told: Any) -> tuple[str | None, str]:
+        """The name here of a file that is told of, and what is to be said of it."""
+        size, digest = _fact(told)
+        is_here = self._path(kind, wanted) is not None
         if not digest:
             return (
-                (use.file, "") if is_here else (None, f"The LoRA {use.file} is not in any folder of LoRAs.")
+                (wanted, "")
+                if is_here
+                else (None, f"The {kind.word} {wanted} is not in any folder of {kind.word}s.")
             )
-        for name in (use.file, *list_loras(self._settings)):
-            path = self._lora_path(name)
+        for name in (wanted, *kind.names(self._settings)):
+            path = self._path(kind, name)
             with suppress(OSError):
                 if path and path.stat().st_size == size and self._hashes.digest(path) == digest:
-                    if name != use.file:
-                        self.notes.append(f"The LoRA {use.file} is here as {name}.")
+                    if name != wanted:
+                        self.notes.append(f"The {kind.word} {wanted} is here as {name}.")
                     return name, ""
         if is_here:
-            return use.file, f"The LoRA {use.file} here is another file than the one that was used."
+            return wanted, f"The {kind.word} {wanted} here is another file than the one that was used."
         return None, (
-            f"The LoRA {use.file} is not in any folder of LoRAs, nor is its content (SHA-256 {digest[:12]}…) "
-            "under another name."
+            f"The {kind.word} {wanted} is not in any folder of {kind.word}s, nor is its content "
+            f"(SHA-256 {digest[:12]}…) under another name."
         )
 
-    def _lora_path(self, name: str) -> Path | None:
+    def _path(self, kind: _Kind, name: str) -> Path | None:
         try:
-            return find_lora(self._settings, name)
+            return kind.find(self._settings, name)
         except InvalidRequest:
             return None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of file that a request names: what it is called, and where it is looked for."""
+
+    word: str
+    find: Callable[[Settings, str], Path]
+    names: Callable[[Settings], list[str]]
+
+
+_LORA = _Kind("LoRA", find_lora, list_loras)
+_UPSCALER = _Kind("upscaler", find_upscaler, list_upscalers)
 
 
 def _items(value: Any) -> list[Any]:

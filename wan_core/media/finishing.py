@@ -10,7 +10,7 @@ Shape legend: T frames, H W pixels; frames are uint8 RGB arrays (T, H, W, 3).
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -29,10 +29,21 @@ _MOTION = "mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
 _EXACT = "flags=accurate_rnd+full_chroma_int+full_chroma_inp"
 
 
-def finished(frames: Iterable[Frames], fps: float, options: OutputOptions, folder: Path) -> Iterator[Frames]:
+Enlarge = Callable[[Iterable[Frames], int], Iterator[Frames]]
+"""Makes frames larger, which are so many: a learnt upscaler, see ``wan_core.manager.upscalers``."""
+
+
+def finished(
+    frames: Iterable[Frames],
+    fps: float,
+    options: OutputOptions,
+    folder: Path,
+    enlarge: Enlarge | None = None,
+) -> Iterator[Frames]:
     """Chunks of frames as the options want them written, to be shown at ``finished_fps``.
 
-    ``folder`` is where ping-pong keeps frames meanwhile.
+    ``folder`` is where frames are kept meanwhile, by ping-pong and for ``enlarge``, which takes the place of
+    Lanczos resampling.
 
     Raises:
         MediaError: while iterating, ffmpeg or the disk refuses.
@@ -40,7 +51,9 @@ def finished(frames: Iterable[Frames], fps: float, options: OutputOptions, folde
     chunks = iter(frames)
     if finished_fps(fps, options) != fps:
         chunks = interpolated(chunks, fps, options.interpolate_fps)
-    if options.upscale != 1:
+    if enlarge is not None:
+        chunks = all_then(chunks, enlarge, folder)
+    elif options.upscale != 1:
         chunks = enlarged(chunks, options.upscale)
     return ping_pong(chunks, folder) if options.ping_pong else chunks
 
@@ -58,13 +71,34 @@ def interpolated_count(frames: int, fps: float, target: float) -> int:
 def enlarged(frames: Iterable[Frames], factor: float) -> Iterator[Frames]:
     """Every frame enlarged by Lanczos resampling, to even sides."""
     for chunk in frames:
-        height, width = (max(round(side * factor / 2) * 2, 2) for side in chunk.shape[1:3])
-        yield np.stack([_resized(frame, width, height) for frame in chunk])
+        height, width = enlarged_size(chunk[0], factor)
+        yield np.stack([resized(frame, width, height) for frame in chunk])
 
 
-def _resized(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+def enlarged_size(frame: np.ndarray, factor: float) -> tuple[int, int]:
+    """Height and width of a frame (H, W, 3) that has been enlarged: even numbers."""
+    height, width = (max(round(side * factor / 2) * 2, 2) for side in frame.shape[:2])
+    return height, width
+
+
+def resized(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A frame at another size, by Lanczos resampling."""
     picture = Image.fromarray(np.ascontiguousarray(frame))
     return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def all_then(frames: Iterable[Frames], enlarge: Enlarge, folder: Path) -> Iterator[Frames]:
+    """Every frame enlarged, once the last one is there: then no model is in use any more that made them.
+
+    Raises:
+        MediaError: while iterating, the disk refuses.
+    """
+    with partial_file(folder, ".frames") as spool:
+        kept = _Kept(spool, "Enlarging")
+        for _ in kept.all_of(frames):
+            pass
+        if kept.count:
+            yield from enlarge((kept.read(place, place + 1) for place in range(kept.count)), kept.count)
 
 
 def ping_pong(frames: Iterable[Frames], folder: Path) -> Iterator[Frames]:
@@ -74,20 +108,35 @@ def ping_pong(frames: Iterable[Frames], folder: Path) -> Iterator[Frames]:
         MediaError: while iterating, the disk refuses.
     """
     with partial_file(folder, ".frames") as spool:
-        count, shape = 0, (0, 0, 3)
+        kept = _Kept(spool, "Playing backwards")
+        yield from kept.all_of(frames)
+        for end in range(kept.count - 1, 1, -_CHUNK):
+            yield kept.read(max(end - _CHUNK, 1), end)[::-1]
+
+
+class _Kept:
+    """Frames on the disk."""
+
+    def __init__(self, spool: Path, doing: str) -> None:
+        self._spool, self._doing = spool, doing
+        self._shape: tuple[int, ...] = (0, 0, 3)
+        self.count = 0
+
+    def all_of(self, frames: Iterable[Frames]) -> Iterator[Frames]:
+        """The same chunks, which are kept on their way."""
         try:
-            with spool.open("wb") as file:
+            with self._spool.open("wb") as file:
                 for chunk in frames:
                     file.write(np.ascontiguousarray(chunk).data)
-                    count, shape = count + len(chunk), chunk.shape[1:]
+                    self.count, self._shape = self.count + len(chunk), chunk.shape[1:]
                     yield chunk
         except OSError as error:
-            raise MediaError(f"Playing backwards needs disk space in {folder}: {error.strerror}.") from error
-        if count > 2:
-            kept = np.memmap(spool, np.uint8, "r", shape=(count, *shape))
-            for end in range(count - 1, 1, -_CHUNK):
-                yield np.array(kept[max(end - _CHUNK, 1) : end][::-1])
-            del kept
+            folder = self._spool.parent
+            raise MediaError(f"{self._doing} needs disk space in {folder}: {error.strerror}.") from error
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Some of them, as a copy."""
+        return np.array(np.memmap(self._spool, np.uint8, "r", shape=(self.count, *self._shape))[start:stop])
 
 
 def interpolated(frames: Iterable[Frames], fps: float, target: float) -> Iterator[Frames]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from wan_core.media.atomic import partial_file, whole_file, whole_folder
 from wan_core.media.encoding import Clip, encode
-from wan_core.media.finishing import finished, finished_fps
+from wan_core.media.finishing import Enlarge, finished, finished_fps
 from wan_core.media.metadata import as_text, encode_picture
 from wan_core.media.read import read_first_frame
 from wan_core.schema import MediaError
@@ -60,17 +60,18 @@ def write_clip(
     options: OutputOptions,
     metadata: dict[str, Any],
     audio: Path | None = None,
+    enlarge: Enlarge | None = None,
 ) -> None:
     """Finish and encode chunks of frames, as they come, in the format and coding of ``options``.
 
     Only one chunk is held at a time. ``metadata`` goes into the file's comment as JSON; an empty one
-    leaves it out. ``audio`` is a WAV file. An existing file is replaced. An exception of ``frames`` passes
-    through and leaves nothing behind.
+    leaves it out. ``audio`` is a WAV file, ``enlarge`` as in ``finished``. An existing file is replaced. An
+    exception of ``frames`` passes through and leaves nothing behind.
 
     Raises:
         MediaError: ffmpeg or the disk refuses, or there are no frames.
     """
-    chunks = finished(frames, fps, options, path.parent)
+    chunks = finished(frames, fps, options, path.parent, enlarge)
     try:
         first = next(chunks, None)
         if first is None or not len(first):

@@ -16,13 +16,14 @@ class Stage(StrEnum):
     ENCODE = "encode"
     DENOISE = "denoise"
     DECODE = "decode"
+    UPSCALE = "upscale"
     SAVE = "save"
 
 
 class ProgressEvent(BaseModel):
     """One report of a running job.
 
-    ``step`` of ``total`` counts steps (denoise), frames (decode) or bytes (download, load);
+    ``step`` of ``total`` counts steps (denoise), frames (decode, upscale) or bytes (download, load);
     ``seconds`` is the time spent in the stage so far; ``part`` is the part of the model that a load is
     of; ``preview`` is a small animated WebP.
     """

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from wan_core.schema.file_name import is_file_name
+
 MAX_LORAS = 16
 MAX_STRENGTHS = 200
 STRONGEST = 2.0
@@ -19,7 +21,6 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt")
 
 _NUMBERS = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 _BLOCK = re.compile(r"blocks\.(\d+)\.(\w+)")
-_LONGEST_NAME = 240
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,7 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    words = name.split("/")
-    if (
-        not name.endswith(SUFFIXES)
-        or len(name) > _LONGEST_NAME
-        or any(char < " " or char in '\\:<>"|?*' or 0xD800 <= ord(char) <= 0xDFFF for char in name)
-        or any(word.strip(". ") == "" for word in words)
-    ):
+    if not is_file_name(name, SUFFIXES):
         raise ValueError(
             f"{name[:60]!r} is no name of a LoRA; give the name of a .safetensors file in the loras folder"
         )

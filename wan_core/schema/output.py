@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from wan_core.schema.file_name import is_file_name
 from wan_core.schema.knob import Knob, knob_field
 
 VideoFormat = Literal["mp4", "webm", "gif", "webp", "png", "png-folder"]
@@ -42,6 +43,8 @@ SUFFIXES: dict[str, str] = {
     "png-folder": "",
 }
 """What the name of a video ends with in each format; frames in a folder have a folder's name."""
+
+UPSCALER_SUFFIXES = (".safetensors", ".pth")
 
 _BRACED = re.compile(r"\{([^{}]*)\}")
 
@@ -97,11 +100,21 @@ class OutputOptions(BaseModel):
         1.0,
         Knob(
             "Enlarge",
-            "Times the width and height, by Lanczos resampling: a larger picture, no new detail.",
+            "Times the width and height: a larger picture, without new detail by Lanczos resampling, with "
+            "drawn detail by an upscaler, which takes more time.",
             "output",
             low=1.0,
             high=4.0,
             step=0.5,
+        ),
+    )
+    upscaler: str = knob_field(
+        "",
+        Knob(
+            "Upscaler",
+            "The file of a learnt upscaler in the upscalers folder, which draws the detail of a larger "
+            "picture; Enlarge says how much larger. Empty is Lanczos resampling.",
+            "output",
         ),
     )
     loop_count: int = knob_field(
@@ -173,6 +186,16 @@ class OutputOptions(BaseModel):
             "output",
         ),
     )
+
+    @field_validator("upscaler")
+    @classmethod
+    def _names_upscaler(cls, name: str) -> str:
+        if name and not is_file_name(name, UPSCALER_SUFFIXES):
+            raise ValueError(
+                f"{name[:60]!r} is no name of an upscaler; give that of a .safetensors or .pth file in the "
+                "upscalers folder"
+            )
+        return name
 
     @field_validator("filename")
     @classmethod

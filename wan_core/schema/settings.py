@@ -150,6 +150,11 @@ class Settings(BaseModel):
         return self.home / "loras"
 
     @property
+    def upscalers_dir(self) -> Path:
+        """Files of learnt upscalers, see ``wan_core.upscaling``."""
+        return self.home / "upscalers"
+
+    @property
     def outputs_dir(self) -> Path:
         return self.home / "outputs"
 

@@ -25,7 +25,7 @@ _STORAGES = {
     "ShortStorage": ("I16", 2), "CharStorage": ("I8", 1), "ByteStorage": ("U8", 1),
     "BoolStorage": ("BOOL", 1),
 }  # fmt: skip
-_WRAPPERS = ("model_state", "state_dict")
+_WRAPPERS = ("model_state", "state_dict", "params_ema", "params")
 """Names under which some trainers put the tensors, beside nothing else that counts."""
 
 
