@@ -91,7 +91,7 @@ def _detail(status: WorkerStatus, texts: Texts) -> str:
 
 def _memory_html(status: WorkerStatus, texts: Texts) -> str:
     if not status.memory_total:
-        return ""
+        return '<div class="memory"></div>'
     share = min(status.memory_used / status.memory_total, 1.0)
     words = texts.memory.format(
         used=units.in_bytes(status.memory_used), total=units.in_bytes(status.memory_total)

@@ -16,17 +16,19 @@ def in_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
-def in_time(seconds: float) -> str:
-    """How long something takes, to two figures: "8 s", "4 min", "1 h 20 min"."""
-    if seconds < 1:
-        return "1 s"
+def in_time(seconds: float, units: tuple[str, str, str]) -> str:
+    """How long something takes, to two figures, in the page's seconds, minutes and hours.
+
+    "8 s", "4 min", "1 h 20 min".
+    """
+    second, minute, hour = units
     if seconds < 90:
-        return f"{ceil(seconds)} s"
+        return f"{max(ceil(seconds), 1)} {second}"
     minutes = round(seconds / 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return f"{minutes} {minute}"
     hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours} {hour} {rest} {minute}" if rest else f"{hours} {hour}"
 
 
 def in_seconds(seconds: float) -> str:

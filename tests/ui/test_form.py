@@ -457,7 +457,7 @@ def test_every_text_is_there() -> None:
     [(0.2, "1 s"), (8, "8 s"), (89.1, "90 s"), (241, "4 min"), (3600, "1 h"), (4800, "1 h 20 min")],
 )
 def test_times_read_naturally(seconds: float, words: str) -> None:
-    assert units.in_time(seconds) == words
+    assert units.in_time(seconds, ENGLISH.time_units) == words
 
 
 def test_bytes_read_naturally() -> None:

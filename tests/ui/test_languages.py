@@ -15,14 +15,14 @@ from playwright.sync_api import Page, expect
 from tests.ui.conftest import OpenPage, Studio, make_context
 from tests.ui.english_sentences import sentences
 from ui.making import form
-from ui.serving.languages import preferred
+from ui.serving.languages import CHOICE, preferred
 from ui.serving.server import Access, launch
 from ui.strings import CHINESE, ENGLISH, LANGUAGES, title_of
 from ui.strings.sentences import compiled, said
 from ui.strings.zh_sentences import SENTENCES
 from ui.studio import build, build_others
 from wan_core.catalog import MODELS
-from wan_core.schema import InvalidRequest, Settings, knobs
+from wan_core.schema import GenerationRequest, InvalidRequest, Settings, knobs
 from wan_core.schema.settings import setting_knobs
 
 SAME = {
@@ -270,3 +270,21 @@ def test_a_person_can_change_the_language_and_it_stays(both: Studio, open_page: 
     page.get_by_role("link", name="English").click()
     expect(generate).to_have_text("Generate", timeout=20_000)
     expect(said).to_have_text("一颗红色的星星", timeout=20_000)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_queue_is_told_in_full_on_a_phone(both: Studio, open_page: OpenPage, language: str) -> None:
+    store = both.context.store
+    store.pause()
+    for seed in range(12):
+        store.submit(GenerationRequest(prompt="x", seed=seed))
+    page = open_page(f"{both.address}?{CHOICE}={language}", viewport={"width": 390, "height": 900})
+    words = LANGUAGES[language].queue_waiting.format(count=12)
+    expect(page.locator(".chip.queue")).to_contain_text(words)
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.line > *')].filter((each) => each.scrollWidth > each.clientWidth)"
+    )
+    store.cancel_all()
+    store.pause(False)
+    assert cut == []

@@ -88,6 +88,10 @@ def _expected(request: GenerationRequest, videos: int, context: Context) -> str:
     texts, store = context.texts, context.store
     learnt = store.estimate_seconds(request)
     if learnt:
-        return texts.takes.format(time=units.in_time(learnt * videos))
+        return texts.takes.format(time=units.in_time(learnt * videos, texts.time_units))
     guess = guess_seconds(request, find_model(request.model), store.worker_status().device)
-    return texts.takes_guess.format(time=units.in_time(guess * videos)) if guess else texts.takes_unknown
+    return (
+        texts.takes_guess.format(time=units.in_time(guess * videos, texts.time_units))
+        if guess
+        else texts.takes_unknown
+    )

@@ -38,7 +38,7 @@ def due(forecast: Forecast | None, texts: Texts) -> str:
     if forecast is None:
         return ""
     words = texts.history.due if forecast.learnt else texts.history.due_guess
-    return words.format(time=units.in_time(forecast.seconds))
+    return words.format(time=units.in_time(forecast.seconds, texts.time_units))
 
 
 def row(job: Job, times: Mapping[str, Forecast], texts: Texts) -> str:

@@ -77,7 +77,7 @@ def differences(one: Job, other: Job, texts: Texts) -> list[Row]:
         for name in changed
     ]
     took = [
-        (texts.panel.time_taken, _took(one), _took(other)),
+        (texts.panel.time_taken, _took(one, texts), _took(other, texts)),
         (texts.panel.memory, _peak(one), _peak(other)),
     ]
     return [*rows, *(row for row in took if row[1] != row[2] and row[1] and row[2])]
@@ -150,8 +150,9 @@ def _table(rows: Sequence[Row], texts: Texts) -> str:
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _took(job: Job) -> str:
-    return units.in_time(sum(job.result.seconds.values())) if job.result and job.result.seconds else ""
+def _took(job: Job, texts: Texts) -> str:
+    seconds = sum(job.result.seconds.values()) if job.result else 0.0
+    return units.in_time(seconds, texts.time_units) if seconds else ""
 
 
 def _peak(job: Job) -> str:

@@ -83,11 +83,11 @@ def _time_left(job: Job, context: Context) -> str:
     """
     texts, forecast = context.texts, cards.forecasts([job], context).get(job.id)
     if forecast is not None and forecast.learnt:
-        return texts.time_left.format(time=units.in_time(forecast.seconds))
+        return texts.time_left.format(time=units.in_time(forecast.seconds, texts.time_units))
     seconds = job.seconds_left if job.stage not in _SETUP else None
     if not seconds and forecast is not None:
         seconds = forecast.seconds
-    return texts.panel.left_guess.format(time=units.in_time(seconds)) if seconds else ""
+    return texts.panel.left_guess.format(time=units.in_time(seconds, texts.time_units)) if seconds else ""
 
 
 def _done(job: Job, context: Context) -> str:
@@ -130,7 +130,9 @@ def _facts(job: Job, texts: Texts) -> str:
             f'title="{escape(texts.take_seed)}">{texts.seed.format(seed=request.seed)}</button>'
         )
     if job.result and job.result.seconds:
-        parts.append(texts.took.format(time=units.in_time(sum(job.result.seconds.values()))))
+        parts.append(
+            texts.took.format(time=units.in_time(sum(job.result.seconds.values()), texts.time_units))
+        )
     if job.result and job.result.peak_bytes > 1:
         parts.append(texts.panel.peak.format(size=units.in_bytes(job.result.peak_bytes)))
     return " · ".join(parts)

@@ -51,6 +51,7 @@ ENGLISH = Texts(
     resolution="Resolution",
     aspect="Aspect ratio",
     match_input="Match input",
+    time_units=("s", "min", "h"),
     duration="Duration",
     duration_of="Duration: {seconds} s · {frames} frames",
     duration_picture="Duration: a single picture",

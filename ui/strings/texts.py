@@ -60,6 +60,7 @@ class Texts:
     resolution: str
     aspect: str
     match_input: str
+    time_units: tuple[str, str, str]
     duration: str
     duration_of: str
     duration_picture: str

@@ -58,6 +58,7 @@ CHINESE = Texts(
     resolution="分辨率",
     aspect="宽高比",
     match_input="匹配输入",
+    time_units=("秒", "分钟", "小时"),
     duration="时长",
     duration_of="时长：{seconds} 秒 · {frames} 帧",
     duration_picture="时长：单张图片",
