@@ -1,5 +1,6 @@
 """The page in English."""
 
+from ui.strings.en_enlarging import ENLARGING_TEXTS
 from ui.strings.en_guidance import GUIDANCE_TEXTS
 from ui.strings.en_history import HISTORY_TEXTS
 from ui.strings.en_loras import LORA_TEXTS
@@ -82,6 +83,7 @@ ENGLISH = Texts(
         "framing": "Framing",
     },
     loras=LORA_TEXTS,
+    enlarging=ENLARGING_TEXTS,
     guidance=GUIDANCE_TEXTS,
     prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
@@ -129,6 +131,7 @@ ENGLISH = Texts(
         "encode": "Reading the prompt",
         "denoise": "Denoising",
         "decode": "Decoding frames",
+        "upscale": "Enlarging frames",
         "save": "Writing the file",
     },
     step_of="{step} of {total}",

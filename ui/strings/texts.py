@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ui.strings.enlarging import EnlargingTexts
 from ui.strings.guidance import GuidanceTexts
 from ui.strings.history import HistoryTexts
 from ui.strings.loras import LoraTexts
@@ -84,6 +85,7 @@ class Texts:
 
     folds: dict[str, str]
     loras: LoraTexts
+    enlarging: EnlargingTexts
     guidance: GuidanceTexts
     prompting: PromptingTexts
     history: HistoryTexts

@@ -7,6 +7,7 @@ into ``zh_sentences.py``; tests/ui/test_languages.py finds what was forgotten.
 
 from ui.strings.sentences import compiled
 from ui.strings.texts import Texts
+from ui.strings.zh_enlarging import ENLARGING_TEXTS
 from ui.strings.zh_guidance import GUIDANCE_NAMES, GUIDANCE_TEXTS
 from ui.strings.zh_history import HISTORY_TEXTS
 from ui.strings.zh_loras import LORA_TEXTS
@@ -84,6 +85,7 @@ CHINESE = Texts(
     ),
     folds={"pictures": "更多图片", "mask": "遮罩", "steering": "引导", "framing": "取景"},
     loras=LORA_TEXTS,
+    enlarging=ENLARGING_TEXTS,
     guidance=GUIDANCE_TEXTS,
     prompting=PROMPTING_TEXTS,
     history=HISTORY_TEXTS,
@@ -122,6 +124,7 @@ CHINESE = Texts(
         "encode": "正在读取提示词",
         "denoise": "正在去噪",
         "decode": "正在解码画面",
+        "upscale": "正在放大画面",
         "save": "正在写入文件",
     },
     step_of="{step} / {total}",
