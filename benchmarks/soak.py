@@ -1,4 +1,4 @@
-"""The release run for reliability: ``python benchmarks/soak.py``, or ``-m``; about 20 minutes.
+"""The release run for reliability: ``python benchmarks/soak.py``, or ``-m``; about 25 minutes.
 
 ``--stages kills app`` runs some stages alone, ``--minutes 5`` all of them with fewer cases. Each stage adds
 its part to ``benchmarks/results/soak-<device>.json`` and has ``docs/reliability.md`` made anew; the load
@@ -11,6 +11,7 @@ places  the process dies at each named place of a real job
 writes  every so-many-th write is refused or the last, in five ways
 jobs    many jobs one after the other: memory, open files, threads, processes
 swaps   many model swaps in one process
+memory  memory runs out at operations drawn by chance
 load    70 clients and a queue of 500 while workers are killed
 """
 
@@ -41,7 +42,7 @@ PLOT = ROOT / "docs" / "soak.svg"
 SERVING, RESPAWN = 15.0, 10.0
 """Seconds that are promised."""
 
-_FULL_MINUTES = 20.0
+_FULL_MINUTES = 25.0
 
 Report = dict[str, Any]
 
@@ -97,6 +98,12 @@ def _swaps(folder: Path, share: float, seed: int) -> Report:
     return {**report, "passed": soak_leaks.swaps_passed(report)}
 
 
+def _memory(folder: Path, share: float, seed: int) -> Report:
+    command = [sys.executable, "-m", "tests.faults.dry_memory", "--jobs", str(_count(200, share))]
+    done = subprocess.run([*command, "--seed", str(seed)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
 def _load(folder: Path, share: float, seed: int) -> Report:
     report = soak_load.load(folder / "home", _count(500, share), seed)
     soak_plot.draw(PLOT, report["samples"])
@@ -110,6 +117,7 @@ STAGES: dict[str, Stage] = {
     "writes": _writes,
     "jobs": _jobs,
     "swaps": _swaps,
+    "memory": _memory,
     "load": _load,
 }
 

@@ -6,7 +6,6 @@ queue goes on, and the next job gives the very file that a clean run gives.
 
 from __future__ import annotations
 
-import gc
 import weakref
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
+from tests.failing_memory import Faults, prompt_bytes
 from tests.jobs.conftest import wait_for
 from tests.test_engine import ignore, request
 from wan_core.engine import Engine
@@ -56,53 +54,6 @@ def clean(tiny_spec, tmp_path_factory: pytest.TempPathFactory) -> bytes:
         home = tmp_path_factory.mktemp("clean")
         made = Engine(Settings(home=home, device="cpu", precision="fp32", offline=True))
         return made.generate(request(), ignore, "clean").video.read_bytes()
-
-
-class Faults(TorchDispatchMode):
-    """Counts operations, remembers the tensors made, and lets operations fail that take memory.
-
-    Args:
-        first: the operation from which on they fail, from 0; None is never.
-        count: how many do.
-    """
-
-    def __init__(self, first: int | None = None, count: int = 1) -> None:
-        super().__init__()
-        self.done = 0
-        self._first, self._left = first, 0 if first is None else count
-        self._made: list[weakref.ref[Tensor]] = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        number, self.done = self.done, self.done + 1
-        result = function(*args, **(kwargs or {}))
-        if self._left and number >= self._first and _storages(result).keys() - _storages(args).keys():
-            self._left -= 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        tree_map_only(Tensor, lambda tensor: self._made.append(weakref.ref(tensor)), result)
-        return result
-
-    def alive(self) -> int:
-        """Bytes of the tensors made that still exist."""
-        gc.collect()
-        tensors = [tensor for ref in self._made if (tensor := ref()) is not None]
-        return sum(_storages(tensors).values())
-
-
-def _storages(values: object) -> dict[int, int]:
-    """Where the memory of all tensors and storages among some values lies, and its bytes."""
-    sizes: dict[int, int] = {}
-    for value in tree_leaves(values):
-        if isinstance(value, Tensor) and value.is_mkldnn:  # packed for a matrix product: opaque
-            sizes[id(value)] = value.nbytes
-        elif isinstance(value, Tensor | torch.UntypedStorage):
-            storage = value.untyped_storage() if isinstance(value, Tensor) else value
-            sizes[storage.data_ptr()] = storage.nbytes()
-    return {place: size for place, size in sizes.items() if size}
-
-
-def prompt_bytes(engine: Engine) -> int:
-    """What the engine keeps on purpose: the embeddings of its last prompts."""
-    return sum(kept.embeds.nbytes for kept in engine._prompts._kept.values())
 
 
 def failing_at(stage: Stage, step: int, times: int, seen: list[weakref.ref], engine: Engine) -> Emit:

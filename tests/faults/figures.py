@@ -54,6 +54,12 @@ FIGURES: tuple[Figure, ...] = (
         command="python benchmarks/soak.py --stages jobs swaps",
     ),
     Figure(
+        "Memory",
+        "runs out at 200 operations drawn by chance: done all the same, or failed in one sentence and nothing "
+        "held; the next try gives the very file",
+        command="python benchmarks/soak.py --stages memory",
+    ),
+    Figure(
         "Attacks",
         "150 requests in three modes: no byte of a canary, no path, no traceback, nothing sent out",
         "971, 1,008, 1,091 requests (local, auth, public): 0 canaries, paths, tracebacks, connections",

@@ -120,6 +120,7 @@ MAKING: tuple[Row, ...] = (
         (
             "tests/test_engine_faults.py::test_too_little_at_a_boundary_fails_in_a_sentence_and_leaves_nothing_behind",
             "tests/test_engine_faults.py::test_any_single_operation_may_fail",
+            "tests/faults/test_dry_memory.py::test_a_queue_gets_over_memory_that_runs_out_anywhere",
             "tests/test_engine_memory.py::test_running_out_of_memory_frees_everything_and_the_next_job_is_identical",
         ),
         EVERY,

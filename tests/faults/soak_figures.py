@@ -74,6 +74,11 @@ def _swaps(report: Report) -> Cells:
     return f"{report['swaps']} swaps", "0", "", f"{report['grown_mib']} MiB"
 
 
+def _memory(report: Report) -> Cells:
+    cases = f"{report['cases']} jobs, {report['failed']} failed"
+    return cases, str(len(report["wrong"])), f"done {report['slowest_seconds']} s", ""
+
+
 def _load(report: Report) -> Cells:
     submit, status = (report["latencies"][name]["p95"] for name in ("generate", "status"))
     memory = [sample["web"]["rss"] / MIB for sample in report["samples"]]
@@ -89,6 +94,7 @@ CELLS: dict[str, Callable[[Report], Cells]] = {
     "writes": _writes,
     "jobs": _jobs,
     "swaps": _swaps,
+    "memory": _memory,
     "load": _load,
 }
 
@@ -120,9 +126,18 @@ def _of_leaks(soak: Report) -> str:
     )
 
 
+def _of_memory(soak: Report) -> str:
+    memory = soak["memory"]
+    return (
+        f"{memory['cases']} of {memory['operations']:,} operations: {memory['done']} jobs done, "
+        f"{memory['failed']} failed and done the next time, {len(memory['wrong'])} not as promised"
+    )
+
+
 _FIGURES: dict[str, Callable[[Report], str]] = {
     "Load": _of_load,
     "Crashes": _of_crashes,
     "Recovery": _of_recovery,
     "Leaks": _of_leaks,
+    "Memory": _of_memory,
 }
