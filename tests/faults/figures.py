@@ -55,8 +55,8 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         "Memory",
-        "runs out at 200 operations drawn by chance: done all the same, or failed in one sentence and nothing "
-        "held; the next try gives the very file",
+        "runs out at 200 operations drawn by chance: done all the same, or failed in one sentence with "
+        "nothing held; the next try gives the very file",
         command="python benchmarks/soak.py --stages memory",
     ),
     Figure(

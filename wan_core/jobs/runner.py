@@ -122,7 +122,7 @@ def _outcome(store: JobStore, job: Job, run: Run) -> _Outcome:
     except Cancelled:
         return _Outcome(partial(store.confirm_cancel, job.id))
     except OutOfMemory as error:
-        log.warning("Job %s failed: %s", job.id, error)
+        log.warning("Job %s failed: %s", job.id, str(error))  # an error that a log keeps would pin tensors
         return _Outcome(partial(store.fail, job.id, str(error), error.lower))
     except WanStudioError as error:
         log.warning("Job %s failed: %s", job.id, error)
