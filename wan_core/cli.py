@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("latents", type=Path, help="a file of the latents folder")
     _add_output(decode)
 
-    add_export(commands)
+    add_export(commands, TerminalProgress)
 
     models = _command(commands, "models", "list the models, or download one", _models)
     models.add_argument("action", nargs="?", choices=("list", "download"), default="list")

@@ -272,3 +272,31 @@ def test_a_broken_cache_of_digests_is_no_cache(settings: Settings, tmp_path: Pat
     (tmp_path / "a").write_bytes(b"one")
     assert FileHashes(settings).digest(tmp_path / "a") == hashlib.sha256(b"one").hexdigest()
     assert json.loads((settings.home / "hashes.json").read_text()).popitem()[1][:8] == "7692c3ad"
+
+
+def test_an_upscaler_is_recognised_by_its_content(
+    settings: Settings, other: Settings, tmp_path: Path
+) -> None:
+    request = GenerationRequest(prompt="a", upscale=2, upscaler="a.pth")
+    for home, name, content in ((settings, "a.pth", b"weights"), (other, "sub/b.pth", b"weights")):
+        (home.upscalers_dir / name).parent.mkdir(parents=True)
+        (home.upscalers_dir / name).write_bytes(content)
+    metadata = described(settings, request)
+    told = metadata[FILES_KEY]["upscaler"]
+    assert told == {"name": "a.pth", "bytes": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}
+    path = sidecar(tmp_path, metadata)
+    restored = restore(path, other)
+    assert (restored.request.upscaler, restored.missing) == ("sub/b.pth", ())
+    assert restored.notes == ("The upscaler a.pth is here as sub/b.pth.",)
+
+    (other.upscalers_dir / "sub/b.pth").write_bytes(b"another")
+    restored = restore(path, other)
+    assert (restored.request.upscaler, restored.request.upscale) == ("", 2)
+    assert restored.missing == (
+        f"The upscaler a.pth is not in any folder of upscalers, nor is its content "
+        f"(SHA-256 {told['sha256'][:12]}…) under another name.",
+    )
+    (other.upscalers_dir / "a.pth").write_bytes(b"another")
+    restored = restore(path, other)
+    assert restored.request.upscaler == "a.pth"
+    assert restored.missing == ("The upscaler a.pth here is another file than the one that was used.",)

@@ -12,11 +12,13 @@ import torch
 from safetensors.torch import save_file
 
 from tests.upscaling.nets import compact, esrgan, put, span
+from wan_core.cli import main
 from wan_core.engine import Engine
 from wan_core.manager.upscalers import Upscaler, open_upscaler
 from wan_core.media.finishing import finished, resized
 from wan_core.media.metadata import FILES_KEY, read_metadata
 from wan_core.media.read import probe, read_image, read_video
+from wan_core.media.write import write_clip
 from wan_core.schema import (
     Cancelled,
     GenerationFailed,
@@ -314,3 +316,20 @@ def test_plain_nets_say_what_they_are() -> None:
     net = build_net("net", esrgan().state_dict())
     assert isinstance(net, Net)
     assert (net.scale, net.dtypes[-1], net.tiles) == (4, torch.float32, True)
+
+
+def test_the_command_line_enlarges_a_finished_video(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, frames = compact(2), np.stack([frame(32, 32, seed) for seed in range(3)])
+    put(net, settings.upscalers_dir, "net.safetensors")
+    write_clip([frames], tmp_path / "clip.zip", 8, OutputOptions(video_format="png"), {})
+    options = ["--upscaler", "net.safetensors", "--upscale", "2", "--device", "cpu"]
+    command = ["export", str(tmp_path / "clip.zip"), "--format", "png-folder", "--home", str(settings.home)]
+    assert main([*command, *options]) == 0
+    told = capsys.readouterr()
+    made = read_image(Path(told.out.strip()) / "frame_00002.png")
+    assert np.abs(made.astype(int) - by_net(net, frames[1])).max() <= 1
+    assert "upscale" in told.err
+    assert main([*command, "--upscaler", "gone.pth"]) == 2
+    assert "'gone.pth' is not in any folder of upscalers" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wan_core.acceleration.levels import expected_part
 from wan_core.acceleration.windows import frames_seen, kept_windows, seen_at_once
 from wan_core.catalog import ModelSpec
+from wan_core.media.finishing import finished_fps, interpolated_count
 from wan_core.models.vae.config import latent_frames
 from wan_core.schema import GenerationRequest
 from wan_core.schema.windows import WindowOptions
@@ -24,6 +25,9 @@ _ANY_GPU = 100e12
 _STEP_SECONDS = 0.05
 """What a pass through the model takes at the least, however small it is."""
 
+_BYTES_PER_WEIGHT = 4
+"""In the file of an upscaler, which uses each weight for every pixel that it is given."""
+
 _DECODE_FLOPS, _DECODE_DIM = 8.5e6, 96
 """Decoding one pixel with the official VAE (275 TFLOP for 81 frames of 832x480), and its width."""
 
@@ -32,7 +36,7 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
     """Seconds that a request with all its numbers takes on a device of this name; None without a name."""
     if not device:
         return None
-    speed = next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
+    speed = _speed_of(device)
     steps, total = request.steps_taken(request.num_inference_steps), latent_frames(request.num_frames)
     part = 1.0
     if kept_windows(_windows(request, spec), total):
@@ -41,6 +45,17 @@ def guess_seconds(request: GenerationRequest, spec: ModelSpec, device: str) -> f
     return (
         passes * (forward_flops(request, spec) / speed + _STEP_SECONDS) + decode_flops(request, spec) / speed
     )
+
+
+def guess_upscaling(request: GenerationRequest, file_bytes: int, device: str) -> float:
+    """Seconds that an upscaler of this size takes beside that, which no earlier video tells."""
+    frames = interpolated_count(request.num_frames, request.fps, finished_fps(request.fps, request))
+    pixels = frames * request.width * request.height
+    return file_bytes / _BYTES_PER_WEIGHT * 2 * pixels / _speed_of(device) if device else 0.0
+
+
+def _speed_of(device: str) -> float:
+    return next((flops for name, flops in _FLOPS_PER_SECOND if name in device.upper()), _ANY_GPU)
 
 
 def forward_flops(request: GenerationRequest, spec: ModelSpec) -> float:

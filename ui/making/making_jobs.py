@@ -18,6 +18,7 @@ from wan_core.media.inputs import InputStore
 from wan_core.prompts.templates import require_wildcards
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 from wan_core.schema.inputs import InputName
+from wan_core.upscaling.shelf import check_upscaler
 
 if TYPE_CHECKING:
     from ui.studio import Page
@@ -87,6 +88,7 @@ def request_of(bench: Bench, reading: Reading, drawn: Any) -> GenerationRequest:
     given = inputs.to_fields(values, taken, lambda path: store.keep(Path(path)))
     request = form.to_request(plan, values, given)
     require_wildcards(request, bench.context.settings.wildcards_dir)
+    check_upscaler(request, bench.context.settings)
     return request
 
 

@@ -9,12 +9,13 @@ from ui.context import Context
 from ui.listening import error_html
 from ui.machine.plan_text import budget_of
 from ui.making import form, framing, inputs, loras
-from ui.making.guess import guess_seconds
+from ui.making.guess import guess_seconds, guess_upscaling
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model, validate
 from wan_core.manager.planner import plan_memory
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, StoreError, WeightsError
 from wan_core.schema.plan import MemoryPlan
+from wan_core.upscaling.shelf import check_upscaler, find_upscaler
 
 
 def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
@@ -22,6 +23,7 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     try:
         request = foreseen(plan, values, context)
         spec = validate(form.awaiting(plan, request))
+        check_upscaler(request, context.settings)
         worn = loras.facts(loras.check(request, spec, context.settings), context.texts.loras)
         memory = _memory(request, context)
         told = [*facts_of(request, form.videos_of(plan, values), context, memory), *worn]
@@ -86,12 +88,21 @@ def _memory(request: GenerationRequest, context: Context) -> MemoryPlan | None:
 def _expected(request: GenerationRequest, videos: int, context: Context) -> str:
     """How long it will take: as learnt from videos of this model, else guessed and called a guess."""
     texts, store = context.texts, context.store
-    learnt = store.estimate_seconds(request)
-    if learnt:
-        return texts.takes.format(time=units.in_time(learnt * videos, texts.time_units))
-    guess = guess_seconds(request, find_model(request.model), store.worker_status().device)
-    return (
-        texts.takes_guess.format(time=units.in_time(guess * videos, texts.time_units))
-        if guess
-        else texts.takes_unknown
-    )
+    learnt, device = store.estimate_seconds(request), store.worker_status().device
+    seconds = learnt or guess_seconds(request, find_model(request.model), device)
+    if not seconds:
+        return texts.takes_unknown
+    more = _upscaling(request, context, device)
+    words = texts.takes if learnt and not more else texts.takes_guess
+    return words.format(time=units.in_time((seconds + more) * videos, texts.time_units))
+
+
+def _upscaling(request: GenerationRequest, context: Context, device: str) -> float:
+    """Seconds that an upscaler takes besides, as a guess; of one that is not here, none."""
+    if not request.upscaler:
+        return 0.0
+    try:
+        size = find_upscaler(context.settings, request.upscaler).stat().st_size
+    except (InvalidRequest, OSError):
+        return 0.0
+    return guess_upscaling(request, size, device)

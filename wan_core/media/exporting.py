@@ -24,6 +24,7 @@ from PIL import Image, ImageSequence
 from wan_core.media.atomic import whole_file
 from wan_core.media.audio import sound_of
 from wan_core.media.encoders import check_coding
+from wan_core.media.finishing import Enlarge
 from wan_core.media.metadata import REQUEST_KEY, read_metadata
 from wan_core.media.naming import safe_stem, unused
 from wan_core.media.picture_process import PILLOW_ERRORS
@@ -56,16 +57,28 @@ class _Source:
     has_sound: bool = False
 
 
-def export(result: Path, format: ExportFormat, folder: Path, options: OutputOptions | None = None) -> Path:
+def export(
+    result: Path,
+    format: ExportFormat,
+    folder: Path,
+    options: OutputOptions | None = None,
+    enlarge: Enlarge | None = None,
+) -> Path:
     """Write a result as a new file in ``folder``, and return it; see ``export_to``."""
     options = options or OutputOptions()
     last = format == "last-frame"
     stem = safe_stem(result.name if result.is_dir() else result.stem)
     target = unused(folder, f"{stem}-last" if last else stem, ".png" if last else SUFFIXES[format])
-    return export_to(result, format, target, options)
+    return export_to(result, format, target, options, enlarge)
 
 
-def export_to(result: Path, format: ExportFormat, target: Path, options: OutputOptions) -> Path:
+def export_to(
+    result: Path,
+    format: ExportFormat,
+    target: Path,
+    options: OutputOptions,
+    enlarge: Enlarge | None = None,
+) -> Path:
     """Write a result as ``target``, which is replaced if it exists, in a format.
 
     Args:
@@ -75,6 +88,7 @@ def export_to(result: Path, format: ExportFormat, target: Path, options: OutputO
         target: the new file, or the folder of frames.
         options: codec, quality, loops, in-between frames, enlarging and ping-pong. Where they change
             nothing and the format stays, the file is copied as it is.
+        enlarge: a learnt upscaler, as in ``wan_core.media.finishing``.
 
     Raises:
         MediaError: the result cannot be read, or the disk refuses.
@@ -93,7 +107,7 @@ def export_to(result: Path, format: ExportFormat, target: Path, options: OutputO
         sound = sound_of(result, 0.0, probe(result).seconds, target.parent)
     with sound as audio:
         metadata = read_metadata(result) if options.embed_metadata else {}
-        write_clip(_chunks(source.frames), target, source.fps, options, metadata, audio)
+        write_clip(_chunks(source.frames), target, source.fps, options, metadata, audio, enlarge)
     return target
 
 
