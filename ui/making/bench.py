@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from ui import units
 from ui.context import Context
 from ui.links import link
 from ui.listening import QUIET, error_html, note_html
-from ui.making import enlarging, form, framing, inputs, preflight
+from ui.making import enlarging, form, framing, inputs, preflight, timeline
 from ui.making.example_chips import examples_html
 from ui.making.uploads import in_browser
 from ui.tabs.making_tab import MakingTab
@@ -191,15 +192,17 @@ class Bench:
     def see(self, *arguments: Any) -> list[Any]:
         """What the model sees of what is given in the tab in sight."""
         reading = self.read(arguments)
-        return [self._seen_html(reading) if key == reading.tab.key else gr.skip() for key in self.seen]
+        return [self._seen(reading) if key == reading.tab.key else gr.skip() for key in self.seen]
 
-    def _seen_html(self, reading: Reading) -> str:
-        try:
-            plan, values = reading.tab.plan, reading.values
+    def _seen(self, reading: Reading) -> dict[str, Any]:
+        """The value of ``timeline.build``; what is wrong the pre-flight line says."""
+        plan, values, seen = reading.tab.plan, reading.values, {}
+        with suppress(InvalidRequest, MediaError):
+            taken = plan.taken(reading.spec)
+            seen["clip"] = timeline.clip_of(values, taken)
             request = preflight.foreseen(plan, values, self.context)
-            return framing.seen_html(request, values, plan.taken(reading.spec), self.context.texts)
-        except (InvalidRequest, MediaError):  # the pre-flight line says it
-            return ""
+            seen["seen"] = framing.seen_html(request, values, taken, self.context.texts)
+        return seen
 
     def tell(self, *arguments: Any) -> list[Any]:
         """The pre-flight line of the form as it stands, and the clip's length beside its slider."""

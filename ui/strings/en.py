@@ -9,6 +9,7 @@ from ui.strings.en_panel import PANEL_TEXTS
 from ui.strings.en_prompting import PROMPTING_TEXTS
 from ui.strings.en_queue_file import QUEUE_FILE_TEXTS
 from ui.strings.en_recipes import RECIPE_TEXTS
+from ui.strings.en_timeline import TIMELINE_TEXTS
 from ui.strings.naming import CHOICE_TITLES, REQUEST_NAMES
 from ui.strings.texts import Texts
 
@@ -89,6 +90,7 @@ ENGLISH = Texts(
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,
     queue_file=QUEUE_FILE_TEXTS,
+    timeline=TIMELINE_TEXTS,
     recipes=RECIPE_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(

@@ -15,6 +15,7 @@ from ui.strings.prompting import PromptingTexts
 from ui.strings.queue_file import QueueFileTexts
 from ui.strings.recipes import RecipeTexts
 from ui.strings.sentences import Pattern, said
+from ui.strings.timeline import TimelineTexts
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Texts:
     history: HistoryTexts
     panel: PanelTexts
     queue_file: QueueFileTexts
+    timeline: TimelineTexts
     recipes: RecipeTexts
     sides: dict[str, str]
     sides_help: str

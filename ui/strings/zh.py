@@ -18,6 +18,7 @@ from ui.strings.zh_prompting import PROMPTING_TEXTS
 from ui.strings.zh_queue_file import QUEUE_FILE_TEXTS
 from ui.strings.zh_recipes import RECIPE_TEXTS
 from ui.strings.zh_sentences import SENTENCES
+from ui.strings.zh_timeline import TIMELINE_TEXTS
 
 CHINESE = Texts(
     language="zh",
@@ -91,6 +92,7 @@ CHINESE = Texts(
     history=HISTORY_TEXTS,
     panel=PANEL_TEXTS,
     queue_file=QUEUE_FILE_TEXTS,
+    timeline=TIMELINE_TEXTS,
     recipes=RECIPE_TEXTS,
     sides={"left": "左 %", "top": "上 %", "right": "右 %", "bottom": "下 %"},
     sides_help="区域：各边的位置，从画面左上算起；扩展画面：各边添加多少。",

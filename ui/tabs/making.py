@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui.context import Context
 from ui.listening import QUIET
-from ui.making import form, framing, inputs
+from ui.making import form, framing, inputs, timeline
 from ui.making.bench import Bench
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
@@ -75,5 +75,10 @@ def _connect_video(tab: MakingTab, bench: Bench) -> None:
 
     video, frames = tab.controls["video"], shared["num_frames"]
     bench.tell_after(video.upload(take_length, [video, shared["model"], shared["fps"]], frames, **QUIET))
+    if "video_start" in tab.controls:
+        part = [tab.controls["video_start"], tab.controls["video_end"]]
+        told = {"trigger_mode": "always_last", **QUIET}
+        cut = tab.parts["seen"].trim(timeline.part_of, None, part, **told)
+        bench.tell_after(cut.then(bench.see, bench.inputs, list(bench.seen.values()), **QUIET))
     if tab.drawing is not None:
         video.change(paint_on, video, tab.drawing, **QUIET)
