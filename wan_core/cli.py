@@ -1,4 +1,4 @@
-"""``python -m wan_core generate | decode | export | models | queue | presets | enhance | worker | train``.
+"""``python -m wan_core generate | decode | export | models | lora | queue | presets | enhance | worker ...``.
 
 Torch is imported only by the commands that need it.
 """
@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from wan_core.catalog import MODELS, ModelSpec, Role, find_model, validate
 from wan_core.cli_export import add_export
+from wan_core.cli_loras import add_lora_options, run_lora
 from wan_core.cli_prompts import (
     add_enhance_options,
     add_presets_options,
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("action", nargs="?", choices=("list", "download"), default="list")
     models.add_argument("model", nargs="?", metavar="model", help="which model to download")
 
+    add_lora_options(_command(commands, "lora", "list the LoRAs, or download one by its address", _lora))
     text = "list what waits in the studio, save it to a ZIP or add the jobs of one"
     add_queue_options(_command(commands, "queue", text, _queue))
     add_presets_options(_command(commands, "presets", "list, export or import presets and styles", _presets))
@@ -238,6 +240,10 @@ def _place(store: WeightStore, spec: ModelSpec, part: Part) -> Path | None:
 
 def _queue(options: argparse.Namespace) -> int:
     return run_queue(options, _settings(options))
+
+
+def _lora(options: argparse.Namespace) -> int:
+    return run_lora(options, _settings(options), TerminalProgress)
 
 
 def _presets(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - each sentence beside its translation
 """What the engine words in English, said in Chinese; see ``ui.strings.sentences`` for how they are written."""
 
+from ui.strings.zh_arriving import ARRIVING
 from ui.strings.zh_enhancing import ENHANCING
 from ui.strings.zh_enlarging import UPSCALING
 from ui.strings.zh_examples import EXAMPLES
@@ -264,6 +265,7 @@ SENTENCES = {
     **_KEPT,
     **_TOLD,
     **ENHANCING,
+    **ARRIVING,
     **EXAMPLES,
     **MEDIA,
     **PUBLIC,

@@ -16,14 +16,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import filelock
 
 from wan_core.manager.download_errors import explain
-from wan_core.manager.transfer import HubRepo, Order, Transfer
+from wan_core.manager.transfer import HubRepo, Order, Transfer, TransferState
 from wan_core.schema import Emit, ProgressEvent, Stage
 
-__all__ = ["HubRepo", "Order", "download", "kept_bytes"]
+__all__ = ["HubRepo", "Order", "download", "follow", "kept_bytes"]
 
 POLL_SECONDS = 0.4
 _SPEED_WINDOW_SECONDS = 10.0
@@ -77,7 +78,27 @@ def _alone(folder: Path, started: float, emit: Emit) -> Iterator[None]:
         lock.release()
 
 
-def _run(transfer: Transfer, started: float, emit: Emit) -> None:
+class Following(Protocol):
+    """A transfer that runs in a thread and can be looked at and stopped from another."""
+
+    def state(self) -> TransferState:
+        """How far it is."""
+
+    def stop(self) -> None:
+        """End it; nothing is written any more once this returns."""
+
+    def run(self) -> None:
+        """Receive everything."""
+
+
+def follow(transfer: Following, folder: Path, emit: Emit) -> None:
+    """Run a transfer into ``folder``, which is there, and report it as ``download`` does; alone in it."""
+    started = time.monotonic()
+    with _alone(folder, started, emit):
+        _run(transfer, started, emit)
+
+
+def _run(transfer: Following, started: float, emit: Emit) -> None:
     """Receive in a thread of its own, so that a silent network cannot delay a cancellation."""
     speed = _Speed()
     pool = ThreadPoolExecutor(1, "download")
@@ -108,7 +129,7 @@ class _Speed:
         return (received - before) / (now - then) if now > then else 0.0
 
 
-def _progress(transfer: Transfer, speed: _Speed, started: float) -> ProgressEvent:
+def _progress(transfer: Following, speed: _Speed, started: float) -> ProgressEvent:
     state = transfer.state()
     rate = speed.add(state.received)
     if not state.total:

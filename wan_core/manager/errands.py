@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Literal
 
 from wan_core.catalog import ModelSpec, find_model
+from wan_core.manager.errand_state import ErrandState
+from wan_core.manager.lora_errands import LoraErrands
 from wan_core.manager.verify import Verdict, verify
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Cancelled, Emit, ProgressEvent, WanStudioError
@@ -22,20 +23,6 @@ from wan_core.schema import Cancelled, Emit, ProgressEvent, WanStudioError
 log = logging.getLogger(__name__)
 
 Kind = Literal["download", "verify"]
-
-
-class ErrandState(StrEnum):
-    """Where an errand stands: waiting -> running -> done, failed or cancelled."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (ErrandState.WAITING, ErrandState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -57,10 +44,14 @@ class Errands:
 
     Args:
         store: where the models are.
+
+    Attributes:
+        loras: those of LoRAs by their addresses.
     """
 
     def __init__(self, store: WeightStore) -> None:
         self.store = store
+        self.loras = LoraErrands(store)
         self._work: Mapping[Kind, Callable[[ModelSpec, Emit], Verdict | None]] = {
             "download": lambda spec, emit: _fetch(store, spec, emit),
             "verify": lambda spec, emit: verify(store, spec, emit),
@@ -117,6 +108,7 @@ class Errands:
             self.cancel(errand.model)
         for lane in self._lanes.values():
             lane.shutdown()
+        self.loras.stop()
 
     def _run(self, kind: Kind, spec: ModelSpec, stop: threading.Event) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -19,8 +19,9 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.file_download import get_hf_file_metadata
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from wan_core.manager import first_seen
 from wan_core.manager.digests import Digests
-from wan_core.manager.download_errors import explain, no_hub, not_enough_disk, wrong_bytes
+from wan_core.manager.download_errors import explain, no_hub, not_enough_disk, too_large, wrong_bytes
 from wan_core.manager.shards import INDEX_SUFFIX, shard_names
 
 _READ_BYTES = 2**20
@@ -45,11 +46,15 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class HubRepo:
-    """A repository at a commit. ``endpoint`` ``None`` is ``$HF_ENDPOINT``, else huggingface.co."""
+    """A repository at a commit. ``endpoint`` ``None`` is ``$HF_ENDPOINT``, else huggingface.co.
+
+    ``official``: the catalog names it; otherwise a person has given its address.
+    """
 
     repo: str
     revision: str
     endpoint: str | None = None
+    official: bool = True
 
     def url(self, name: str) -> str:
         endpoint = self.endpoint or constants.ENDPOINT
@@ -61,19 +66,25 @@ class Order:
     """Files that are wanted of one repository, and where they go.
 
     ``digests`` says file name -> SHA-256 that the file must have; where it is empty, the hub's word
-    counts. An index of shards brings its shards along.
+    counts. An index of shards brings its shards along. ``most``: bytes that they may have; 0 is any number.
     """
 
     repo: HubRepo
     digests: Mapping[str, str]
     folder: Path
+    most: int = 0
+
+    def at(self, commit: str) -> Order:
+        """The same of a repository as it was at a commit."""
+        return replace(self, repo=replace(self.repo, revision=commit))
 
 
 @dataclass(frozen=True)
 class RemoteFile:
     """A file as the hub describes it; ``etag`` is its SHA-256, or its git blob id if it is small.
 
-    ``sha256`` is what the catalog demands, empty where it knows none.
+    ``sha256`` is what the catalog demands, empty where it knows none. ``is_first``: what it was is to be
+    remembered, as the catalog knows no commit; see ``first_seen``.
     """
 
     order: Order
@@ -81,6 +92,7 @@ class RemoteFile:
     size: int
     etag: str
     sha256: str
+    is_first: bool = False
 
     @property
     def path(self) -> Path:
@@ -177,6 +189,7 @@ class Transfer:
     def _plan(self, order: Order) -> list[RemoteFile]:
         """What is not yet there; an index is fetched at once, since it names its shards."""
         self._note(f"Asking the hub about {order.repo.repo}")
+        first_seen.forget(order.folder, order.repo.repo, order.digests)
         files = []
         for name, digest in order.digests.items():
             wanted = [(name, digest)]
@@ -190,11 +203,18 @@ class Transfer:
         return files
 
     def _describe(self, order: Order, name: str, sha256: str) -> RemoteFile:
+        loose = order.repo.official and not first_seen.is_commit(order.repo.revision)
+        seen = first_seen.recall(order.folder, order.repo.repo) if loose else first_seen.FirstSeen()
+        if seen.commit:
+            order, sha256 = order.at(seen.commit), sha256 or seen.sha256(name)
         url = order.repo.url(name)
         answer = self._retrying(order, name, lambda: get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS))
         if answer.size is None or not Digests(answer.size, sha256, answer.etag or "").known:
             raise no_hub(order.repo, name)  # what cannot be compared afterwards is not fetched
-        return RemoteFile(order, name, answer.size, answer.etag or sha256, sha256)
+        if loose and answer.commit_hash and not seen.commit:
+            first_seen.note(order.folder, order.repo.repo, answer.commit_hash, {})
+            order = order.at(answer.commit_hash)
+        return RemoteFile(order, name, answer.size, answer.etag or sha256, sha256, loose)
 
     def _check_disks(self, files: Sequence[RemoteFile]) -> None:
         """Refuse what would fill a disk; folders on one disk share its room."""
@@ -203,6 +223,8 @@ class Transfer:
             disks.setdefault(file.order.folder.stat().st_dev, []).append(file)
         for group in disks.values():
             order = group[0].order
+            if order.most and sum(file.size for file in group) > order.most:
+                raise too_large(order.repo.repo, sum(file.size for file in group), order.most)
             missing, free = sum(f.size - _kept(f) for f in group), shutil.disk_usage(order.folder).free
             if missing * (1 + DISK_RESERVE) > free:
                 raise not_enough_disk(order.repo.repo, missing, free, order.folder)
@@ -224,6 +246,8 @@ class Transfer:
                 file.part.unlink()
                 raise wrong_bytes(order.repo, file.name)
             os.replace(file.part, file.path)
+            if file.is_first:
+                first_seen.note(order.folder, order.repo.repo, order.repo.revision, {file.name: file.etag})
         except OSError as error:
             raise explain(error, order.repo, file.name, order.folder) from error
 

@@ -63,6 +63,11 @@ class WeightStore:
         self.library = Library(settings, self._hub_cache)
 
     @property
+    def settings(self) -> Settings:
+        """Those that count now."""
+        return self._settings
+
+    @property
     def is_offline(self) -> bool:
         """Whether the network may not be used."""
         return self._settings.offline or constants.is_offline_mode()
