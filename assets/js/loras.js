@@ -1,6 +1,10 @@
 // Rows of LoRAs. Names and texts of files are data of strangers: they are only ever set as text.
-// `texts` and `most` are written before this.
+// `texts`, `most` and `owned` are written before this; arriving.js stands after it.
+const rowsBox = document.createElement("div"), desk = document.createElement("div");
+rowsBox.className = "lora-rows";
+desk.className = "lora-desk";
 const box = element.querySelector(".loras");
+box.append(rowsBox, desk);
 const cards = new Map();
 let names = null;
 let inSight = false;
@@ -132,7 +136,7 @@ const draw = () => {
     add.onclick = () => redraw([...rows(), { file: "", strength: "1", blocks: "", merge: false }]);
     parts.push(add);
   }
-  box.replaceChildren(...parts);
+  rowsBox.replaceChildren(...parts);
 };
 
 watch("value", () => { if (JSON.stringify(rows()) !== drawn) draw(); });
@@ -142,6 +146,7 @@ watch(answer, () => {
   names = props.told.names;
   for (const [file, card] of Object.entries(props.told.cards)) cards.set(file, card);
   draw();
+  arrive(props.told);
 });
 new IntersectionObserver((entries) => {
   const entered = entries.some((entry) => entry.isIntersecting);

@@ -160,7 +160,7 @@ def _connect_loras(bench: Bench) -> None:
         return ", ".join(words)
 
     def tell_of(event: gr.EventData) -> Any:
-        return loras.answer(bench.context, event.files)
+        return loras.answer(bench.context, event)
 
     rows = controls["loras"]
     rows.ask(tell_of, None, rows, trigger_mode="multiple", **QUIET)

@@ -17,6 +17,7 @@ import gradio as gr
 
 from ui.assets import read_scripts
 from ui.context import Context
+from ui.making import arriving
 from ui.strings.loras import LoraTexts
 from wan_core.catalog import ModelSpec
 from wan_core.lora.card import LoraCard
@@ -40,15 +41,18 @@ Row = dict[str, Any]
 def build(context: Context, key: str) -> gr.HTML:
     """The rows of the tab ``key``.
 
-    It tells ``input``, ``ask`` (files, whose ``answer`` it awaits), ``preset`` (a key) and ``word`` (a text).
+    It tells ``input``, ``ask`` (files and downloads, whose ``answer`` it awaits), ``preset`` (a key) and
+    ``word`` (a text).
     """
     texts = {**dataclasses.asdict(context.texts.loras), "none_yet": _none_yet(context)}
     # not as properties: Gradio forgets them where the form changes before the rows are first seen
-    constants = f"const texts = {json.dumps(texts)}, most = {MAX_ROWS};\n"
+    constants = (
+        f"const texts = {json.dumps(texts)}, most = {MAX_ROWS}, owned = {json.dumps(context.owned)};\n"
+    )
     return gr.HTML(
         [],
         html_template='<div class="loras"></div>',
-        js_on_load=constants + read_scripts("loras.js"),
+        js_on_load=constants + read_scripts("loras.js", "arriving.js"),
         apply_default_css=False,
         elem_id=f"{key}-loras",
         elem_classes="field",
@@ -61,11 +65,12 @@ def _none_yet(context: Context) -> str:
     return texts.none_yet.format(folder=context.settings.loras_dir) if context.owned else texts.none_here
 
 
-def answer(context: Context, files: Any) -> Any:
-    """The update of the rows that tells the names of all LoRAs, and about these."""
+def answer(context: Context, event: gr.EventData) -> Any:
+    """The update of the rows that tells the names of all LoRAs, about those asked for, and of downloads."""
+    files, arriving_told = getattr(event, "files", None), arriving.act(context, event)
     asked = [str(file) for file in files if isinstance(file, str)] if isinstance(files, list) else []
     cards = {file: told(context, file) for file in asked[:MAX_LORAS]}
-    return gr.update(told={"names": list_loras(context.settings), "cards": cards})
+    return gr.update(told={"names": list_loras(context.settings), "cards": cards, **arriving_told})
 
 
 def told(context: Context, name: str) -> Row:

@@ -31,3 +31,14 @@ class LoraTexts:
     count_many: str
     of_parts: str
     parts_fit: str
+    by_address: str
+    address_hint: str
+    address_help: str
+    fetch: str
+    stop: str
+    again: str
+    dismiss: str
+    stopped: str
+    arrived: str
+    arrived_known: str
+    arrived_renamed: str

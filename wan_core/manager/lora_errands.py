@@ -45,6 +45,7 @@ class LoraErrands:
         self._lock = threading.Lock()
         self._arrivals: dict[str, Arrival] = {}
         self._stops: dict[str, threading.Event] = {}
+        self._sources: dict[str, HubFile | WebFile] = {}
 
     def begin(self, address: str) -> str:
         """Start a download, or go on with one that has failed; returns its key.
@@ -52,7 +53,14 @@ class LoraErrands:
         Raises:
             InvalidRequest: this is no address of a LoRA, the studio is offline, or too many wait.
         """
-        source = read_address(address, self._store.endpoint)
+        return self._begin(read_address(address, self._store.endpoint))
+
+    def again(self, key: str) -> str:
+        """Go on with a download that has ended without a LoRA; raises as ``begin``."""
+        source = self._sources.get(key)
+        return self._begin(source) if source else ""
+
+    def _begin(self, source: HubFile | WebFile) -> str:
         if self._store.is_offline:
             raise InvalidRequest(
                 "loras", "the studio is offline", "Go online, or copy the file to the LoRA folder yourself."
@@ -67,7 +75,7 @@ class LoraErrands:
                     "loras", f"{MOST_WAITING} downloads wait already", "Wait for one of them."
                 )
             self._arrivals.pop(key, None)
-            self._stops[key] = threading.Event()
+            self._stops[key], self._sources[key] = threading.Event(), source
             self._arrivals[key] = Arrival(key, source.shown)
             self._lane.submit(self._run, key, source, self._stops[key])
         return key
@@ -86,7 +94,7 @@ class LoraErrands:
         """Say no more about a download that has ended."""
         with self._lock:
             if (arrival := self._arrivals.get(key)) and arrival.state.is_final:
-                del self._arrivals[key]
+                del self._arrivals[key], self._sources[key]
 
     def all(self) -> list[Arrival]:
         """The latest of each address, in the order in which they were begun."""

@@ -1,0 +1,74 @@
+"""LoRAs that are fetched by their address: what the browser may ask for, and what it is told of them.
+
+Only whoever owns the machine may; for everybody else there is neither a field nor an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.context import Context
+from wan_core.manager.errand_state import ErrandState
+from wan_core.manager.lora_errands import Arrival
+from wan_core.schema import InvalidRequest
+
+_LONGEST = 4000
+
+
+def act(context: Context, event: gr.EventData) -> dict[str, Any]:
+    """Do what the browser asks for, and tell how all downloads stand.
+
+    ``{"arriving": [...], "begun": key, "refused": sentence}``; nothing for who does not own the machine.
+    """
+    if not context.owned:
+        return {"arriving": []}
+    loras, told = context.errands.loras, {"begun": "", "refused": ""}
+    try:
+        if address := _asked(event, "add"):
+            told["begun"] = loras.begin(address)
+        if key := _asked(event, "again"):
+            told["begun"] = loras.again(key)
+    except InvalidRequest as error:
+        told["refused"] = context.texts.sentence.format(
+            name=context.texts.loras.by_address,
+            problem=context.texts.said(error.problem),
+            remedy=context.texts.said(error.remedy),
+        )
+    if key := _asked(event, "stop"):
+        loras.cancel(key)
+    if key := _asked(event, "forget"):
+        loras.forget(key)
+    return {**told, "arriving": [_told(arrival, context) for arrival in loras.all()]}
+
+
+def _asked(event: gr.EventData, name: str) -> str:
+    value = getattr(event, name, None)
+    return value[:_LONGEST] if isinstance(value, str) else ""
+
+
+def _told(arrival: Arrival, context: Context) -> dict[str, Any]:
+    """One download, in the page's language."""
+    share = min(arrival.step / arrival.total, 1.0) if arrival.total else 0.0
+    return {
+        "key": arrival.key,
+        "shown": arrival.shown,
+        "state": arrival.state,
+        "share": share,
+        "words": _words(arrival, context),
+        "name": arrival.arrived.name if arrival.arrived else "",
+        "digest": arrival.arrived.sha256 if arrival.arrived else "",
+    }
+
+
+def _words(arrival: Arrival, context: Context) -> str:
+    texts, arrived = context.texts.loras, arrival.arrived
+    if arrived is not None:
+        words = texts.arrived_known if arrived.known else texts.arrived
+        return (texts.arrived_renamed if arrived.renamed else words).format(name=arrived.name)
+    if arrival.state is ErrandState.WAITING:
+        return context.texts.models.waiting
+    if arrival.state is ErrandState.CANCELLED:
+        return texts.stopped
+    return context.texts.said(arrival.error or arrival.message)
