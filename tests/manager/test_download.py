@@ -187,7 +187,7 @@ def test_a_login_page_is_no_hub(store, spec, hub):
 
 def test_other_bytes_of_the_same_size_are_refused(store, spec, hub, settings):
     hub.swaps["vae.pth"] = b"x" * len(hub.files["vae.pth"])
-    with pytest.raises(DownloadError, match=r"vae\.pth is not the file of revision main"):
+    with pytest.raises(DownloadError, match=r"vae\.pth is not the file of revision c0ffee"):
         store.fetch(spec, quiet)
     assert not list((settings.models_dir / "Model").glob("vae.pth*"))
 

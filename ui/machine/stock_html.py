@@ -234,4 +234,6 @@ def _verdict(errand: Errand, texts: Texts) -> str:
     sentence = words.done["verify"].format(count=len(verdict.right))
     if verdict.unknown:
         sentence += f"; {words.unchecked.format(count=len(verdict.unknown))}"
+    if verdict.moved:
+        sentence += f"; {words.moved.format(repos=', '.join(verdict.moved))}"
     return f'<p class="count">{escape(sentence)}.</p>'

@@ -51,6 +51,7 @@ MODELS_TEXTS = ModelsTexts(
     failed="Failed",
     damaged="Damaged: {files}",
     unchecked="nothing to compare with for {count} files",
+    moved="the hub has newer files of {repos} by now, and these stay the ones that were fetched first",
     outside="{file} lies outside the models folder; replace it there.",
 )
 

@@ -52,6 +52,7 @@ class ModelsTexts:
     failed: str
     damaged: str
     unchecked: str
+    moved: str
     outside: str
 
 

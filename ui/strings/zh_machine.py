@@ -50,6 +50,7 @@ MODELS_TEXTS = ModelsTexts(
     failed="失败",
     damaged="已损坏：{files}",
     unchecked="{count} 个文件没有可比对的依据",
+    moved="Hub 上的 {repos} 现在已有更新的文件，这里保留的是最初下载的版本",
     outside="{file} 在模型文件夹之外；请在那里替换。",
 )
 

@@ -133,6 +133,7 @@ _MODELS = {
 _DOWNLOADS = {
     "{}: {} could not be downloaded: {} ({}); {}, or copy the official files to {}.": "{0}：无法下载 {1}：{2}（{3}）；{4}，或把官方文件复制到 {5}。",
     "{}: the disk of {} became full while {} was downloaded; free some space and start again; {}.": "{0}：下载 {2} 时 {1} 所在的磁盘已满；请腾出空间后重新开始；{3}。",
+    "{}: the disk of {} takes no file as large as {}; set WAN_STUDIO_HOME to another disk and start again; {}.": "{0}：{1} 所在的磁盘容不下像 {2} 这么大的文件；请把 WAN_STUDIO_HOME 设到其他磁盘后重新开始；{3}。",
     "{}: {} cannot be written to {} ({}); set WAN_STUDIO_HOME to a folder that you may write to.": "{0}：无法把 {1} 写入 {2}（{3}）；请把 WAN_STUDIO_HOME 设为可写的文件夹。",
     "{}: {} could not be downloaded: the connection to {} failed ({}); check the network, set HF_ENDPOINT to a mirror, or copy the official files to {}; {}.": "{0}：无法下载 {1}：与 {2} 的连接失败（{3}）；请检查网络、把 HF_ENDPOINT 设为镜像，或把官方文件复制到 {4}；{5}。",
     "{}: {} answered a request for {} without its size and digest, so it is no Hugging Face hub; check HF_ENDPOINT and the network's login page.": "{0}：{1} 对 {2} 的回应没有大小和摘要，因此它不是 Hugging Face Hub；请检查 HF_ENDPOINT 和网络的登录页。",

@@ -203,7 +203,7 @@ class Transfer:
         return files
 
     def _describe(self, order: Order, name: str, sha256: str) -> RemoteFile:
-        loose = order.repo.official and not first_seen.is_commit(order.repo.revision)
+        loose = order.repo.official and first_seen.is_loose(order.repo.revision)
         seen = first_seen.recall(order.folder, order.repo.repo) if loose else first_seen.FirstSeen()
         if seen.commit:
             order, sha256 = order.at(seen.commit), sha256 or seen.sha256(name)
@@ -212,9 +212,15 @@ class Transfer:
         if answer.size is None or not Digests(answer.size, sha256, answer.etag or "").known:
             raise no_hub(order.repo, name)  # what cannot be compared afterwards is not fetched
         if loose and answer.commit_hash and not seen.commit:
-            first_seen.note(order.folder, order.repo.repo, answer.commit_hash, {})
+            self._note_commit(order, name, answer.commit_hash)
             order = order.at(answer.commit_hash)
         return RemoteFile(order, name, answer.size, answer.etag or sha256, sha256, loose)
+
+    def _note_commit(self, order: Order, name: str, commit: str) -> None:
+        try:
+            first_seen.note(order.folder, order.repo.repo, commit, {})
+        except OSError as error:
+            raise explain(error, order.repo, name, order.folder) from error
 
     def _check_disks(self, files: Sequence[RemoteFile]) -> None:
         """Refuse what would fill a disk; folders on one disk share its room."""

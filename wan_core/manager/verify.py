@@ -13,6 +13,7 @@ from huggingface_hub.file_download import get_hf_file_metadata
 
 from wan_core.catalog import ModelSpec
 from wan_core.manager.digests import Digests
+from wan_core.manager.first_seen import FirstSeen, is_loose, recall
 from wan_core.manager.shards import expand
 from wan_core.manager.transfer import HubRepo
 from wan_core.manager.weights import Part, WeightStore, model_parts, source_of
@@ -24,11 +25,16 @@ _TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a look at every byte found; ``unknown`` are files whose digest neither catalog nor hub told."""
+    """What a look at every byte found.
+
+    ``unknown`` are files whose digest neither catalog nor hub told. ``moved`` are repositories that hold
+    something newer by now; what is here is compared with what it was when it was fetched.
+    """
 
     right: tuple[Path, ...] = ()
     wrong: tuple[Path, ...] = ()
     unknown: tuple[Path, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def verify(store: WeightStore, spec: ModelSpec, emit: Emit) -> Verdict:
         tuple(file.path for file in known if file.digests.match()),
         tuple(file.path for file in known if not file.digests.match()),
         tuple(file.path for file in files if not file.digests.known),
+        () if store.is_offline else tuple(dict.fromkeys(_moved(store, spec))),
     )
 
 
@@ -77,16 +84,31 @@ def _files(store: WeightStore, spec: ModelSpec, part: Part) -> Iterator[_File]:
         return
     source = source_of(spec, part)
     digests = source.digests()
-    repo = HubRepo(source.repo, source.revision, store.endpoint)
+    seen = recall(folder, source.repo) if is_loose(source.revision) else FirstSeen()
+    repo = HubRepo(source.repo, seen.commit or source.revision, store.endpoint)
     for name in expand(folder, source.files):
         path, sha256 = folder / name, digests.get(name, "")
-        etag = "" if sha256 or store.is_offline else _etag(repo, name)
+        etag = seen.etags.get(name, "")
+        if not (etag or sha256 or store.is_offline):
+            etag = _answer(repo, name)[0]
         yield _File(path, Digests(path.stat().st_size, sha256, etag))
 
 
-def _etag(repo: HubRepo, name: str) -> str:
-    """What the hub calls the file's content; empty where it cannot be asked."""
+def _moved(store: WeightStore, spec: ModelSpec) -> Iterator[str]:
+    for part in model_parts(spec):
+        source, folder = source_of(spec, part), store.locate(spec, part)
+        if folder is None or not source.repo or not is_loose(source.revision):
+            continue
+        seen = recall(folder, source.repo).commit
+        now = _answer(HubRepo(source.repo, source.revision, store.endpoint), source.files[0])[1]
+        if seen and now and seen != now:
+            yield source.repo
+
+
+def _answer(repo: HubRepo, name: str) -> tuple[str, str]:
+    """What the hub calls the file's content, and the commit; empty where it cannot be asked."""
     try:
-        return get_hf_file_metadata(repo.url(name), timeout=_TIMEOUT_SECONDS).etag or ""
+        answer = get_hf_file_metadata(repo.url(name), timeout=_TIMEOUT_SECONDS)
     except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, OSError):
-        return ""
+        return "", ""
+    return answer.etag or "", answer.commit_hash or ""
