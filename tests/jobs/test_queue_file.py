@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import stat
 import struct
 import zipfile
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.faults.corpus.settings_files import _VALUES as LYING
 from tests.jobs.conftest import request
+from wan_core.catalog import validate
 from wan_core.cli import main
 from wan_core.jobs.public_rules import PublicRules
 from wan_core.jobs.queue_file import load_queue, save_queue
@@ -254,6 +257,45 @@ def test_a_hostile_file_is_refused_as_a_whole_in_a_line(
     assert words in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 200
     assert store.queue() == []
     assert {file for file, _, _ in os.walk(tmp_path)} == before
+
+
+def test_lying_jobs_are_refused_one_by_one(store: JobStore, settings: Settings, tmp_path: Path) -> None:
+    lies = {name: told for name, told in LYING.items() if "half a character" not in name}
+    jobs = [
+        told
+        if isinstance(told, dict) and any(key.startswith("wan_studio") for key in told)
+        else {"wan_studio_request": told}
+        for told in lies.values()
+    ]
+    loaded = load_queue(packed(tmp_path / "queue.zip", jobs), settings, store.submit)
+    assert loaded.total == len(jobs) > 30 and len(loaded.refused) > 20
+    assert len(loaded.jobs) + len(loaded.refused) == len(jobs)
+    for line in loaded.refused:
+        assert len(line.prompt) <= 80 and line.said
+        assert all(len(str(said)) < 1000 for said in line.said), line
+    for job in store.queue():
+        validate(job.request)
+        assert not job.request.named_files() and not job.request.loras
+
+
+def test_damage_is_refused_or_harmless(store: JobStore, settings: Settings, tmp_path: Path) -> None:
+    picture = InputStore(settings.inputs_dir).keep_picture(PICTURE)
+    path, chance = tmp_path / "queue.zip", random.Random(7)
+    wanted = [request("one"), request("two", model="demo-image", task="i2v", image=picture)]
+    save_queue(wanted, path, settings)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(200):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 2, 8))):
+            place = chance.choice((chance.randrange(len(data)), len(data) - 1 - chance.randrange(200)))
+            data[place] = chance.randrange(256)
+        path.write_bytes(data[: chance.choice((None, None, None, chance.randrange(len(data))))])
+        try:
+            load_queue(path, settings, lambda wanted: validate(wanted) or "id")
+        except MediaError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 50
 
 
 def test_a_file_that_is_no_zip_or_not_there(settings: Settings, tmp_path: Path) -> None:
