@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor, log10
 
 _BYTE_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -36,3 +36,9 @@ def in_seconds(seconds: float) -> str:
     if seconds >= 10:
         return f"{seconds:.0f}"
     return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2f}"
+
+
+def in_milliseconds(seconds: float) -> str:
+    """To three figures, without the unit: "8.25", "31.4", "268", "1234"."""
+    amount = seconds * 1e3
+    return f"{amount:.{max(0, 2 - floor(log10(amount)))}f}"

@@ -297,6 +297,20 @@ def test_kernels_that_failed_their_trial_are_grey_with_the_reason(
     assert context.settings.attention == "auto"
 
 
+def test_the_times_of_attention_are_told_with_what_auto_takes(
+    context: Context, tab: settings.SettingsTab
+) -> None:
+    found(context, replace(TURING, attention_seconds={"auto": 0.5, "flash": 0.49, "cudnn": 0.0123456}))
+    titles = {value: title for title, value in by_name(tab, tab.show(MODEL))["attention"]["choices"]}
+    assert titles["auto"] == "Auto: the fastest here · torch, cuDNN, 12.3 ms"
+    assert titles["cudnn"] == "torch, cuDNN · 12.3 ms"
+    assert titles["flash"] == "torch, flash · 490 ms"
+    assert titles["sage"] == "SageAttention, 8-bit"
+    found(context, replace(TURING, attention_seconds={"auto": 1.5, "flash": 1.49}))
+    titles = {value: title for title, value in by_name(tab, tab.show(MODEL))["attention"]["choices"]}
+    assert titles["auto"] == "Auto: the fastest here · torch's choice, 1500 ms"
+
+
 def test_the_line_above_generate_tells_the_memory_of_a_card(context: Context) -> None:
     plan = plan_of("t2v")
 

@@ -69,6 +69,9 @@ class SettingsTexts:
     choices: dict[str, dict[str, str]]
     effects: dict[str, str]
     saved: dict[str, str]
+    attention_time: str
+    attention_auto: str
+    torchs_choice: str
     unsupported: str
     looking: str
     no_gpu: str

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 
+from ui import units
 from ui.context import Context
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.machine import enhancing, folders, plan_text
@@ -17,7 +18,7 @@ from ui.strings import Texts
 from ui.tabs.layout import headed
 from wan_core.jobs.job import Machine
 from wan_core.schema import Settings
-from wan_core.schema.attention import ATTENTION_TITLES
+from wan_core.schema.attention import ATTENTION_TITLES, fastest
 from wan_core.schema.schemes import SCHEMES
 from wan_core.schema.settings import setting_knobs
 
@@ -193,7 +194,22 @@ def _choices(name: str, machine: Machine | None, texts: Texts, now: str) -> list
     values = [value for value in values if value == now or not unsupported(name, value, machine)]
     if name == "text_encoder" and not _may_have_gpu(machine):
         values = [value for value in values if value != "gpu" or value == now]
+    if name == "attention" and machine is not None:
+        titles = {value: _with_time(value, machine.attention_seconds, texts) for value in values}
     return [(titles.get(value) or SCHEMES[value].title, value) for value in values]
+
+
+def _with_time(value: str, seconds: dict[str, float], texts: Texts) -> str:
+    """A kernel and how long it took on this device; Auto with what it takes."""
+    words, titles = texts.settings, texts.settings.choices["attention"]
+    chosen = fastest(seconds) if value == "auto" else value
+    if chosen not in seconds:
+        return titles[value]
+    time = units.in_milliseconds(seconds[chosen])
+    if value != "auto":
+        return words.attention_time.format(title=titles[value], time=time)
+    name = words.torchs_choice if chosen == "auto" else titles[chosen]
+    return words.attention_auto.format(title=titles[value], chosen=name, time=time)
 
 
 def _may_have_gpu(machine: Machine | None) -> bool:

@@ -17,12 +17,16 @@ from wan_core.bench import rivals
 from wan_core.bench.growth import growth_runs
 from wan_core.bench.models import UMT5, make_dit, make_text_encoder, make_vae
 from wan_core.bench.timing import Run, matrix_rate
+from wan_core.manager.attention_choice import exact_attention
 from wan_core.manager.loading import load_transformer
 from wan_core.models.umt5.config import TEXT_LEN
+from wan_core.ops.attention import use_attention
 from wan_core.ops.attention_probe import attention_unsupported
+from wan_core.ops.attention_timing import attention_seconds
 from wan_core.ops.compiling import compiling_unsupported
 from wan_core.ops.kernels import KERNELS
 from wan_core.pipelines.preparing import prepared
+from wan_core.schema.attention import fastest
 
 OURS, THEIRS, COMPILED = "ours", "diffusers", "diffusers, compiled"
 PROMPT_TOKENS = 77
@@ -69,6 +73,7 @@ def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     """A call of the transformer as the denoising loop makes it, with a prompt of ``PROMPT_TOKENS``."""
     device, dtype = plan.device, _PRECISIONS[precision]
     dit = make_dit(device, dtype)
+    use_attention(fastest(attention_seconds(exact_attention(device, dtype), device, dtype)))
     latents = torch.randn(1, 16, *_GRIDS[tokens]).to(device)
     prompt = torch.randn(1, PROMPT_TOKENS, dit.config.text_dim).to(device, dtype)
     timestep = torch.tensor([500.0], device=device)
@@ -93,6 +98,7 @@ def step_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     """
     device, dtype = plan.device, _PRECISIONS[precision]
     dit = make_dit(device, dtype)
+    use_attention(fastest(attention_seconds(exact_attention(device, dtype), device, dtype)))
     latents = torch.randn(1, 16, *_GRIDS[tokens]).to(device)
     prompts = torch.randn(2, PROMPT_TOKENS, dit.config.text_dim).to(device, dtype)
     timestep = torch.tensor([500.0], device=device)

@@ -126,7 +126,8 @@ class Machine:
     """What a worker found: what the device can do, and its memory in bytes.
 
     ``memory_free`` is what other programs leave. ``no_attention`` says of each attention kernel that failed
-    its trial why, ``no_compiling`` what compiling lacks, if anything.
+    its trial why, ``no_compiling`` what compiling lacks, if anything. ``attention_seconds`` says how long a
+    self-attention takes with those that Auto chooses from, where there is a choice.
     """
 
     facts: DeviceFacts
@@ -134,6 +135,7 @@ class Machine:
     memory_total: int = 0
     no_attention: dict[str, str] = field(default_factory=dict)
     no_compiling: str = ""
+    attention_seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

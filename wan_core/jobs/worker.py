@@ -105,6 +105,7 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
     import torch  # only ever in this process
 
     from wan_core.engine import Engine
+    from wan_core.manager.attention_choice import timed_attention
     from wan_core.manager.devices import device_facts, memory_in_use, total_memory
     from wan_core.manager.speed import attention_refusals
     from wan_core.ops.compiling import compiling_impossible
@@ -114,7 +115,8 @@ def _open_engine(settings: Settings) -> tuple[Run, ReadStatus]:
     facts, total = device_facts(device), total_memory(device)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else total
     refusals = attention_refusals(settings, device)
-    machine = Machine(facts, free, total, refusals, compiling_impossible(device) or "")
+    times = timed_attention(settings, device)
+    machine = Machine(facts, free, total, refusals, compiling_impossible(device) or "", times)
 
     def read_status() -> dict[str, Any]:
         return {

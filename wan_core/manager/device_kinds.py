@@ -71,7 +71,7 @@ KINDS: dict[str, DeviceKind] = {
     "cpu": DeviceKind(
         "CPU",
         precisions=("fp32", "bf16"),
-        attention=("auto", "math"),
+        attention=("auto", "math", "rows"),
         streams=False,
         own_memory=False,
         copy_rate=10e9,

@@ -8,6 +8,7 @@ from typing import get_args
 import torch
 
 from wan_core.catalog import Role
+from wan_core.manager.attention_choice import timed_attention
 from wan_core.manager.device_kinds import KINDS
 from wan_core.manager.devices import choose_dtypes, device_facts
 from wan_core.ops.attention import use_attention
@@ -15,7 +16,7 @@ from wan_core.ops.attention_probe import attention_unsupported
 from wan_core.ops.compiling import compiling_impossible, compiling_unsupported
 from wan_core.ops.kernels import KERNELS
 from wan_core.schema import GenerationRequest, Settings
-from wan_core.schema.attention import ATTENTION_TITLES, AttentionName
+from wan_core.schema.attention import ATTENTION_TITLES, AttentionName, fastest
 from wan_core.schema.settings import Profile
 
 
@@ -47,7 +48,10 @@ def set_speed(settings: Settings, device: torch.device) -> Speed:
     """Do as the settings say, process-wide; what fails its trial on the device is left at the default."""
     notes = []
     refusal = attention_refusal(settings.attention, settings, device)
-    use_attention("auto" if refusal else settings.attention)
+    chosen = settings.attention
+    if chosen == "auto":
+        chosen = fastest(timed_attention(settings, device))
+    use_attention("auto" if refusal else chosen)
     if refusal:
         title = ATTENTION_TITLES[settings.attention]
         notes.append(f"{title} was not used: {refusal} Torch chose the attention instead.")

@@ -18,7 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from wan_core.ops.row_attention import attention_by_rows
 from wan_core.schema.attention import AttentionName
+
+_FEW_TOKENS = 256
+"""With fewer, rows of products are no faster."""
 
 _HALVES = (torch.float16, torch.bfloat16)
 
@@ -33,6 +37,8 @@ class Kernel:
         dtypes: None are all.
         head_dims: None are all.
         takes_bias: whether it adds a bias to the logits.
+        exact: whether Auto may choose it: as near to float32 as torch's own, give or take a rounding, and
+            without a matrix of logits that a long clip has no room for.
         tolerance: of the largest output, how far from float32 it may be in the trial; beside the rounding
             of its inputs.
         pattern: which pairs of a clip's tokens it leaves out, a key of ``sparse.PATTERNS``; empty for none.
@@ -44,6 +50,7 @@ class Kernel:
     dtypes: tuple[torch.dtype, ...] | None = None
     head_dims: tuple[int, ...] | None = None
     takes_bias: bool = False
+    exact: bool = True
     tolerance: float = 0.02
     pattern: str = ""
 
@@ -82,6 +89,13 @@ def _flash_3(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None)
     return made[0] if isinstance(made, tuple) else made  # early versions return the log of the sums, too
 
 
+def _by_rows(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None) -> Tensor:
+    few = min(query.shape[1], key.shape[1]) < _FEW_TOKENS
+    if few or query.device.type != "cpu" or torch.compiler.is_compiling():
+        return _torch_chooses(query, key, value, key_bias)
+    return attention_by_rows(query, key, value)
+
+
 def _sage(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None) -> Tensor:
     return import_module("sageattention").sageattn(query, key, value, tensor_layout="NHD")
 
@@ -91,12 +105,13 @@ KERNELS: dict[AttentionName, Kernel] = {
     "flash": Kernel(partial(_torchs, SDPBackend.FLASH_ATTENTION), dtypes=_HALVES),
     "efficient": Kernel(partial(_torchs, SDPBackend.EFFICIENT_ATTENTION), takes_bias=True),
     "cudnn": Kernel(partial(_torchs, SDPBackend.CUDNN_ATTENTION), dtypes=_HALVES, head_dims=(64, 128)),
-    "math": Kernel(partial(_torchs, SDPBackend.MATH), takes_bias=True),
+    "math": Kernel(partial(_torchs, SDPBackend.MATH), takes_bias=True, exact=False),
+    "rows": Kernel(_by_rows, dtypes=(torch.bfloat16,)),
     "xformers": Kernel(_xformers, "xformers"),
     "flash_2": Kernel(_flash_2, "flash_attn", _HALVES),
     "flash_3": Kernel(_flash_3, "flash_attn_interface", _HALVES, (64, 128, 256)),
-    "sage": Kernel(_sage, "sageattention", _HALVES, (64, 128), tolerance=0.06),
-    "radial": Kernel(_torch_chooses, takes_bias=True, pattern="radial"),
-    "sliding_tile": Kernel(_torch_chooses, takes_bias=True, pattern="tiled"),
+    "sage": Kernel(_sage, "sageattention", _HALVES, (64, 128), exact=False, tolerance=0.06),
+    "radial": Kernel(_torch_chooses, takes_bias=True, exact=False, pattern="radial"),
+    "sliding_tile": Kernel(_torch_chooses, takes_bias=True, exact=False, pattern="tiled"),
 }
 """Name -> kernel."""
