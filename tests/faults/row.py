@@ -13,7 +13,7 @@ class Row:
     """A fault or an attack.
 
     Attributes:
-        number: of the row, 1 to 42.
+        number: of the row, 1 to 44.
         case: what happens or is done.
         promise: what the studio then does.
         tests: ids of the tests that prove it, ``file::function``.

@@ -10,8 +10,9 @@ lies below the gate, the same whoever sits before the browser, is proved in ``EV
 from __future__ import annotations
 
 from tests.faults.row import Row
+from tests.faults.rows_fetching import FETCHING
 from tests.faults.rows_files import FILES
 from tests.faults.rows_making import MAKING
 from tests.faults.rows_requests import REQUESTS
 
-ROWS: tuple[Row, ...] = (*REQUESTS, *FILES, *MAKING)
+ROWS: tuple[Row, ...] = (*REQUESTS, *FILES, *MAKING, *FETCHING)

@@ -13,7 +13,7 @@ ENLARGING_TEXTS = EnlargingTexts(
 
 UPSCALING = {
     "{} is not in any folder of upscalers": "{0} 不在任何放大模型文件夹中",
-    "Put the file into {}, or leave the upscaler out.": "请把文件放入 {0}，或不用放大模型。",
+    "Put the file into the upscalers folder of the studio's home, or leave the upscaler out.": "请把文件放入本程序主文件夹中的 upscalers 文件夹，或不用放大模型。",
     "the library spandrel, which runs upscalers, is not installed": "运行放大模型的库 spandrel 未安装",
     "Run {} and start the studio again, or leave the upscaler out.": "请运行 {0} 并重新启动本程序，或不用放大模型。",
     "the library spandrel, which runs upscalers, cannot be used ({})": "运行放大模型的库 spandrel 无法使用（{0}）",

@@ -56,7 +56,7 @@ def find_upscaler(settings: Settings, name: str) -> Path:
     raise InvalidRequest(
         "upscaler",
         f"{name[:80]!r} is not in any folder of upscalers",
-        f"Put the file into {settings.upscalers_dir}, or leave the upscaler out.",
+        "Put the file into the upscalers folder of the studio's home, or leave the upscaler out.",
     )
 
 
