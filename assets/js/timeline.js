@@ -104,11 +104,12 @@ const draw = () => {
 };
 
 // -- moved by hand ------------------------------------------------------------------------------------------
+const endTold = () => (frameOf(end) >= frames() ? null : end);
 const tell = () => {
   clearTimeout(later);
   later = null;
   if (!clip) return;
-  sent = { start, end: frameOf(end) >= frames() ? null : end, at: Date.now() };
+  sent = { start, end: endTold(), at: Date.now() };
   trigger("trim", { start, end: sent.end ?? "" });
 };
 
@@ -175,6 +176,18 @@ part(".whole").onclick = () => {
   handles.from.focus({ preventScroll: true });
 };
 
+// What is typed or pasted into the fields is shown at once.
+const key = box.closest('[id$="-seen"]').id.replace(/seen$/, "");
+document.addEventListener("input", (event) => {
+  const name = ["start", "end"].find((side) => clip && event.target.closest?.(`#${key}video_${side}`));
+  const text = name ? event.target.value.trim() : "", time = Number(text);
+  if (!name || !(time >= 0) || (name === "start" && !text)) return;
+  sent = { start, end: endTold(), at: Date.now(), [name]: text ? time : null };
+  if (name === "start") start = clamp(time, 0, clip.seconds);
+  else end = clamp(text ? time : clip.seconds, start, clip.seconds);
+  draw();
+});
+
 // The clip's length is chosen elsewhere in the form.
 document.addEventListener("input", (event) => {
   const length = clip?.frames && event.target.closest?.("#form-num_frames") && Number(event.target.value);
@@ -201,7 +214,8 @@ const show = () => {
     held = sent = null;
     wanted.clear();
     painting = null;
-    film.width = film.height = 0;
+    for (const canvas of box.querySelectorAll("canvas")) canvas.width = canvas.width; // empty it
+    film.width = 0;
     if (told.src) finder.src = told.src;
   }
   if (sent && (isSent(told) || Date.now() - sent.at > WAITING)) sent = null;

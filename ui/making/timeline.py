@@ -67,7 +67,7 @@ def clip_of(values: Values, taken: set[str]) -> dict[str, Any] | None:
 
 def part_of(event: gr.EventData) -> list[Any]:
     """What the fields From and To hold for a part that was dragged; the browser may send anything."""
-    start, end = seconds_of(event.start), seconds_of(event.end)
+    start, end = (seconds_of(getattr(event, name, None)) for name in ("start", "end"))
     return [start or 0.0, "" if end is None else f"{end:.3f}".rstrip("0").rstrip(".")]
 
 
