@@ -15,13 +15,15 @@ from wan_core.models.dit.model import WanDiT
 from wan_core.ops import compiling
 from wan_core.ops.compiling import compiled, compiling_impossible, compiling_unsupported
 from wan_core.schema import GenerationRequest, Settings
+from wan_core.schema.compiling import COMPILE_ARGUMENTS, CompileMode
 from wan_core.schema.lora import LoraUse
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.skipif(compiling_impossible(CPU) is not None, reason="needs a C++ compiler")
-def test_compiled_blocks_compute_the_same_and_leave_no_trace() -> None:
+@pytest.mark.parametrize("mode", COMPILE_ARGUMENTS)
+def test_compiled_blocks_compute_the_same_and_leave_no_trace(mode: CompileMode) -> None:
     torch.manual_seed(0)
     model = WanDiT(DIT).eval()
     model.init_weights()
@@ -31,7 +33,7 @@ def test_compiled_blocks_compute_the_same_and_leave_no_trace() -> None:
     torch._dynamo.utils.counters.clear()
     with torch.inference_mode():
         right = model(*inputs)
-        with compiled(model.blocks) as count:
+        with compiled(model.blocks, mode) as count:
             assert count == len(model.blocks) > 1
             torch.testing.assert_close(model(*inputs), right, rtol=1e-4, atol=1e-4)
         assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1, "all blocks share one"
@@ -49,7 +51,7 @@ def test_blocks_with_something_hung_into_them_run_as_they_are() -> None:
         assert count == 2
         assert "forward" not in vars(model[1])
     assert not any("forward" in vars(block) for block in model)
-    with compiled(model, wanted=False) as count:
+    with compiled(model, mode="off") as count:
         assert count == 0
 
 
@@ -60,7 +62,7 @@ def test_without_a_compiler_jobs_run_and_say_so(monkeypatch: pytest.MonkeyPatch)
     speed = set_speed(Settings(compile="on"), CPU)
     compiling_unsupported.cache_clear()
     sentence = "Compiling needs a C++ compiler such as g++, which this machine lacks. Nothing was compiled."
-    assert speed == Speed(False, (sentence,))
+    assert speed == Speed("off", (sentence,))
     assert speed.notes_on(GenerationRequest(), "full") == (sentence,)
     assert "mps" in compiling_impossible(torch.device("mps"))
 
@@ -77,7 +79,7 @@ def test_a_compiler_that_fails_its_trial_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_cannot_be_compiled_in_a_job_is_said() -> None:
-    speed = Speed(compiles=True)
+    speed = Speed(compiles="on")
     worn = GenerationRequest(loras=(LoraUse(file="a.safetensors"),))
     assert "LoRAs are worn" in speed.notes_on(worn, "full")[0]
     assert "come and go" in speed.notes_on(GenerationRequest(), "blocks")[0]

@@ -37,7 +37,7 @@ def unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
         return fp16_accumulation_unsupported(machine.facts)
     if machine is not None and name == "attention":
         return machine.no_attention.get(value)
-    if machine is not None and (name, value) == ("compile", "on"):
+    if machine is not None and name == "compile" and value != "off":
         return machine.no_compiling or None
     if machine is None or name != "precision" or value not in SCHEMES:
         return None

@@ -75,7 +75,7 @@ SETTINGS_TEXTS = SettingsTexts(
         "precision": {"auto": "Auto"},
         "fp16_accumulation": {"off": "Off", "on": "On"},
         "attention": ATTENTION_TITLES,
-        "compile": {"off": "Off", "on": "On"},
+        "compile": {"off": "Off", "on": "On", "any_size": "On, for any size", "tuned": "On, tuned"},
         "text_encoder": {"auto": "Auto", "gpu": "GPU", "cpu": "CPU", "int8": "8-bit"},
         "vae_tiling": {"auto": "Auto", "on": "On", "off": "Off"},
     },

@@ -17,6 +17,7 @@ from wan_core.ops.compiling import compiling_impossible, compiling_unsupported
 from wan_core.ops.kernels import KERNELS
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.attention import ATTENTION_TITLES, AttentionName, fastest
+from wan_core.schema.compiling import CompileMode
 from wan_core.schema.settings import Profile
 
 
@@ -25,18 +26,18 @@ class Speed:
     """How a process runs transformers.
 
     Attributes:
-        compiles: whether blocks are compiled.
+        compiles: how blocks are compiled.
         notes: what was asked for and cannot be done, in sentences.
     """
 
-    compiles: bool = False
+    compiles: CompileMode = "off"
     notes: tuple[str, ...] = ()
 
     def notes_on(self, request: GenerationRequest, level: Profile) -> tuple[str, ...]:
         """What a request that runs at this level of memory has to be told."""
-        if self.compiles and any(not use.merge for use in request.loras):
+        if self.compiles != "off" and any(not use.merge for use in request.loras):
             return (*self.notes, "Nothing was compiled, as LoRAs are worn; merged ones would allow it.")
-        if self.compiles and level in ("blocks", "sequential"):
+        if self.compiles != "off" and level in ("blocks", "sequential"):
             return (
                 *self.notes,
                 "Blocks that come and go are not compiled; a smaller precision may keep them.",
@@ -55,10 +56,10 @@ def set_speed(settings: Settings, device: torch.device) -> Speed:
     if refusal:
         title = ATTENTION_TITLES[settings.attention]
         notes.append(f"{title} was not used: {refusal} Torch chose the attention instead.")
-    failed = compiling_unsupported(device) if settings.compile == "on" else None
+    failed = compiling_unsupported(device) if settings.compile != "off" else None
     if failed:
         notes.append(f"{failed} Nothing was compiled.")
-    return Speed(settings.compile == "on" and not failed, tuple(notes))
+    return Speed("off" if failed else settings.compile, tuple(notes))
 
 
 def attention_refusal(name: AttentionName, settings: Settings, device: torch.device) -> str | None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from wan_core.ops.attention_probe import FOREIGN_FAILURES
+from wan_core.schema.compiling import COMPILE_ARGUMENTS, CompileMode
 
 _log = logging.getLogger(__name__)
 
@@ -59,16 +60,17 @@ def _trial(x: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def compiled(blocks: Iterable[nn.Module], wanted: bool = True) -> Iterator[int]:
+def compiled(blocks: Iterable[nn.Module], mode: CompileMode = "on") -> Iterator[int]:
     """Run these blocks compiled for the length of the block; yields how many are.
 
     One that something has hung itself into, such as a LoRA or the streaming of weights, runs as it is: what
     a hook does may change with every call. What torch cannot translate it runs as it is, too.
     """
-    chosen = [block for block in blocks if wanted and not _has_guests(block)]
+    chosen = [block for block in blocks if mode != "off" and not _has_guests(block)]
     try:
         for block in chosen:
-            block.forward = torch.compile(block.forward)  # torch knows again what it has translated before
+            # torch knows again what it has translated before
+            block.forward = torch.compile(block.forward, **COMPILE_ARGUMENTS[mode])
         yield len(chosen)
     finally:
         for block in chosen:

@@ -100,6 +100,11 @@ def _sage(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None) ->
     return import_module("sageattention").sageattn(query, key, value, tensor_layout="NHD")
 
 
+def _sage_3(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None) -> Tensor:
+    heads_first = [tensor.transpose(1, 2).contiguous() for tensor in (query, key, value)]
+    return import_module("sageattn3").sageattn3_blackwell(*heads_first).transpose(1, 2)
+
+
 KERNELS: dict[AttentionName, Kernel] = {
     "auto": Kernel(_torch_chooses, takes_bias=True),
     "flash": Kernel(partial(_torchs, SDPBackend.FLASH_ATTENTION), dtypes=_HALVES),
@@ -111,6 +116,7 @@ KERNELS: dict[AttentionName, Kernel] = {
     "flash_2": Kernel(_flash_2, "flash_attn", _HALVES),
     "flash_3": Kernel(_flash_3, "flash_attn_interface", _HALVES, (64, 128, 256)),
     "sage": Kernel(_sage, "sageattention", _HALVES, (64, 128), exact=False, tolerance=0.06),
+    "sage_3": Kernel(_sage_3, "sageattn3", _HALVES, (64, 128), exact=False, tolerance=0.2),
     "radial": Kernel(_torch_chooses, takes_bias=True, exact=False, pattern="radial"),
     "sliding_tile": Kernel(_torch_chooses, takes_bias=True, exact=False, pattern="tiled"),
 }

@@ -10,15 +10,16 @@ from wan_core.models.dit.model import WanDiT
 from wan_core.ops.compiling import compiled
 from wan_core.ops.packing import packed
 from wan_core.pipelines.components import device_of
+from wan_core.schema.compiling import CompileMode
 
 
 @contextmanager
-def prepared(transformer: WanDiT, compiles: bool = False) -> Iterator[Memory]:
+def prepared(transformer: WanDiT, compiles: CompileMode = "off") -> Iterator[Memory]:
     """Compile its blocks, or on a CPU pack their layers, and let it remember what it reads of the prompts.
 
     Args:
         transformer: as it is borrowed, with its LoRAs on.
-        compiles: whether its blocks are compiled.
+        compiles: how its blocks are compiled.
 
     Yields:
         The memory, to be told of changes of the weights.
@@ -27,7 +28,7 @@ def prepared(transformer: WanDiT, compiles: bool = False) -> Iterator[Memory]:
     blocks = (*transformer.blocks, *transformer.vace_blocks)
     with (
         compiled(blocks, compiles),
-        packed(blocks, on_cpu and not compiles),
-        remembering(transformer, keeps_keys=on_cpu and not compiles) as memory,
+        packed(blocks, on_cpu and compiles == "off"),
+        remembering(transformer, keeps_keys=on_cpu and compiles == "off") as memory,
     ):
         yield memory

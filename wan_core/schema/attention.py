@@ -16,6 +16,7 @@ AttentionName = Literal[
     "flash_2",
     "flash_3",
     "sage",
+    "sage_3",
     "radial",
     "sliding_tile",
 ]
@@ -31,6 +32,7 @@ ATTENTION_TITLES: dict[str, str] = {
     "flash_2": "FlashAttention 2",
     "flash_3": "FlashAttention 3",
     "sage": "SageAttention, 8-bit",
+    "sage_3": "SageAttention 3, 4-bit",
     "radial": "Radial, sparse",
     "sliding_tile": "Sliding tile, sparse",
 }

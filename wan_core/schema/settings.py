@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from wan_core.schema.attention import AttentionName
+from wan_core.schema.compiling import CompileMode
 from wan_core.schema.knob import Knob, knob_field
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp8_scaled", "int8"]
@@ -103,12 +104,13 @@ class Settings(BaseModel):
             "others hardly do.",
         ),
     )
-    compile: Literal["off", "on"] = knob_field(
+    compile: CompileMode = knob_field(
         "off",
         SettingKnob(
             "Compile",
-            "Translate the transformer's blocks: steps are faster, the first of a size far "
-            "slower; the picture stays nearly the same.",
+            "Translate the transformer's blocks: steps are faster, the first of a size far slower; for any "
+            "size only the first of all, but steps gain less; tuned takes minutes to try what is fastest. "
+            "The picture stays nearly the same.",
         ),
     )
     vae_tiling: Switch = knob_field(

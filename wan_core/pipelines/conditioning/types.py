@@ -17,6 +17,7 @@ from wan_core.catalog import ModelSpec
 from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 from wan_core.pipelines.components import ComponentSource
 from wan_core.schema import Emit, GenerationRequest
+from wan_core.schema.compiling import CompileMode
 
 if TYPE_CHECKING:
     from wan_core.media.inputs import InputStore
@@ -76,7 +77,7 @@ class ConditioningJob:
     """What a conditioner works with; ``request`` is settled: its size and length are the clip's own.
 
     ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
-    ``compiles``: the transformer's blocks are compiled. ``merges``: the passes of a step run as one batch
+    ``compiles``: how the transformer's blocks are compiled. ``merges``: the passes of a step run as one batch
     where they can. ``measured`` is the folder of what earlier runs have measured of models, if there is one.
     ``notes`` takes the sentences that a stage has for the result.
     """
@@ -87,7 +88,7 @@ class ConditioningJob:
     inputs: InputStore
     emit: Emit
     vae_tile: int | None = None
-    compiles: bool = False
+    compiles: CompileMode = "off"
     merges: bool = False
     measured: Path | None = None
     notes: list[str] = field(default_factory=list)
