@@ -49,9 +49,11 @@ _SUPPLY = """
 - A list of what an image holds, as CycloneDX, without anything in the image but Python:
   `docker run --rm -i --entrypoint python wan-studio - /dev/stdout < .ci/sbom.py > sbom.cdx.json`
 - Repositories of weights are pinned to a commit where it is known to us; `test_supply_chain.py` lists those
-  that are not. Whatever comes is compared with the SHA-256 of the catalog, else with the one that the hub
-  tells, and a file of which neither tells one is not fetched. Of files that fit, safetensors go first;
-  `trust_remote_code` is never set.
+  that are not. Of these, the commit of the first download is kept with the files (`.first-seen.json`): what
+  is fetched later comes from it and is compared with it, and *Verify* says when the hub has moved on.
+- Whatever comes is compared with the SHA-256 of the catalog, else with the one that the hub tells, and a file
+  of which neither tells one is not fetched. Of files that fit, safetensors go first; `trust_remote_code` is
+  never set.
 """
 _PLOT = "\n![Answers, memory, open files and jobs during the load stage](soak.svg)\n"
 

@@ -43,6 +43,7 @@ MAKING: tuple[Row, ...] = (
             "tests/manager/test_download.py::test_the_catalogs_digest_overrules_the_hubs",
             "tests/faults/test_supply_chain.py::test_what_nobody_tells_the_digest_of_is_not_fetched",
             "tests/faults/test_supply_chain.py::test_repositories_are_pinned_to_a_commit",
+            "tests/manager/test_first_seen.py::test_what_is_missing_later_comes_from_the_same_commit",
         ),
         EVERY,
     ),
@@ -53,6 +54,8 @@ MAKING: tuple[Row, ...] = (
         (
             "tests/manager/test_download.py::test_too_little_disk_is_refused_before_the_first_byte",
             "tests/manager/test_download.py::test_a_disk_that_fills_up_keeps_what_came",
+            "tests/faults/test_full_downloads.py::test_what_came_is_kept_and_the_rest_follows",
+            "tests/faults/test_full_downloads.py::test_no_room_at_all_is_said_and_nothing_is_taken_for_whole",
         ),
         EVERY,
     ),

@@ -10,7 +10,6 @@ import json
 import random
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.faults.attacked import CANARY, LOGIN, MODES, Attacked, attacked
+from tests.faults.attacked import CANARY, LOGIN, Attacked
 from tests.faults.watched_app import BODY_SECONDS, ROOM
 from tests.jobs.conftest import wait_for
 from wan_core.catalog import find_model
@@ -30,13 +29,8 @@ from wan_core.schema import Settings, knobs
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 RUN = "/gradio_api/run/predict"
+JSON = {"content-type": "application/json"}
 PICTURE = {"files": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "image/png")}
-
-
-@pytest.fixture(scope="module", params=list(MODES))
-def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
-    with attacked(request.param, tmp_path_factory.mktemp(f"attacked-{request.param}")) as studio:
-        yield studio
 
 
 def spellings(home: Path) -> list[str]:
@@ -368,7 +362,7 @@ def test_15_malformed_calls_are_refused_by_name(studio: Attacked) -> None:
         good.replace('"session_hash"', '"trigger_id": "x", "session_hash"'): "trigger_id",
     }
     for body, words in bodies.items():
-        answer = studio.ask("POST", RUN, content=body, headers={"content-type": "application/json"})
+        answer = studio.ask("POST", RUN, content=body, headers=JSON)
         assert 400 <= answer.status_code < 500, (body[:80], answer.status_code)
         assert words in answer.json()["error"], (body[:80], answer.text)
     if studio.mode != "public":
@@ -384,10 +378,8 @@ def test_15_malformed_calls_are_refused_by_name(studio: Attacked) -> None:
             + dice.choice(['"', "}", "]", "\\", "NaN", "\\ud800", "\0", "-", "1e999"])
             + good[place:]
         )
-        answer = studio.ask(
-            "POST", RUN, content=broken.encode(), headers={"content-type": "application/json"}
-        )
-        assert answer.status_code != 500 or "id" in answer.json(), broken
+        answer = studio.ask("POST", RUN, content=broken.encode(), headers=JSON)
+        assert answer.status_code < 500, broken
 
 
 def test_a_public_page_has_rules(studio: Attacked) -> None:

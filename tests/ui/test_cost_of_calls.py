@@ -49,17 +49,16 @@ def test_nothing_of_one_call_reaches_another(studio: Studio) -> None:
     assert [answer["error"] for answer in answers] == [f"There is no job {job!r} here." for job in asked]
 
 
-def test_whoever_brings_a_session_or_names_a_listener_keeps_it(studio: Studio, copies: list[object]) -> None:
+def test_whoever_brings_a_session_keeps_it(studio: Studio, copies: list[object]) -> None:
     state = studio.blocks.state_holder
     _call(studio, "run/status", {"data": ["nobody"]})
     (common,) = set(state.session_data) - {"mine", "yours"}
     for session in ("mine", "yours"):
         _call(studio, "run/status", {"data": ["nobody"], "session_hash": session})
     assert set(state.session_data) == {common, "mine", "yours"}
-    before = len(copies)
-    number = next(number for number, listener in studio.blocks.fns.items() if not listener.inputs)
-    _call(studio, "run/status", {"data": [], "fn_index": number})
-    assert len(copies) == before + 1  # the page's own listener keeps what it is given, so it shares nothing
+    refused = _call(studio, "run/status", {"data": ["nobody"], "fn_index": 0})
+    assert refused.status_code == 400 and refused.json()["error"].startswith("fn_index: ")
+    assert {id(page) for page in copies} == {id(studio.blocks)}
 
 
 def test_the_queue_sums_nothing_up(studio: Studio) -> None:

@@ -117,7 +117,8 @@ def test_files_come_by_upload_only(studio: Studio, tmp_path: Path) -> None:
         fetched = {"path": address, "meta": {"_type": "gradio.FileData"}}
         assert refusal(studio, request, {"image": fetched}).startswith("data[1].image.path: it is an address")
     forged = call(studio, "generate", request, {"image": {**fetched, "path": str(secret)}})
-    assert (forged.status_code, str(secret) in forged.text) == (500, False)  # gradio's own refusal
+    assert (forged.status_code, str(secret) in forged.text) == (400, False)
+    assert forged.json()["error"].startswith("data: a value is not what is asked for there")
     assert "takes no file" in refusal(studio, request, {"prompt": {"path": str(secret)}})
     assert "is one file" in refusal(studio, request, {"image": [{"path": str(secret)}]})
     assert "is no object" in refusal(studio, request, [1])

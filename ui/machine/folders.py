@@ -69,9 +69,9 @@ def _row(folder: Path, remark: str, button: str) -> str:
     return f'<li><span class="path">{escape(str(folder))}</span>{said}{button}</li>'
 
 
-def written(text: str) -> Path:
+def written(text: str | None) -> Path:
     """The folder that somebody wrote."""
-    return Path(text.strip().strip("\"'")).expanduser()
+    return Path((text or "").strip().strip("\"'")).expanduser()
 
 
 def refusal(folder: Path, settings: Settings, texts: Texts) -> str:

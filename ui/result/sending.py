@@ -85,8 +85,8 @@ def _connect_send(page: Page) -> None:
     def pick(event: gr.EventData) -> str:
         return json.dumps([str(event.job), str(event.to)])
 
-    def send(asked: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
-        job_id, key = json.loads(asked)
+    def send(asked: str | None, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
+        job_id, key = json.loads(asked or '["", ""]')
         job, tab = page.context.store.get(job_id), bench.tabs.get(key)
         if job is None or job.result is None or tab is None or key not in right.tabs:
             return [gr.skip()] * len(outputs)

@@ -8,6 +8,7 @@ it closes doors that nobody here needs, and says who is asking.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.links import NAMING, PLACING
 from ui.serving import gate_json
-from ui.serving.gate_answers import STATUS, Answering, refusal
+from ui.serving.gate_answers import BEGUN, STATUS, Answering, refusal
 from ui.serving.gate_bodies import Gone, TooLarge, TooSlow, going_on, read_body, replayed
 from ui.serving.gate_routes import ENDPOINTS, FILE, JOIN, PREDICT, Route, find_route
 from ui.serving.house import House
 from ui.serving.visiting import Guest, guest_of
 from wan_core.jobs.visitors import VISITOR
+
+log = logging.getLogger(__name__)
 
 _FORM = 2**16
 _SHOWN = {".mp4": "video/mp4", ".webm": "video/webm", ".gif": "image/gif", ".webp": "image/webp"} | {
@@ -73,6 +76,7 @@ class Gate:
             return
         VISITOR.set(guest.visitor)
         STATUS.set([400])
+        BEGUN.set([] if route.kind == "call" else [True])
         if house.access.public:
             NAMING.set(partial(house.files.name, visitor=guest.visitor))
             PLACING.set(partial(house.files.path, visitor=guest.visitor))
@@ -143,8 +147,10 @@ class Gate:
 
         def checked(body: bytes) -> bytes:
             values = gate_json.parse(body)
-            gate_json.check_call(values, functions, path == PREDICT)
             gate_json.check_files(values, is_own)
+            gate_json.check_call(values, functions, path == PREDICT)
+            if path in ENDPOINTS:
+                gate_json.check_endpoint(values, ENDPOINTS[path])
             if house.access.public:
                 path_of = partial(house.path_of, visitor=guest.visitor)
                 return json.dumps(gate_json.replace_names(values, path_of)).encode()
@@ -174,8 +180,14 @@ class Gate:
         else:
             length = (b"content-length", str(len(body)).encode())
             others = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
-            await self._app({**scope, "headers": [*others, length]}, replayed(body, receive), answering)
-            return
+            try:
+                await self._app({**scope, "headers": [*others, length]}, replayed(body, receive), answering)
+                return
+            except Exception:  # the edge: what Gradio makes of a body before it calls anything
+                if answering.status or BEGUN.get():
+                    raise
+                log.exception("A request failed before anything was called.")
+                refused = refusal(400)
         await refused(scope, receive, answering.as_it_is())
 
     async def _upload(self, asked: _Asked, guest: Guest, language: str) -> None:

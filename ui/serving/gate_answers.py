@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 STATUS: ContextVar[list[int]] = ContextVar("status")
 """What a handler that refuses a call wants its answer to be marked with, as its last item."""
 
+BEGUN: ContextVar[list[bool]] = ContextVar("begun")
+"""Of a call of a listener: empty until that begins, as what fails before is the sender's fault."""
+
 _MOST_KEPT = 2**20
 
 _WORDS = {
@@ -162,6 +165,11 @@ def reworded(status: int, body: bytes, has_files: bool = False) -> tuple[int, by
         status = STATUS.get([400])[-1] if status == 500 else status
     elif status == 422:
         words = _fields(found.get("detail"))
+    elif status == 500 and not BEGUN.get([True]):
+        status, words = (
+            400,
+            "data: a value is not what is asked for there; see docs/api.md.",
+        )
     elif status >= 500:
         words = f"Something went wrong here; the studio's log says what, under {number}."
     else:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +16,21 @@ _SESSION = re.compile(r"[\w-]{1,64}")
 _ADDRESS = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*:|//|\\\\)")
 _FILE = "gradio.FileData"
 
-Functions = Mapping[int, int]
-"""Number of a listener of the page -> how many values it takes."""
+
+Kinds = frozenset[type] | None
+"""The types that a value may have, besides null; None is any."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a listener of the page takes: a value for each input, and whether it asks what the event was."""
+
+    values: tuple[Kinds, ...]
+    reads_event: bool = False
+
+
+Functions = Mapping[int, Called]
+"""The page's listeners by their number."""
 
 
 class Refused(Exception):
@@ -30,7 +44,7 @@ def parse(body: bytes) -> dict[str, Any]:
         Refused: it is something else.
     """
     try:
-        values = json.loads(body)
+        values = json.loads(body.decode())  # of bytes, it would guess other encodings
     except RecursionError:
         raise Refused("The body is nested too deeply.") from None
     except ValueError:  # also: no UTF-8, a number of thousands of digits
@@ -67,10 +81,39 @@ def check_call(values: Mapping[str, Any], functions: Functions | None, is_page: 
     number = values.get("fn_index")
     if number not in functions:
         raise Refused("fn_index: there is no such listener on this page; reload it.")
-    if is_page and len(data or ()) != functions[number]:
-        raise Refused(
-            f"data: {len(data or ())} values, where {functions[number]} are asked for; reload the page."
-        )
+    called = functions[number]
+    if is_page:
+        check_count(data, len(called.values), "reload the page")
+        _check_kinds(data or [], called.values)
+    if called.reads_event and not isinstance(values.get("event_data"), dict):
+        raise Refused("event_data: it is no object; reload the page.")
+
+
+def _check_kinds(data: list[Any], wanted: tuple[Kinds, ...]) -> None:
+    for number, (value, kinds) in enumerate(zip(data, wanted, strict=True)):
+        if kinds is not None and value is not None and type(value) not in kinds:
+            raise Refused(f"data[{number}]: its control has no such value; reload the page.")
+
+
+def check_count(data: list[Any] | None, wanted: int, remedy: str) -> None:
+    """Whether a call brings as many values as are taken.
+
+    Raises:
+        Refused: it brings more or fewer.
+    """
+    if len(data or ()) != wanted:
+        raise Refused(f"data: {len(data or ())} values, where {wanted} are asked for; {remedy}.")
+
+
+def check_endpoint(values: Mapping[str, Any], wanted: int) -> None:
+    """Whether an object is a call of an endpoint, which its address names.
+
+    Raises:
+        Refused: naming the field.
+    """
+    if values.get("fn_index") is not None:
+        raise Refused("fn_index: the address says already what is called; leave it out.")
+    check_count(values.get("data"), wanted, "see docs/api.md")
 
 
 def check_files(values: Any, is_own: Callable[[str], bool]) -> None:

@@ -14,8 +14,8 @@ FILE = API + "file="
 PREDICT = API + "run/predict"
 JOIN = API + "queue/join"
 LOGIN = "/login"
-ENDPOINTS = tuple(API + way + name for way in ("run/", "api/") for name in ANSWERS)
-"""Where programs call at once: these keep nothing between calls."""
+ENDPOINTS = {API + way + name: 2 if name == "generate" else 1 for way in ("run/", "api/") for name in ANSWERS}
+"""Where programs call at once, and how many values each takes; these keep nothing between calls."""
 
 Kind = Literal["page", "call", "tool", "upload", "file", "login", "stream"]
 

@@ -16,8 +16,8 @@ from ui import theme
 from ui.result.exports import exports_dir
 from ui.serving import languages
 from ui.serving.access import Access
+from ui.serving.calls import listeners, watch
 from ui.serving.gate import Gate
-from ui.serving.gate_json import Functions
 from ui.serving.house import House
 from ui.serving.light import lighten
 from ui.serving.limits import Limits
@@ -95,15 +95,12 @@ def launch(
 
 def _furnish(house: House, pages: Mapping[str, gr.Blocks], store: JobStore | None) -> None:
     """Tell the gate which listeners and which addresses of our own there are."""
-    house.functions.update({language: _functions(page) for language, page in pages.items()})
+    house.functions.update({language: listeners(page) for language, page in pages.items()})
+    for page in pages.values():
+        watch(page)
     if store is not None:
         probes = Probes(house.access, store, house.answered)
         house.probes.update({"/health": probes.health, "/metrics": probes.metrics})
-
-
-def _functions(page: gr.Blocks) -> Functions:
-    """How many values each listener of a page takes."""
-    return {number: len(listener.inputs) for number, listener in page.fns.items()}
 
 
 def _shown(house: House, language: str) -> dict[str, Any]:

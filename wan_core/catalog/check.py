@@ -23,7 +23,7 @@ def find_model(model_id: str) -> ModelSpec:
     Raises:
         InvalidRequest: naming the known models.
     """
-    base, names = split(model_id)
+    base, names = split(str(model_id))  # what is sent to us may be anything
     if base not in MODELS:
         raise InvalidRequest(
             "model", f"{base[:80]!r} is not a model of this studio", f"Choose one of {', '.join(MODELS)}."

@@ -11,9 +11,9 @@ from wan_core.schema.inputs import InputName
 MAX_BATCH = 200
 
 
-def prompt_lines(text: str) -> list[str]:
+def prompt_lines(text: str | None) -> list[str]:
     """The prompts of a text with one in each line; empty lines are left out."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
 
 
 def expand(
