@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.models.dit_kinds import T2V
+from tests.models.randomise import randomise
 from wan_core.acceleration.easycache import EasyCache
 from wan_core.acceleration.step_cache import Pass, StepCache
 from wan_core.models.dit.conditioning import DiTConditioning
+from wan_core.models.dit.model import WanDiT
 from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.denoise import Sampling, denoise
 from wan_core.pipelines.guidance import Guidance
@@ -269,3 +272,24 @@ def test_what_is_as_long_as_the_clip_comes_to_the_device_window_by_window() -> N
     assert whole.dit.channel_latents.device.type == "meta"
     turned = Windowing(options("looped frames=33"), StepCache()).placed(conditioning, noise, device)
     assert turned.dit.channel_latents.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    "schedule", ["static overlap=8", "uniform overlap=8", "sliding overlap=8 fuse=linear"]
+)
+@pytest.mark.parametrize("cached", [False, True], ids=["every step", "cached"])
+@torch.inference_mode()
+def test_passes_in_one_batch_make_the_same_clip_in_windows(schedule: str, cached: bool) -> None:
+    torch.manual_seed(2)
+    dit = randomise(WanDiT(T2V)).eval()
+    noise, prompt = torch.randn(1, 16, 12, 4, 4), torch.randn(1, 5, T2V.text_dim)
+    prompts = PromptEmbeds(prompt, prompt[:, :3].flip(2))
+
+    def clip(merges: bool, threshold: float = 20.0) -> Tensor:
+        scheduler = make_scheduler("unipc", 6, 3.0)
+        cache = EasyCache(threshold, scheduler.sigmas) if cached else StepCache()
+        told = Sampling(scheduler, Guidance(3.0), cache=cache, windows=options(schedule), merges=merges)
+        return denoise(dit, noise, prompts, UNSTEERED, told, lambda step, expected: None)
+
+    torch.testing.assert_close(clip(merges=True), clip(merges=False), rtol=1e-5, atol=1e-5)
+    assert cached != torch.equal(clip(merges=True), clip(merges=True, threshold=0.0))
