@@ -16,7 +16,7 @@ if not is_installed():
     pytest.skip("spandrel is not installed", allow_module_level=True)
 
 with torchvision_or_nothing():
-    from spandrel.architectures import ESRGAN, SPAN, Compact
+    from spandrel.architectures import ESRGAN, SPAN, Compact, SwinIR
 
 
 def compact(scale: int = 2, seed: int = 0) -> Any:
@@ -30,6 +30,12 @@ def esrgan(seed: int = 0) -> Any:
 
 def span(seed: int = 0) -> Any:
     return randomised(SPAN.SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2, norm=False), seed)
+
+
+def swinir(seed: int = 0) -> Any:
+    """A net of windows, whose file holds whole numbers, too."""
+    sizes = {"embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "mlp_ratio": 2}
+    return randomised(SwinIR.SwinIR(upscale=2, upsampler="pixelshuffle", **sizes), seed)
 
 
 def randomised(net: Any, seed: int) -> Any:

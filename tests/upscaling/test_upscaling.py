@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.upscaling.nets import compact, esrgan, put, span
+from tests.upscaling.nets import compact, esrgan, put, span, swinir
 from wan_core.cli import main
 from wan_core.engine import Engine
 from wan_core.manager.upscalers import Upscaler, open_upscaler
@@ -61,8 +61,14 @@ def opened(settings: Settings, name: str, factor: float = 2, emit: Any = ignore)
 
 @pytest.mark.parametrize(
     ("net", "scale", "suffix"),
-    [(compact(2), 2, ".safetensors"), (esrgan(), 4, ".pth"), (span(), 2, ".safetensors")],
-    ids=["compact", "esrgan", "span"],
+    [
+        (compact(2), 2, ".safetensors"),
+        (esrgan(), 4, ".pth"),
+        (span(), 2, ".safetensors"),
+        (swinir(), 2, ".pth"),
+        (swinir(), 2, ".safetensors"),
+    ],
+    ids=["compact", "esrgan", "span", "swinir", "swinir-safetensors"],
 )
 def test_frames_are_what_the_net_makes_of_them(settings: Settings, net: Any, scale: int, suffix: str) -> None:
     put(net, settings.upscalers_dir, f"net{suffix}")
@@ -91,6 +97,14 @@ def test_tiles_change_nothing() -> None:
     assert len(begun) == 4 * 5
     assert np.abs(whole.astype(int) - tiled).max() <= 1
     assert (whole != tiled).mean() < 1e-3  # roundings of sums in another order
+
+
+def test_tiles_begin_where_windows_do() -> None:
+    net = build_net("net", swinir().state_dict())
+    picture, weight = frame(128, 160), torch.empty(0)
+    whole = enlarge_frame(net, picture, weight, None, lambda: None)
+    tiled = enlarge_frame(net, picture, weight, 64, lambda: None)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
 def test_without_what_lies_around_tiles_would_show(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 import torch
@@ -25,6 +25,8 @@ from wan_core.schema import WeightsError
 
 _DTYPES = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
 _DTYPES |= {torch.float8_e4m3fn, torch.float8_e5m2, torch.int8}
+_WHOLE = frozenset({torch.int64, torch.int32, torch.uint8, torch.bool})
+"""Places and switches, which some upscalers keep beside their weights; no part of Wan does."""
 
 # What torch's restricted unpickler raises on damaged bytes; it carries out whatever they happen to say
 _UNPICKLING_ERRORS = (
@@ -41,13 +43,17 @@ _UNPICKLING_ERRORS = (
 )
 
 
-def open_checkpoint(path: Path) -> dict[str, Loadable]:
+def open_checkpoint(path: Path, whole_numbers: bool = False) -> dict[str, Loadable]:
     """Name -> tensor on the CPU, as it is in the file, read from the disk only when it is used.
+
+    ``whole_numbers``: a ``.pth`` may hold tensors of these, too.
 
     Raises:
         WeightsError: the file is missing, cut short, no checkpoint, or not to be trusted.
     """
-    return _OPENERS[sniff(path)](path)
+    if (format := sniff(path)) == "pth":
+        return _open_pth(path, _DTYPES | _WHOLE if whole_numbers else _DTYPES)
+    return _OPENERS[format](path)
 
 
 def _open_safetensors(path: Path) -> dict[str, Loadable]:
@@ -59,7 +65,7 @@ def _open_safetensors(path: Path) -> dict[str, Loadable]:
         raise WeightsError(f"{path} is damaged ({error}); {AGAIN}.") from error
 
 
-def _open_pth(path: Path) -> dict[str, Loadable]:
+def _open_pth(path: Path, dtypes: Set[torch.dtype]) -> dict[str, Loadable]:
     read_header(path)  # in a process of its own; what is no plain table of tensors ends here
     payload = check_zip(path)
     try:
@@ -74,18 +80,17 @@ def _open_pth(path: Path) -> dict[str, Loadable]:
             raise
         problem = f"{type(error).__name__}: {_first_line(error)}"
         raise WeightsError(f"{path} is damaged ({problem}); {AGAIN}.") from error
-    _check_tensors(path, state, payload)
+    _check_tensors(path, state, payload, dtypes)
     return {name: tensor.detach() for name, tensor in state.items()}
 
 
 _OPENERS: dict[Format, Callable[[Path], dict[str, Loadable]]] = {
     "safetensors": _open_safetensors,
-    "pth": _open_pth,
     "gguf": open_gguf,
 }
 
 
-def _check_tensors(path: Path, state: object, payload: int) -> None:
+def _check_tensors(path: Path, state: object, payload: int, dtypes: Set[torch.dtype]) -> None:
     """Refuse what is no flat dictionary of tensors, and tensors that claim more than the file has."""
     if not isinstance(state, dict) or not state:
         raise WeightsError(f"{path} holds no tensors by name; use the official file.")
@@ -98,7 +103,7 @@ def _check_tensors(path: Path, state: object, payload: int) -> None:
                 f"{path} is no flat list of tensors ({str(name)[:60]} is a {type(tensor).__name__}); "
                 "use the official file, not a training checkpoint."
             )
-        if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.dtype not in _DTYPES:
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.dtype not in dtypes:
             raise WeightsError(
                 f"{path} has {name[:60]} as {tensor.dtype} on {tensor.device}; "
                 "use the official file or a .safetensors file."

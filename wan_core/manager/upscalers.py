@@ -63,7 +63,7 @@ def open_upscaler(
 
 def _open_net(path: Path, name: str) -> Net:
     try:
-        return build_net(name, open_checkpoint(path))
+        return build_net(name, open_checkpoint(path, whole_numbers=True))
     except WeightsError as error:
         raise WeightsError(f"The upscaler {name} cannot be used: {error}") from error
 

@@ -29,6 +29,8 @@ _PREFIXES = ("module.", "netG.", "params_ema.", "params.")
 _MOST_LAYERS = 1000
 _LARGEST_SIDE = 2**16
 _SPARE_BYTES, _SPARE_SHARE = 256 * 2**20, 4
+_KEPT_AS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_KEPT_AS += (torch.int64, torch.int32, torch.uint8, torch.bool)  # places and switches
 _NUMBER = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
 
 # What spandrel raises on tensors that are almost those of a net that it knows
@@ -65,7 +67,7 @@ def build_net(name: str, tensors: Mapping[str, Tensor]) -> Net:
         WeightsError: they are of no upscaler that is known, or not to be trusted.
     """
     spandrel = _library()
-    state = _without_prefix({key: tensor.float() for key, tensor in _checked(name, tensors).items()})
+    state = _without_prefix({key: _exact(tensor) for key, tensor in _checked(name, tensors).items()})
     limit = sum(tensor.nbytes for tensor in state.values()) * _SPARE_SHARE + _SPARE_BYTES
     try:
         with _Bounded(limit):
@@ -94,13 +96,17 @@ def build_net(name: str, tensors: Mapping[str, Tensor]) -> Net:
 def _checked(name: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors, none of which is packed or tells of a net that nobody could hold."""
     for key, tensor in tensors.items():
-        if not isinstance(tensor, Tensor) or not tensor.dtype.is_floating_point:
+        if not isinstance(tensor, Tensor) or tensor.dtype not in _KEPT_AS:
             raise WeightsError(f"{name} keeps {key[:60]} in a way that no upscaler does; choose another.")
         sides = tensor.shape
         numbers = [int(number[:9]) for number in _NUMBER.findall(key)]
         if max(sides, default=1) > _LARGEST_SIDE or 0 in sides or max(numbers, default=0) > _MOST_LAYERS:
             raise WeightsError(f"{name} has {key[:60]} in a size that no upscaler has; do not use it.")
     return tensors
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype.is_floating_point else tensor
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
