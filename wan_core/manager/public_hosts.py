@@ -67,13 +67,18 @@ def open_public(host: str, port: int) -> socket.socket:
 
 
 class PublicConnection(HTTPSConnection):
-    """HTTPS to a public host; the certificate is for the name, not for the address."""
+    """HTTPS to a public host; the certificate is for the name, not for the address.
+
+    ``wire`` is its socket, also once an answer has taken it over.
+    """
+
+    wire: socket.socket | None = None
 
     def connect(self) -> None:
         """Raises as ``open_public``; also ``ssl.SSLError``, an ``OSError``."""
         plain = open_public(self.host, self.port)
         try:
-            self.sock = trusted().wrap_socket(plain, server_hostname=self.host)
+            self.sock = self.wire = trusted().wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise

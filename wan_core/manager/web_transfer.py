@@ -74,10 +74,10 @@ class WebTransfer:
         """Once this returns, the thread writes nothing more; it ends soon, however silent the network."""
         with self._guard:
             self._stop.set()
-            plain = self._connection.sock if self._connection else None
-            if plain:
+            wire = self._connection.wire if self._connection else None
+            if wire:
                 with suppress(OSError):
-                    plain.shutdown(socket.SHUT_RDWR)
+                    wire.shutdown(socket.SHUT_RDWR)
 
     def run(self) -> None:
         """Receive everything.
