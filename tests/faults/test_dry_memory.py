@@ -12,7 +12,7 @@ pytestmark = pytest.mark.faults
 
 
 def test_a_queue_gets_over_memory_that_runs_out_anywhere(tmp_path: Path, thorough: bool) -> None:
-    count = 30 if thorough else 6
+    count = 24 if thorough else 6
     report = run(tmp_path / "home", count)
     assert report.wrong == []
     assert (report.cases, report.done + report.failed) == (count, count)

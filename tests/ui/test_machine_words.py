@@ -211,6 +211,8 @@ def test_an_errand_says_how_it_goes_and_how_it_ended(context: Context) -> None:
     assert said(kind="download", state=ErrandState.DONE) == ""
     right = said(state=ErrandState.DONE, verdict=Verdict((Path("a"), Path("b")), (), (Path("c"),)))
     assert "2 files are as published; nothing to compare with for 1 files." in right
+    moved = said(state=ErrandState.DONE, verdict=Verdict((Path("a"),), moved=("org/<Model>",)))
+    assert "as published; the hub has newer files of org/&lt;Model&gt; by now, and these stay" in moved
     wrong = said(state=ErrandState.DONE, verdict=Verdict((), (Path("x/a.pth"),), ()))
     assert "Damaged: a.pth" in wrong and 'data-action="replace"' in wrong
 
