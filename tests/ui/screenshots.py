@@ -60,11 +60,15 @@ def open_page(browser: Browser, app: App, **options: Any) -> Page:
 
 
 def tour(page: Page, view: str, folder: Path) -> None:
-    """A picture of each tab."""
+    """A picture of each tab, those that take pictures and videos with an example in them."""
     texts = LANGUAGES["zh" if view == "chinese" else "en"]
     titles = {**texts.tabs, "history": texts.tab_history, "models": texts.tab_models}
     for key, title in {**titles, "settings": texts.tab_settings}.items():
         page.get_by_role("tab", name=title, exact=True).click()
+        if key in ("i2v", "flf2v", "v2v", "control"):
+            page.locator("#form-examples button:visible").first.click()
+            page.wait_for_timeout(2500)  # it is sent, fitted and drawn
+            page.evaluate("scrollTo(0, 0)")
         settle(page)
         page.screenshot(path=folder / f"{view}-{key}.png")
     page.close()

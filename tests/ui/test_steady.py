@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.test_page import generate, wait_until_done, write_prompt
+from ui.strings import ENGLISH
 
 MOST_SHIFT = 0.02
 """Of the page's parts, as a browser counts it, from Generate to the finished video."""
@@ -99,3 +100,12 @@ def test_escape_closes_what_is_open_and_stops_no_video(studio: Studio, open_page
     page.wait_for_selector("#stage img.preview, #stage .running")
     page.keyboard.press("Escape")
     wait_until_done(page)
+
+
+@pytest.mark.browser
+def test_generate_is_in_sight_in_every_tab_of_a_small_window(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address, viewport={"width": 390, "height": 600})
+    for title in ENGLISH.tabs.values():
+        page.get_by_role("tab", name=title, exact=True).click()
+        page.evaluate("scrollTo(0, 0)")
+        expect(page.locator("#form-generate")).to_be_in_viewport(ratio=1.0)
