@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wan_core.catalog import MODELS, ModelSpec, Role, WeightFiles
+from wan_core.manager import first_seen
 from wan_core.manager.found_file import FoundFile
 from wan_core.manager.shards import expand
 from wan_core.manager.weights import Part, WeightStore, model_parts, source_of
@@ -208,5 +209,6 @@ def delete(deletion: Deletion, models_dir: Path) -> None:
 
 
 def _is_bare(folder: Path) -> bool:
-    """Whether nothing but the lock of downloads is left in a folder."""
-    return folder.is_dir() and all(path.name == ".download.lock" for path in folder.iterdir())
+    """Whether nothing is left in a folder but what downloads keep beside their files."""
+    beside = (".download.lock", first_seen.NAME)
+    return folder.is_dir() and all(path.name in beside for path in folder.iterdir())
