@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.row import EVERY, LOCAL, Row
+from tests.faults.row import EVERY, Row
 
 MAKING: tuple[Row, ...] = (
     Row(
@@ -158,8 +158,9 @@ MAKING: tuple[Row, ...] = (
             "tests/faults/test_connections.py::test_a_job_whose_asker_is_gone_before_the_answer_is_made",
             "tests/faults/test_connections.py::test_requests_that_break_off_in_the_middle_cost_nothing",
             "tests/faults/test_connections.py::test_closed_streams_of_a_page_leave_the_job_running",
+            "tests/ui/test_behind_the_gate.py::test_a_closed_tab_loses_no_job_and_markup_stays_text",
         ),
-        (LOCAL,),
+        EVERY,
     ),
     Row(
         39,
@@ -203,6 +204,8 @@ MAKING: tuple[Row, ...] = (
         "A ZIP that is a bomb, or names files outside its folder, or links",
         "bounded; one sentence",
         (
+            "tests/jobs/test_queue_file.py::test_a_hostile_file_is_refused_as_a_whole_in_a_line",
+            "tests/jobs/test_queue_file.py::test_damage_is_refused_or_harmless",
             "tests/faults/test_corpus.py::test_every_file_is_refused_in_a_sentence_or_harmless",
             "tests/faults/test_corpus.py::test_nothing_is_run_and_nothing_left_behind",
             "tests/faults/test_corpus.py::test_memory_stays_bounded",

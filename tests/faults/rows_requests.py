@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.row import EVERY, LOCAL, Row
+from tests.faults.row import EVERY, Row
 
 REQUESTS: tuple[Row, ...] = (
     Row(
@@ -138,8 +138,9 @@ REQUESTS: tuple[Row, ...] = (
             "tests/ui/test_markup.py::test_markup_is_shown_as_text",
             "tests/ui/test_html.py::test_words_of_others_are_escaped_everywhere",
             "tests/ui/test_loras.py::test_strangers_texts_stay_texts_and_other_models_loras_are_told",
+            "tests/ui/test_behind_the_gate.py::test_a_closed_tab_loses_no_job_and_markup_stays_text",
         ),
-        (LOCAL,),
+        EVERY,
     ),
     Row(
         14,
