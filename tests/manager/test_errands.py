@@ -12,6 +12,7 @@ import pytest
 
 from tests.manager.fake_hub import FakeHub
 from wan_core.catalog import MODELS, ModelSpec, Role
+from wan_core.manager import first_seen
 from wan_core.manager.errands import Errand, Errands, ErrandState
 from wan_core.manager.verify import Verdict, verify
 from wan_core.manager.weights import WeightStore
@@ -133,7 +134,9 @@ def test_verifying_compares_every_byte(errands, hub, store, spec, settings) -> N
     assert errand.verdict.unknown == ()
 
 
-def test_without_the_hub_only_the_catalogs_digests_count(store, hub, spec, settings) -> None:
+def test_without_the_hub_the_catalogs_digests_count_and_those_of_the_first_download(
+    store, hub, spec, settings
+) -> None:
     store.fetch(spec, lambda event: None)
     folder = settings.models_dir / "Model"
     digest = "0" * 64
@@ -141,6 +144,9 @@ def test_without_the_hub_only_the_catalogs_digests_count(store, hub, spec, setti
     known = replace(spec, weights={**spec.weights, Role.VAE: vae})
     offline = WeightStore(settings.model_copy(update={"offline": True}), hub.url, Path("nowhere"))
     asked, steps = len(hub.requests), []
+    verdict = verify(offline, known, lambda event: None)
+    assert (verdict.wrong, verdict.unknown) == ((folder / "vae.pth",), ())
+    (folder / first_seen.NAME).unlink()
     verdict = verify(offline, known, lambda event: steps.append(event.step))
     assert verdict.wrong == (folder / "vae.pth",)
     assert {path.name for path in verdict.unknown} == {"dit.safetensors", "t5.pth", "tokenizer.json"}
