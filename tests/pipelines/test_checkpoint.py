@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tests.lora.test_jobs import style
 from tests.test_engine import request
 from tests.tiny import DIT_FILE
 from wan_core.catalog import ModelSpec
@@ -177,6 +178,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "steps before the first": lambda path: restated(path, steps=-1),
     "steps in words": lambda path: restated(path, steps="two"),
     "seconds in words": lambda path: restated(path, seconds="long"),
+    "endless seconds": lambda path: restated(path, seconds=10**400),
+    "no facts": lambda path: save_file(load_file(path), path, {"run": "7"}),
+    "facts without end": lambda path: save_file(load_file(path), path, {"run": "[" * 10**5}),
     "of another run": lambda path: restated(path, of="0" * 64),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "too large": lambda path: path.open("ab").truncate(2**33),
@@ -228,9 +232,20 @@ def test_a_checkpoint_is_of_one_job(settings: Settings, calls: list[int]) -> Non
 def test_a_run_with_a_step_cache_keeps_none_and_begins_anew(settings: Settings) -> None:
     wanted = asked(step_cache="easycache").model_copy(update={"num_inference_steps": 14})
     assert not die(settings, wanted, 8).exists()
-    assert not [
-        words for words in Engine(settings).generate(wanted, ignore, "job").warnings if "went on" in words
-    ]
+    told = Engine(settings).generate(wanted, ignore, "job").warnings
+    assert not [words for words in told if "went on" in words]
+
+
+def test_a_lora_has_the_strength_of_the_step_that_is_gone_on_from(settings: Settings) -> None:
+    settings.loras_dir.mkdir(parents=True)
+    save_file(style(), settings.loras_dir / "style.safetensors")
+    wanted = asked(loras=({"file": "style.safetensors", "strength": (1.0, 0.2, 0.8, 0.5, 0.0, 1.0)},))
+    engine = Engine(settings)
+    engine.generate(wanted, ignore, "whole")
+    die(settings, wanted, 3)
+    told = engine.generate(wanted, ignore, "job").warnings
+    assert "It went on after step 3, where an earlier run of it had ended." in told
+    assert torch.equal(latents_of(engine, "job"), latents_of(engine, "whole"))
 
 
 def test_a_full_disk_costs_the_checkpoint_alone(

@@ -36,6 +36,12 @@ _LATENTS, _FACTS = "latents", "run"
 _MOST_TENSORS = 8  # of the latents' size
 _SLACK = 2**20  # bytes of header and generator
 
+_UNFIT = (
+    *(OSError, SafetensorError, ValueError, OverflowError),
+    *(KeyError, TypeError, AttributeError, RuntimeError),
+)
+"""What comes of reading a file that may hold anything, and of taking its numbers for a sampler's."""
+
 log = logging.getLogger(__name__)
 
 
@@ -75,7 +81,7 @@ class StepCheckpoint:
             scheduler.restore(steps, tensors, noise)
         except FileNotFoundError:
             return None
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except _UNFIT as error:
             log.info("%s is left aside, and the run begins at its first step: %s", self.path.name, error)
             return None
         log.info("%s: the run goes on after step %d.", self.path.name, steps)
@@ -118,7 +124,8 @@ class StepCheckpoint:
         """Steps done, their seconds, and the tensors of a file of this run.
 
         Raises:
-            OSError, SafetensorError, ValueError, KeyError, TypeError: it is none.
+            FileNotFoundError: there is none.
+            Others of ``_UNFIT``: it is none of this run.
         """
         if self.path.stat().st_size > _MOST_TENSORS * noise.nbytes + _SLACK:
             raise ValueError("it is too large")
