@@ -1,7 +1,7 @@
 """The worker with the real engine, a checkpoint after every step, and a note of each call of the transformer.
 
-``python -m tests.faults.keeping SETTINGS`` serves a home; the file ``calls`` in it takes a line with the id of
-the process for each call.
+``python -m tests.faults.keeping SETTINGS`` serves a home; the file ``calls`` in it takes a line with the id
+of the process for each call.
 """
 
 from __future__ import annotations
