@@ -295,3 +295,15 @@ def test_the_time_of_the_steps_before_counts(settings: Settings) -> None:
     result = Engine(settings).generate(asked(), events.append, "job")
     assert 100 < result.seconds["denoise"] < 110
     assert next(e.seconds for e in events if e.stage is Stage.DENOISE and e.step == 4) > 100
+
+
+def test_a_run_whose_files_cannot_be_told_apart_keeps_none(tmp_path: Path) -> None:
+    def vanished() -> str:
+        raise FileNotFoundError("a file of the model")
+
+    scheduler, noise = make_scheduler("euler", 4, 3.0), torch.zeros(1, 16, 1, 2, 2)
+    kept = StepCheckpoint(tmp_path / "job.steps.safetensors", vanished, {})
+    assert kept.resume(scheduler, noise) is None
+    scheduler.step(noise, noise)
+    kept.reach(noise, scheduler)
+    assert not kept.path.exists()

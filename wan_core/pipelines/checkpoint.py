@@ -24,7 +24,7 @@ from torch import Tensor
 from wan_core.media.atomic import whole_file
 from wan_core.pipelines.latents import LATENTS_KEPT, prune_latents
 from wan_core.schedulers import Scheduler
-from wan_core.schema import Stage
+from wan_core.schema import Stage, WanStudioError
 
 SECONDS_BETWEEN = 20.0
 """Of denoising, between two checkpoints at least; what takes less than that writes none."""
@@ -70,7 +70,11 @@ class StepCheckpoint:
             scheduler: of this run, at its beginning.
             noise: of this run, float32.
         """
-        facts = [self._fingerprint(), type(scheduler).__name__, scheduler.sigmas]
+        try:
+            facts = [self._fingerprint(), type(scheduler).__name__, scheduler.sigmas]
+        except (OSError, WanStudioError) as error:
+            log.warning("No checkpoint is kept of a run whose files cannot be told apart: %s", error)
+            return None
         self._run = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         self._due = time.monotonic() + SECONDS_BETWEEN
         try:
