@@ -21,16 +21,18 @@ from wan_core.manager.model_manager import ModelManager
 from wan_core.manager.origins import Origins
 from wan_core.manager.speed import set_speed
 from wan_core.manager.upscalers import Upscaler, open_upscaler
+from wan_core.manager.way_of_computing import fingerprint
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.inputs import InputStore
 from wan_core.media.reserving import release, reserve
 from wan_core.media.write import require_writable
+from wan_core.pipelines.checkpoint import StepCheckpoint
 from wan_core.pipelines.components import VaeWay
 from wan_core.pipelines.conditioning.kept import kept_pixels, paste
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.pipelines.dressing import choose_loras
 from wan_core.pipelines.generation import decode_latents, generate_latents
-from wan_core.pipelines.latents import load_latents, prune_latents, save_latents
+from wan_core.pipelines.latents import LATENTS_KEPT, load_latents, prune_latents, save_latents
 from wan_core.pipelines.prompt_encoding import PromptCache, prompt_warnings
 from wan_core.pipelines.settling import settle
 from wan_core.prompts.templates import draw_request
@@ -65,8 +67,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-LATENTS_KEPT = 2 * 2**30  # bytes of finished latents; the oldest go first
-
 
 def ignore(event: ProgressEvent) -> None:
     """An ``Emit`` that nobody listens to and that never stops a job."""
@@ -86,6 +86,7 @@ class _Job:
     level: Profile
     way: VaeWay
     enlarge: Upscaler | None = None
+    checkpoint: StepCheckpoint | None = None
     merges: bool = False
     holds_name: bool = False
     latents: Tensor | None = None
@@ -124,7 +125,7 @@ class Engine:
 
         The latents are saved in ``settings.latents_dir/<job_id>.safetensors`` before they are decoded,
         so a failure after that costs no denoising: the same job run again starts from them, and so does
-        ``decode``.
+        ``decode``. One that dies before goes on from its last checkpoint, see ``StepCheckpoint``.
 
         Args:
             request: open fields are filled in with the model's defaults, seed -1 with a new seed, and what
@@ -151,6 +152,7 @@ class Engine:
         job.holds_name = holds_name
         job.latents = self._with_room(lambda: self._saved_latents(job.request, job_id))
         if job.latents is None:
+            job.checkpoint = self._checkpoint(job)
             self._make_latents(job)
             self._keep_latents(job, self.latents_path(job_id))
         told = self._with_room(
@@ -216,6 +218,10 @@ class Engine:
             return None
         return latents if saved == request else None
 
+    def _checkpoint(self, job: _Job) -> StepCheckpoint:
+        decided = partial(fingerprint, job.spec, job.request, self.settings, self.manager, job.merges)
+        return StepCheckpoint(self.settings.checkpoint_path(job.id), decided, job.clock.seconds)
+
     def _make_latents(self, job: _Job) -> None:
         def work() -> Tensor:
             making = self._conditioning_job(job)
@@ -233,6 +239,7 @@ class Engine:
         try:
             self._with_room(lambda: save_latents(job.latents, path, job.request))
             prune_latents(self.settings.latents_dir, LATENTS_KEPT)
+            job.checkpoint.drop()
         except (MediaError, OSError) as error:
             job.told += (f"The finished latents were not kept: {error}",)
             _log.warning("Job %s goes on without a file of its latents: %s", job.id, error)
@@ -258,6 +265,7 @@ class Engine:
             compiles=self._speed.compiles,
             merges=job.merges,
             measured=self.settings.measured_dir,
+            checkpoint=job.checkpoint,
         )
 
     def _finish(self, job: _Job) -> GenerationResult:

@@ -94,7 +94,7 @@ MAKING: tuple[Row, ...] = (
     Row(
         33,
         "The studio is killed in the middle of a job",
-        "the job runs once more, and history is whole",
+        "the job goes on after its last step checkpoint, and history is whole",
         (
             "tests/jobs/test_supervisor.py::test_a_killed_studio_takes_its_worker_along_and_resumes_its_queue",
             "tests/faults/test_crashes.py::test_kills_of_worker_and_studio_lose_nothing",
@@ -102,6 +102,8 @@ MAKING: tuple[Row, ...] = (
             "tests/faults/test_failpoints.py::test_a_job_survives_the_death_of_its_process_anywhere",
             "tests/faults/test_failpoints.py::test_deleted_files_do_not_come_back_if_deleting_is_interrupted",
             "tests/jobs/test_runner.py::test_a_job_that_was_put_back_meanwhile_replaces_its_own_file",
+            "tests/pipelines/test_checkpoint.py::test_every_sampler_goes_on_to_the_same_latents",
+            "tests/pipelines/test_checkpoint.py::test_a_checkpoint_that_is_not_as_it_was_is_left_aside",
         ),
         EVERY,
     ),
@@ -111,6 +113,7 @@ MAKING: tuple[Row, ...] = (
         "a new one starts; a job that killed two has failed",
         (
             "tests/jobs/test_supervisor.py::test_a_job_that_kills_its_worker_once_is_done_and_twice_has_failed",
+            "tests/faults/test_going_on.py::test_a_killed_worker_costs_the_step_that_it_was_in",
             "tests/faults/test_worker.py::test_a_worker_that_crashes_is_replaced_at_once_however_often",
             "tests/faults/test_worker.py::test_a_job_that_kills_two_workers_has_failed_and_the_next_one_is_done",
         ),

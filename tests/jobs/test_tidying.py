@@ -10,6 +10,7 @@ from wan_core.jobs.store import JobStore
 from wan_core.jobs.tidying import named_inputs, tidy_inputs
 from wan_core.media import inputs as inputs_module
 from wan_core.media.inputs import InputStore
+from wan_core.schema import GenerationResult, Settings
 from wan_core.schema.inputs import MEDIA_FIELDS
 
 VIDEO, MASK, OTHER = (f"{digit * 32}.mp4" for digit in "123")
@@ -54,3 +55,28 @@ def test_too_many_inputs_are_tidied(store: JobStore, tmp_path: Path, monkeypatch
     monkeypatch.setattr(InputStore, "prune", lambda self, named: limited(self, named, limit=8))
     assert tidy_inputs(store, inputs) == [OTHER]
     assert inputs.path(VIDEO).is_file()
+
+
+def test_how_far_a_job_had_come_is_kept_until_it_is_done_or_cancelled(
+    store: JobStore, settings: Settings
+) -> None:
+    settings.latents_dir.mkdir()
+    ids = {name: store.submit(request()) for name in ("done", "failed", "cancelled", "queued", "deleted")}
+    for name in ("done", "failed"):
+        store.claim()
+        made = GenerationResult(
+            video=settings.outputs_dir / "a.mp4", request=request(), seconds={}, peak_bytes=1, thumbnail=None
+        )
+        store.finish(ids[name], made) if name == "done" else store.fail(ids[name], "Broken.")
+    store.cancel(ids["cancelled"])
+    paths = {name: settings.checkpoint_path(each) for name, each in ids.items()}
+    stranger = settings.checkpoint_path("of-the-command-line")
+    for path in (*paths.values(), stranger):
+        path.write_bytes(b"steps")
+    store.delete(ids["deleted"])
+    store.sweep_checkpoints()
+    assert {name for name, path in paths.items() if path.exists()} == {"failed", "queued", "deleted"}
+    store.purge(0.0)
+    store.replace(ids["queued"], request("another"))
+    assert {name for name, path in paths.items() if path.exists()} == {"failed"}
+    assert stranger.exists()

@@ -150,6 +150,7 @@ _LORAS = {
     "its bias has {} numbers, not {}": "它的偏置有 {0} 个数，而不是 {1}",
     "the model has no such part": "模型没有这一部分",
     "it is no change of weights": "它不是对权重的改变",
+    "It went on after step {}, where an earlier run of it had ended.": "从第 {0} 步之后继续：上一次运行在那里中断。",
     "LoRAs were not merged, as there is no RAM for changed weights; they were put beside.": "没有合并 LoRA，因为内存放不下改变后的权重；改为外挂。",
     "A Control-LoRA follows a video and has none here; use it with video to video.": "Control-LoRA 需要跟随一个视频，而这里没有；请在视频转视频中使用。",
     "{} is no name of a LoRA; give the name of a .safetensors file in the loras folder": "{0} 不是 LoRA 的名称；请给出 loras 文件夹中 .safetensors 文件的名称",

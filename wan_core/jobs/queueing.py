@@ -93,6 +93,7 @@ class Queueing(StoreFile):
                 self._words.put(connection, row["sequence"], request)
         if changed:  # they belong to the old request
             self._latents_path(job_id).unlink(missing_ok=True)
+            self._folders.checkpoint_path(job_id).unlink(missing_ok=True)
         return bool(changed)
 
     def duplicate(self, job_id: str) -> str | None:

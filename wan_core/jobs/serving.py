@@ -14,7 +14,7 @@ from wan_core.jobs.rows import MACHINE, json_object, worker_from_row
 from wan_core.media.atomic import whole_file
 from wan_core.prompts.templates import is_template
 from wan_core.schema import GenerationResult, ProgressEvent, Stage, StoreError
-from wan_core.schema.settings import Profile
+from wan_core.schema.settings import CHECKPOINT_SUFFIX, Profile
 
 MAX_ATTEMPTS = 2
 SMALLER = "try a smaller size or fewer frames"
@@ -180,6 +180,13 @@ class Serving(StoreFile):
         for path in list(self._folders.previews_dir.glob("*.webp")):
             row = self._one("SELECT finished FROM jobs WHERE id = ?", path.stem)
             if row is None or (row["finished"] is not None and row["finished"] < long_ago):
+                path.unlink(missing_ok=True)
+
+    def sweep_checkpoints(self) -> None:
+        """Remove how far jobs had come that are done or cancelled; those that failed may be tried again."""
+        for path in list(self._folders.latents_dir.glob(f"*{CHECKPOINT_SUFFIX}")):
+            row = self._one("SELECT status FROM jobs WHERE id = ?", path.name.removesuffix(CHECKPOINT_SUFFIX))
+            if row is not None and row["status"] in (JobStatus.DONE, JobStatus.CANCELLED):
                 path.unlink(missing_ok=True)
 
     # -- inside -----------------------------------------------------------------------------------

@@ -79,5 +79,6 @@ class Caretaker:
         try:
             self._store.purge(older_than)
             self._store.sweep_previews()
+            self._store.sweep_checkpoints()
         except (StoreError, OSError) as error:
             log.warning("What was deleted could not be removed: %s", error)

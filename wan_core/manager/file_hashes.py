@@ -33,7 +33,7 @@ class FileHashes:
     def known(self, path: Path) -> str | None:
         """The digest of a file that has been read before and has not changed since; never reads it."""
         try:
-            return self._read().get(_key(path))
+            return self._read().get(state_of(path))
         except OSError:
             return None
 
@@ -43,14 +43,14 @@ class FileHashes:
         Raises:
             OSError: it cannot be read.
         """
-        key = _key(path)
+        key = state_of(path)
         if known := self._read().get(key):
             return known
         running = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 running.update(block)
-        if _key(path) == key:
+        if state_of(path) == key:
             self._keep(key, running.hexdigest())
         return running.hexdigest()
 
@@ -75,6 +75,11 @@ class FileHashes:
         return {key: value for key, value in known.items() if isinstance(value, str) and _DIGEST.match(value)}
 
 
-def _key(path: Path) -> str:
+def state_of(path: Path) -> str:
+    """A text that is another one once a file has changed, without reading it.
+
+    Raises:
+        OSError: it is not there.
+    """
     facts = path.stat()
     return f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"

@@ -130,10 +130,15 @@ def transformer_files(weights: WeightStore, spec: ModelSpec) -> Iterator[Path]:
     Raises:
         WeightsError: an index is damaged.
     """
+    return files_of(weights, spec, Role.TRANSFORMER)
+
+
+def files_of(weights: WeightStore, spec: ModelSpec, role: Role) -> Iterator[Path]:
+    """The same of any part."""
     found = weights.as_found(spec)
-    folder = weights.locate(found, Role.TRANSFORMER)
+    folder = weights.locate(found, role)
     if folder is None:
         return
-    for name in expand(folder, found.weights[Role.TRANSFORMER].files):
+    for name in expand(folder, found.weights[role].files):
         if not name.endswith(".json"):
             yield folder / name

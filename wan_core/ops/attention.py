@@ -19,6 +19,11 @@ def use_attention(name: AttentionName) -> None:
     _chosen[0] = KERNELS[name]
 
 
+def attention_in_use() -> AttentionName:
+    """The kernel that was chosen last."""
+    return next(name for name, kernel in KERNELS.items() if kernel is _chosen[0])
+
+
 def attention(
     query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor | None = None, grid: Grid | None = None
 ) -> Tensor:

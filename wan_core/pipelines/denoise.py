@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.acceleration.step_cache import StepCache
+from wan_core.pipelines.checkpoint import StepCheckpoint
 from wan_core.pipelines.components import device_of
 from wan_core.pipelines.conditioning.types import Conditioning
 from wan_core.pipelines.guidance import Guidance, guided_velocity
@@ -32,6 +33,8 @@ class Sampling:
     ``control`` is (begin, end) in [0, 1]; a step is controlled if its beginning lies in [begin, end).
     ``cache`` is of this run alone. ``merges``: passes run as one batch where they can.
     ``windows``, settled, are what the transformer sees of the clip at a time; None is all of it.
+    ``checkpoint`` is told of each step that is done. ``reached`` are the latents (1, C, front + F, H, W) that
+    a run goes on from at the scheduler's step; None is a run from its first step.
     """
 
     scheduler: Scheduler
@@ -40,10 +43,17 @@ class Sampling:
     cache: StepCache = UNCACHED
     merges: bool = False
     windows: WindowOptions | None = None
+    checkpoint: StepCheckpoint | None = None
+    reached: Tensor | None = None
 
     def is_controlled(self, step: int) -> bool:
         begin, end = self.control
         return begin <= step / len(self.scheduler.timesteps) < end
+
+    def reach(self, latents: Tensor) -> None:
+        """A step is done."""
+        if self.checkpoint is not None:
+            self.checkpoint.reach(latents, self.scheduler)
 
     def reading(self, step: int) -> tuple[object, ...]:
         """What is told from one step to another in how the model reads its inputs."""
@@ -78,7 +88,7 @@ def denoise(
     conditioning = windowing.placed(conditioning, noise, device)
     idle = _without_control(conditioning)
     timesteps = torch.tensor(scheduler.timesteps, device=device)
-    latents = noise if conditioning.start is None else _noised(conditioning.start, noise, scheduler.sigmas[0])
+    latents = _first_latents(sampling, noise, conditioning)
     front, total = conditioning.front_frames, len(timesteps)
     runner = PassRunner(transformer, windowing.cache, sampling.merges)
 
@@ -86,7 +96,7 @@ def denoise(
         guidance = sampling.guidance.at(step, total)
         return guided_velocity(runner, part, timesteps[step : step + 1], prompts, given, guidance)
 
-    for step in range(total):
+    for step in range(scheduler.step_index, total):
         seen = conditioning if sampling.is_controlled(step) else idle
         if step > 0 and sampling.reading(step) != sampling.reading(step - 1):
             cache.renew()
@@ -99,7 +109,17 @@ def denoise(
             latents = torch.lerp(kept, latents, conditioning.keep)
         _check(latents, step + 1, total)
         on_step(step + 1, expected[:, :, front:])
+        sampling.reach(latents)
     return latents[:, :, front:]
+
+
+def _first_latents(sampling: Sampling, noise: Tensor, conditioning: Conditioning) -> Tensor:
+    """What the first step of a run, or the next one of a run that goes on, begins from."""
+    if sampling.reached is not None:
+        return sampling.reached.to(noise.device)
+    if conditioning.start is None:
+        return noise
+    return _noised(conditioning.start, noise, sampling.scheduler.sigmas[0])
 
 
 def _check(latents: Tensor, step: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from wan_core.acceleration.levels import kept_bytes
+from wan_core.acceleration.step_cache import ReusingCache
 from wan_core.acceleration.windows import kept_windows, seen_at_once
 from wan_core.catalog import ModelSpec, Role
 from wan_core.models.vae.config import SPATIAL_STRIDE, VAEConfig, decoding_bytes
-from wan_core.pipelines.components import ComponentSource, VaeWay
+from wan_core.pipelines.components import ComponentSource, VaeWay, device_of
 from wan_core.pipelines.conditioning.table import build_conditioning
 from wan_core.pipelines.conditioning.types import Conditioning, ConditioningJob
 from wan_core.pipelines.decoding import decode_frames, decode_loop
@@ -54,7 +56,7 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     sampling = with_cache(plan_sampling(request, generator), job)
     if not sampling.scheduler.timesteps:
         return conditioning.start
-    finished, steps = 0, len(sampling.scheduler.timesteps)
+    steps = len(sampling.scheduler.timesteps)
     report = _step_reporter(job, steps)
     conditioning = dressing.steer(conditioning, noise)
     working = _working_bytes(job, noise, conditioning)
@@ -62,6 +64,10 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
         dressing.lend(source, spec, emit, working) as (transformer, worn),
         prepared(transformer, job.compiles) as memory,
     ):
+        noise = noise.to(device_of(transformer))
+        sampling = _resumed(sampling, job, noise)
+        finished = sampling.scheduler.step_index
+        worn.begin_step(finished)
 
         def on_step(done: int, expected: Tensor) -> None:
             nonlocal finished
@@ -79,6 +85,21 @@ def generate_latents(job: ConditioningJob, cache: PromptCache) -> Tensor:
     conclude(sampling.cache, job)
     job.notes.extend(guidance_notes(request, spec))
     return latents
+
+
+def _resumed(sampling: Sampling, job: ConditioningJob, noise: Tensor) -> Sampling:
+    """The sampling of a job that goes on where an earlier run of it died, if that is known.
+
+    ``noise`` is on the device that it runs on. What a step cache keeps is too large to be written down, so
+    runs with one begin anew.
+    """
+    if job.checkpoint is None or isinstance(sampling.cache, ReusingCache):
+        return sampling
+    reached = job.checkpoint.resume(sampling.scheduler, noise)
+    if reached is not None:
+        done = sampling.scheduler.step_index
+        job.notes.append(f"It went on after step {done}, where an earlier run of it had ended.")
+    return dataclasses.replace(sampling, checkpoint=job.checkpoint, reached=reached)
 
 
 def _working_bytes(job: ConditioningJob, noise: Tensor, conditioning: Conditioning) -> int:

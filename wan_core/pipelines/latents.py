@@ -19,6 +19,8 @@ from wan_core.models.vae.config import SPATIAL_STRIDE, latent_frames
 from wan_core.pipelines.windows import freely_shuffled
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
 
+LATENTS_KEPT = 2 * 2**30  # bytes of finished latents and of checkpoints; the oldest go first
+
 _KEY = "latents"
 _REQUEST = "request"
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 NUM_TRAIN_TIMESTEPS = 1000
 
+CHANCE = "generator"
+"""The name of the generator's state among what is kept of a run; it has a shape of its own."""
+
 
 def shifted_sigmas(start: float, num_inference_steps: int, shift: float) -> list[float]:
     """Noise levels of a run: even steps from ``start`` to 0, moved by ``shift``; N+1 values, last 0."""
@@ -65,6 +68,7 @@ class Scheduler(ABC):
         self.timesteps = [int(NUM_TRAIN_TIMESTEPS * sigma) for sigma in self.sigmas[:-1]]
         self.step_index = 0
         self._generator = generator
+        self._kept: dict[str, Tensor] = {}  # what later steps need of those taken
 
     def skip(self, steps: int) -> None:
         """Leave out the first steps of a run that has not begun: it starts at the level they end at."""
@@ -92,6 +96,41 @@ class Scheduler(ABC):
         moved = self._advance(self.step_index, velocity.float(), latents.float())
         self.step_index += 1
         return moved
+
+    def state(self) -> dict[str, Tensor]:
+        """What the steps to come need of those taken: tensors of the latents' shape, and ``CHANCE``."""
+        return self._kept | ({CHANCE: self._generator.get_state()} if self._generator else {})
+
+    def restore(self, steps: int, state: dict[str, Tensor], latents: Tensor) -> None:
+        """Go on after ``steps`` steps of a run like this one, which has not begun.
+
+        Args:
+            steps: taken by that run.
+            state: its ``state()`` then.
+            latents: float32; the shape and device of those to come.
+
+        Raises:
+            ValueError, TypeError, RuntimeError: the state is not one of such a run; nothing has changed.
+        """
+        before = self.state()
+        for _ in range(steps):  # tells by name what is kept by then
+            self.step(latents.new_zeros(1), latents.new_zeros(1))
+        try:
+            if state.keys() != self.state().keys():
+                raise ValueError("other things are kept by then")
+            self._set(state, latents)
+        except (ValueError, TypeError, RuntimeError):
+            self._set(before, latents)
+            self.step_index = 0
+            raise
+
+    def _set(self, state: dict[str, Tensor], latents: Tensor) -> None:
+        self._kept = {name: value for name, value in state.items() if name != CHANCE}
+        if any(value.shape != latents.shape or value.dtype != latents.dtype for value in self._kept.values()):
+            raise ValueError("what is kept is not of the latents' shape")
+        self._kept = {name: value.to(latents.device) for name, value in self._kept.items()}
+        if self._generator:
+            self._generator.set_state(state[CHANCE])
 
     def _fresh_noise(self, latents: Tensor) -> Tensor:
         """Noise of the shape of ``latents``, on their device."""

@@ -30,12 +30,11 @@ class DEIS(Scheduler):
     """
 
     first_sigma = FIRST_SIGMA
-    _before: Tensor | None = None
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         now, target = self.sigmas[index : index + 2]
-        noise, before = latents + (1 - now) * velocity, self._before
-        self._before = noise
+        noise, before = latents + (1 - now) * velocity, self._kept.get("noise")
+        self._kept["noise"] = noise
         order = step_order(index, len(self.timesteps))
         if order == 1 or self.sigmas[index - 1] >= 1:
             return latents + (target - now) * velocity

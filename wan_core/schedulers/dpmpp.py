@@ -42,9 +42,9 @@ def step_order(index: int, num_inference_steps: int) -> int:
 class DPMPlusPlus(Scheduler):
     """DPM-Solver++(2M); its first timestep is 1000."""
 
-    _x0s: tuple[Tensor, ...] = ()
-
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
-        self._x0s = (*self._x0s[-1:], latents - self.sigmas[index] * velocity)
+        x0 = latents - self.sigmas[index] * velocity
+        x0s = (self._kept.get("x0"), x0)
+        self._kept["x0"] = x0
         order = step_order(index, len(self.timesteps))
-        return multistep(latents, self._x0s[-order:], self.sigmas[index + 1 - order : index + 2])
+        return multistep(latents, x0s[-order:], self.sigmas[index + 1 - order : index + 2])

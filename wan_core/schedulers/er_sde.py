@@ -32,13 +32,10 @@ class ERSDE(Scheduler):
     is missing then. From the second step on it follows the slope of x0 in rho, from the third its curve.
     """
 
-    _x0: Tensor | None = None
-    _slope: Tensor | None = None
-
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         now, target = self.sigmas[index : index + 2]
-        x0, before, steeper = latents - now * velocity, self._x0, self._slope
-        self._x0 = x0
+        x0, before, steeper = latents - now * velocity, self._kept.get("x0"), self._kept.get("slope")
+        self._kept["x0"] = x0
         if target == 0:
             return x0
         rhos = [_rho(sigma) for sigma in self.sigmas[max(index - 2, 0) : index + 2]]
@@ -56,7 +53,7 @@ class ERSDE(Scheduler):
         step, width = target - now, (now - target) / _POINTS
         points = target + width * (np.arange(_POINTS) + 0.5)
         inverse = float(_growth(target)) * target / (points * _growth(points))  # f(target) / f
-        self._slope = slope = (x0 - before) / (now - older)
+        self._kept["slope"] = slope = (x0 - before) / (now - older)
         bend = slope * (step + float(inverse.sum()) * width)
         if steeper is None:
             return bend

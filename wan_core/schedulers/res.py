@@ -17,12 +17,10 @@ class RESMultistep(Scheduler):
     The first step has one value and the last goes to 0: both take it as constant, which is Euler's.
     """
 
-    _before: Tensor | None = None
-
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         now, target = self.sigmas[index : index + 2]
-        x0, before = latents - now * velocity, self._before
-        self._before = x0
+        x0, before = latents - now * velocity, self._kept.get("x0")
+        self._kept["x0"] = x0
         if target == 0:
             return x0
         span = math.log(now / target)

@@ -56,15 +56,14 @@ class UniPC(Scheduler):
     """The official sampler: a predictor as DPM++ has it, and a corrector from the second step on."""
 
     first_sigma = FIRST_SIGMA
-    _x0s: tuple[Tensor, ...] = ()
-    _origin: Tensor | None = None
 
     def _advance(self, index: int, velocity: Tensor, latents: Tensor) -> Tensor:
         num_steps = len(self.timesteps)
-        self._x0s = (*self._x0s[-2:], latents - self.sigmas[index] * velocity)
-        if self._origin is not None:
+        names = ("older", "x0")[-index:] if index else ()
+        x0s = (*(self._kept[name] for name in names), latents - self.sigmas[index] * velocity)
+        if index:
             used = step_order(index - 1, num_steps) + 1
-            latents = correct(self._origin, self._x0s[-used:], self.sigmas[index + 1 - used : index + 1])
-        self._origin = latents
+            latents = correct(self._kept["origin"], x0s[-used:], self.sigmas[index + 1 - used : index + 1])
+        self._kept = {**dict(zip(("x0", "older"), x0s[:-3:-1], strict=False)), "origin": latents}
         order = step_order(index, num_steps)
-        return multistep(latents, self._x0s[-order:], self.sigmas[index + 1 - order : index + 2])
+        return multistep(latents, x0s[-order:], self.sigmas[index + 1 - order : index + 2])

@@ -38,6 +38,10 @@ def default_home() -> Path:
     return Path(os.environ.get("WAN_STUDIO_HOME") or Path.home() / ".wan-studio").expanduser()
 
 
+CHECKPOINT_SUFFIX = ".steps.safetensors"
+"""Of files beside finished latents: ``wan_core.pipelines.checkpoint``."""
+
+
 class Settings(BaseModel):
     """Folders, device and memory. ``home`` holds the job store, the outputs and the local models."""
 
@@ -178,6 +182,10 @@ class Settings(BaseModel):
     @property
     def latents_dir(self) -> Path:
         return self.home / "latents"
+
+    def checkpoint_path(self, job_id: str) -> Path:
+        """How far a job has come that is not denoised yet."""
+        return self.latents_dir / f"{Path(job_id).name}{CHECKPOINT_SUFFIX}"
 
     @property
     def measured_dir(self) -> Path:

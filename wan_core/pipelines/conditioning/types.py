@@ -21,6 +21,7 @@ from wan_core.schema.compiling import CompileMode
 
 if TYPE_CHECKING:
     from wan_core.media.inputs import InputStore
+    from wan_core.pipelines.checkpoint import StepCheckpoint
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class ConditioningJob:
     ``vae_tile`` is the side in pixels of the tiles that media are encoded in; None is whole pictures.
     ``compiles``: how the transformer's blocks are compiled. ``merges``: the passes of a step run as one batch
     where they can. ``measured`` is the folder of what earlier runs have measured of models, if there is one.
+    ``checkpoint``: where the run keeps how far it has come, if it does.
     ``notes`` takes the sentences that a stage has for the result.
     """
 
@@ -91,6 +93,7 @@ class ConditioningJob:
     compiles: CompileMode = "off"
     merges: bool = False
     measured: Path | None = None
+    checkpoint: StepCheckpoint | None = None
     notes: list[str] = field(default_factory=list)
 
 
