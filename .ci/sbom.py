@@ -1,4 +1,4 @@
-"""Writes what is installed here as a CycloneDX bill of materials: ``python .ci/sbom.py sbom.cdx.json``.
+"""Prints what is installed here as a CycloneDX bill of materials: ``python .ci/sbom.py > sbom.cdx.json``.
 
 Needs nothing but Python. Packages of Python are told by this environment, those of Debian by dpkg, where
 there is one; the same environment gives the same file.
@@ -13,13 +13,12 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
 from typing import Any
 
 _DPKG = ["dpkg-query", "-W", "-f=${binary:Package}\t${Version}\t${Architecture}\n"]
 
 
-def main(target: Path) -> None:
+def main() -> None:
     parts = {part["bom-ref"]: part for part in (*_python_packages(), *_debian_packages())}
     bill = {
         "bomFormat": "CycloneDX",
@@ -28,7 +27,8 @@ def main(target: Path) -> None:
         "metadata": {"component": {"type": "application", "name": "wan-studio", "bom-ref": "wan-studio"}},
         "components": [parts[reference] for reference in sorted(parts)],
     }
-    target.write_text(json.dumps(bill, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(json.dumps(bill, indent=1, ensure_ascii=False) + "\n")
 
 
 def _python_packages() -> list[dict[str, Any]]:
@@ -64,4 +64,4 @@ def _component(name: str, version: str, purl: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -47,7 +47,7 @@ _SUPPLY = """
 
 - Requirements are pinned. `.ci/audit` reports known vulnerabilities of what is installed, and fails no build.
 - A list of what an image holds, as CycloneDX, without anything in the image but Python:
-  `docker run --rm -i --entrypoint python wan-studio - /dev/stdout < .ci/sbom.py > sbom.cdx.json`
+  `docker run --rm -i --entrypoint python wan-studio - < .ci/sbom.py > sbom.cdx.json`
 - Repositories of weights are pinned to a commit where it is known to us; `test_supply_chain.py` lists those
   that are not. Of these, the commit of the first download is kept with the files (`.first-seen.json`): what
   is fetched later comes from it and is compared with it, and *Verify* says when the hub has moved on.
