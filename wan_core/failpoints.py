@@ -44,7 +44,7 @@ class Failpoint:
             if self._left != 0 or not self._is_first():
                 return
         if self._way.startswith("SIG"):
-            os.kill(os.getpid(), signal.Signals[self._way])
+            signal.raise_signal(signal.Signals[self._way])  # to this thread: it goes no further
         code = getattr(errno, self._way)
         raise OSError(code, os.strerror(code))
 
