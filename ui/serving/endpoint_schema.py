@@ -7,10 +7,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from wan_core.catalog import MODELS
 from wan_core.schema import GenerationRequest, knobs
+from wan_core.schema.crops import Crops
 from wan_core.schema.inputs import MEDIA_FIELDS
 from wan_core.schema.windows import WindowOptions
 
 Schema = dict[str, Any]
+
+_WORDS = (WindowOptions, Crops)
+"""What is told in words, as on the command line."""
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _LORA: Schema = {
@@ -76,7 +80,7 @@ def _kind(annotation: Any) -> Schema:
         annotation = next(part for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is Literal:
         return {"type": "string", "enum": list(get_args(annotation))}
-    if annotation is WindowOptions:
+    if annotation in _WORDS:
         return {"type": "string"}
     if annotation in _TYPES:
         return {"type": _TYPES[annotation]}

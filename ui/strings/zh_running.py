@@ -206,6 +206,13 @@ _REFUSED = {
     "an overlap of {} leaves nothing new to a window of {} frames; try {}": "重叠 {0} 帧使 {1} 帧的窗口没有新内容；请试 {2}",
     "{} is no schedule of windows; write off, {}": "{0} 不是窗口的排法；请写 off、{1}",
     "{} says nothing of windows; write {}": "{0} 与窗口无关；请写 {1}",
+    "{} is no part of an input; write {} and its box, such as image=0.1,0,0.9,1": (
+        "{0} 不是输入的某一部分；请写 {1} 及其边框，如 image=0.1,0,0.9,1"
+    ),
+    "{} lies outside of the picture; write shares from 0 to 1": "{0} 超出画面；请写 0 到 1 之间的比例",
+    "{} is empty; write left, top, right and bottom, such as 0.1,0,0.9,1": (
+        "{0} 是空的；请写左、上、右、下，如 0.1,0,0.9,1"
+    ),
 }
 
 RUNNING = {**_PLAN, **_MEMORY, **_WORKERS, **_FASTER, **_LORAS, **_RESTORED, **_REFUSED}

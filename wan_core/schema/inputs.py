@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
+from wan_core.schema.crops import CropBox, Crops, read_crops
 from wan_core.schema.knob import Knob, knob_field
 
 InputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\.[a-z0-9]{2,5}$")]
@@ -116,6 +117,22 @@ class MediaInputs(BaseModel):
             "media",
         ),
     )
+
+    crops: Annotated[Crops | None, BeforeValidator(read_crops)] = knob_field(
+        None,
+        Knob(
+            "Crop",
+            "The part of each picture or video that is used: its left, top, right and bottom edge in shares "
+            "of the width and height, such as image=0.1,0,0.9,1. Empty is all of it.",
+            "media",
+        ),
+    )
+
+    def crop_of(self, field: str) -> CropBox | None:
+        """The part that is used of the input in ``field``; a mask is cut as the video or picture below it."""
+        if field == "mask":
+            field = "video" if self.video else "image"
+        return getattr(self.crops, field, None)
 
     def named_files(self) -> set[InputName]:
         """The kept files that are named."""
