@@ -17,7 +17,7 @@ const arrived = (one) => {
 };
 
 const arrival = (one) => {
-  const moving = one.state === "waiting" || one.state === "running";
+  const moving = one.state === "queued" || one.state === "running";
   const bar = make("div", { className: "bar", role: "progressbar", ariaLabel: one.shown });
   bar.setAttribute("aria-valuenow", Math.round(one.share * 100));
   bar.append(make("div"));
@@ -59,7 +59,7 @@ const arrive = (answer) => {
   }
   answer.arriving.filter((one) => one.name).forEach(arrived);
   clearTimeout(look);
-  const moves = answer.arriving.some((one) => one.state === "waiting" || one.state === "running");
+  const moves = answer.arriving.some((one) => one.state === "queued" || one.state === "running");
   if (moves) look = setTimeout(() => { if (inSight) tellDesk({}); }, 1000);
 };
 

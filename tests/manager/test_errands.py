@@ -13,10 +13,11 @@ import pytest
 from tests.manager.fake_hub import FakeHub
 from wan_core.catalog import MODELS, ModelSpec, Role
 from wan_core.manager import first_seen
-from wan_core.manager.errands import Errand, Errands, ErrandState
+from wan_core.manager.errands import Errand, Errands
 from wan_core.manager.verify import Verdict, verify
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Cancelled, Settings
+from wan_core.schema.status import JobStatus
 
 T = TypeVar("T")
 
@@ -63,11 +64,11 @@ def test_a_cancelled_download_keeps_its_bytes_and_goes_on_from_there(errands, hu
     errands.begin("download", "small")
     wait_for(lambda: store.kept_bytes(spec, "tokenizer"))
     errands.cancel("small")
-    assert ended(errands).state is ErrandState.CANCELLED
+    assert ended(errands).state is JobStatus.CANCELLED
     hub.stall = False
     hub.woken.set()
     errands.begin("download", "small")
-    assert ended(errands).state is ErrandState.DONE
+    assert ended(errands).state is JobStatus.DONE
     assert any(request.range for request in hub.asked("GET", "tokenizer.json"))
 
 
@@ -75,17 +76,17 @@ def test_one_download_waits_for_another_and_can_be_called_off(errands, hub) -> N
     hub.repos = ("org/Model", "org/Other")
     hub.stall = True
     errands.begin("download", "small")
-    wait_for(lambda: errands.of("small").state is ErrandState.RUNNING)
+    wait_for(lambda: errands.of("small").state is JobStatus.RUNNING)
     errands.begin("download", "other")
     errands.begin("download", "other")
-    assert errands.of("other").state is ErrandState.WAITING
+    assert errands.of("other").state is JobStatus.QUEUED
     errands.cancel("other")
-    assert errands.of("other").state is ErrandState.CANCELLED
+    assert errands.of("other").state is JobStatus.CANCELLED
     errands.begin("download", "other")  # after all
     hub.stall = False
     hub.woken.set()
     errands.cancel("small")
-    assert ended(errands, "other").state is ErrandState.DONE
+    assert ended(errands, "other").state is JobStatus.DONE
     assert [errand.model for errand in errands.all()] == ["small", "other"]
     errands.forget("small")
     assert errands.of("small") is None
@@ -96,9 +97,9 @@ def test_a_failure_is_one_sentence_and_does_not_stop_the_next(errands, hub) -> N
     errands.begin("download", "small")
     errands.begin("download", "other")
     failed = ended(errands)
-    assert failed.state is ErrandState.FAILED
+    assert failed.state is JobStatus.FAILED
     assert failed.error.startswith("org/Model: ")
-    assert ended(errands, "other").state is ErrandState.DONE
+    assert ended(errands, "other").state is JobStatus.DONE
 
 
 def test_an_unexpected_error_ends_one_errand_only(errands, monkeypatch, store) -> None:
@@ -115,7 +116,7 @@ def test_ending_the_studio_ends_a_download_soon(errands, hub, store, spec) -> No
     start = time.monotonic()
     errands.stop()
     assert time.monotonic() - start < 2
-    assert errands.of("small").state is ErrandState.CANCELLED
+    assert errands.of("small").state is JobStatus.CANCELLED
     assert store.kept_bytes(spec, "tokenizer") == 1
 
 
@@ -127,7 +128,7 @@ def test_verifying_compares_every_byte(errands, hub, store, spec, settings) -> N
     (folder / "vae.pth").write_bytes(broken)
     errands.begin("verify", "small")
     errand = ended(errands)
-    assert errand.state is ErrandState.DONE
+    assert errand.state is JobStatus.DONE
     assert errand.step == errand.total == sum(map(len, hub.files.values()))
     assert errand.verdict.wrong == (folder / "vae.pth",)
     assert len(errand.verdict.right) == 3

@@ -25,13 +25,13 @@ from wan_core.catalog import find_model
 from wan_core.cli import main
 from wan_core.lora.shelf import list_loras
 from wan_core.manager import lora_download, public_hosts, web_transfer
-from wan_core.manager.errand_state import ErrandState
 from wan_core.manager.lora_address import HubFile, WebFile, read_address
 from wan_core.manager.lora_download import Arrived, fetch_lora
 from wan_core.manager.lora_errands import LoraErrands
 from wan_core.manager.public_hosts import is_public, open_public
 from wan_core.manager.weights import WeightStore
 from wan_core.schema import Cancelled, DownloadError, InvalidRequest, ProgressEvent, Settings, WeightsError
+from wan_core.schema.status import JobStatus
 
 WIDTH = find_model("demo").dit.dim
 
@@ -407,11 +407,11 @@ def test_errands_fetch_cancel_and_go_on(settings: Settings, hub: FakeHub) -> Non
     while not errands.all()[0].step and time.monotonic() < until:
         time.sleep(0.02)
     errands.cancel(key)
-    assert wait(errands).state is ErrandState.CANCELLED
+    assert wait(errands).state is JobStatus.CANCELLED
     hub.stall = False
     errands.begin(f"{hub.url}/org/Model/blob/main/sub/Paper%20cut.safetensors")
     done = wait(errands)
-    assert (done.state, done.arrived.name) == (ErrandState.DONE, "Paper cut.safetensors")
+    assert (done.state, done.arrived.name) == (JobStatus.DONE, "Paper cut.safetensors")
     assert "secret" not in repr(errands.all())
     errands.forget(key)
     assert errands.all() == []

@@ -19,12 +19,13 @@ from ui.tabs import models, settings
 from ui.tabs.plans import plan_of
 from wan_core.catalog import MODELS, find_model, resolve
 from wan_core.jobs.job import Machine, WorkerState, WorkerStatus
-from wan_core.manager.errands import Errand, ErrandState
+from wan_core.manager.errands import Errand
 from wan_core.manager.planner import plan_memory
 from wan_core.manager.verify import Verdict
 from wan_core.schema import GenerationRequest
 from wan_core.schema.schemes import DeviceFacts
 from wan_core.schema.settings import setting_knobs
+from wan_core.schema.status import JobStatus
 
 TURING = Machine(DeviceFacts("cuda", (7, 5), "Fake Turing"), 7 * 2**30, 8 * 2**30)
 ADA = Machine(DeviceFacts("cuda", (8, 9), "Fake Ada"), 23 * 2**30, 24 * 2**30)
@@ -202,18 +203,18 @@ def test_an_errand_says_how_it_goes_and_how_it_ended(context: Context) -> None:
     def said(**what: object) -> str:
         return errands_html([Errand(**{"kind": "verify", "model": MODEL, **what})], context.texts)
 
-    running = said(state=ErrandState.RUNNING, step=10**9, total=4 * 10**9, message="Checking <a>")
+    running = said(state=JobStatus.RUNNING, step=10**9, total=4 * 10**9, message="Checking <a>")
     assert "width:25.0%" in running and "Checking &lt;a&gt; · 1.0 GB of 4.0 GB" in running
     assert 'data-action="cancel"' in running
-    assert "waits for the one before" in said(state=ErrandState.WAITING)
-    assert "&lt;no&gt;" in said(state=ErrandState.FAILED, error="<no>")
-    assert said(state=ErrandState.CANCELLED) == ""
-    assert said(kind="download", state=ErrandState.DONE) == ""
-    right = said(state=ErrandState.DONE, verdict=Verdict((Path("a"), Path("b")), (), (Path("c"),)))
+    assert "waits for the one before" in said(state=JobStatus.QUEUED)
+    assert "&lt;no&gt;" in said(state=JobStatus.FAILED, error="<no>")
+    assert said(state=JobStatus.CANCELLED) == ""
+    assert said(kind="download", state=JobStatus.DONE) == ""
+    right = said(state=JobStatus.DONE, verdict=Verdict((Path("a"), Path("b")), (), (Path("c"),)))
     assert "2 files are as published; nothing to compare with for 1 files." in right
-    moved = said(state=ErrandState.DONE, verdict=Verdict((Path("a"),), moved=("org/<Model>",)))
+    moved = said(state=JobStatus.DONE, verdict=Verdict((Path("a"),), moved=("org/<Model>",)))
     assert "as published; the hub has newer files of org/&lt;Model&gt; by now, and these stay" in moved
-    wrong = said(state=ErrandState.DONE, verdict=Verdict((), (Path("x/a.pth"),), ()))
+    wrong = said(state=JobStatus.DONE, verdict=Verdict((), (Path("x/a.pth"),), ()))
     assert "Damaged: a.pth" in wrong and 'data-action="replace"' in wrong
 
 
@@ -237,7 +238,7 @@ def test_a_damaged_file_elsewhere_is_not_replaced(
 ) -> None:
     mine = tmp_path / "mine.pth"
     mine.touch()
-    errand = Errand("verify", MODEL, ErrandState.DONE, verdict=Verdict((), (mine,), ()))
+    errand = Errand("verify", MODEL, state=JobStatus.DONE, verdict=Verdict((), (mine,), ()))
     monkeypatch.setattr(context.errands, "of", lambda model: errand)
     assert "lies outside the models folder" in models._replace(models_tab, MODEL)[0]
     assert mine.exists()
@@ -256,9 +257,9 @@ def test_a_model_that_a_job_waits_for_is_not_deleted(
 def test_a_check_that_ends_while_the_tab_is_drawn_is_looked_at_again(
     context: Context, models_tab: models.ModelsTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    states = iter([ErrandState.WAITING, ErrandState.DONE, ErrandState.DONE, ErrandState.DONE])
+    states = iter([JobStatus.QUEUED, JobStatus.DONE, JobStatus.DONE, JobStatus.DONE])
     monkeypatch.setattr(
-        context.errands, "all", lambda: [Errand("verify", MODEL, next(states), verdict=Verdict())]
+        context.errands, "all", lambda: [Errand("verify", MODEL, state=next(states), verdict=Verdict())]
     )
     drawn = dict(zip(map(id, models_tab.outputs), models_tab.show(), strict=True))
     assert "waits for the one before" in drawn[id(models_tab.errands)]

@@ -10,9 +10,10 @@ from ui import units
 from ui.context import Context
 from ui.strings import Texts
 from wan_core.catalog import MODELS, ModelSpec
-from wan_core.manager.errands import Errand, ErrandState
+from wan_core.manager.errands import Errand
 from wan_core.manager.found_file import FoundFile
 from wan_core.manager.stock import Deletion, Holding, Stock, plan_deletion, take_stock
+from wan_core.schema.status import JobStatus
 
 _FEW = 2
 """As many models are named; more are counted."""
@@ -73,9 +74,9 @@ def errands_html(errands: list[Errand], texts: Texts) -> str:
 
 
 def _needs_a_word(errand: Errand) -> bool:
-    if errand.state is ErrandState.CANCELLED:
+    if errand.state is JobStatus.CANCELLED:
         return False
-    return errand.state is not ErrandState.DONE or errand.verdict is not None
+    return errand.state is not JobStatus.DONE or errand.verdict is not None
 
 
 def _summary(context: Context, stock: Stock, count: int) -> str:
@@ -200,13 +201,13 @@ def _button(action: str, spec: ModelSpec, label: str, look: str = "") -> str:
 
 def _errand(errand: Errand, texts: Texts) -> str:
     spec, words = MODELS[errand.model], texts.models
-    if errand.state is ErrandState.FAILED:
+    if errand.state is JobStatus.FAILED:
         body, button = f'<p class="alert" role="alert">{escape(texts.said(errand.error))}</p>', words.dismiss
-    elif errand.state is ErrandState.DONE:
+    elif errand.state is JobStatus.DONE:
         body, button = _verdict(errand, texts), words.dismiss
     else:
         share = min(errand.step / errand.total, 1.0) if errand.total else 0.0
-        message = words.waiting if errand.state is ErrandState.WAITING else texts.said(errand.message)
+        message = words.waiting if errand.state is JobStatus.QUEUED else texts.said(errand.message)
         if errand.kind == "verify" and errand.total:
             counts = words.partly.format(done=units.in_bytes(errand.step), total=units.in_bytes(errand.total))
             message = f"{message} · {counts}"

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from ui.context import Context
-from wan_core.manager.errand_state import ErrandState
 from wan_core.manager.lora_errands import Arrival
 from wan_core.schema import InvalidRequest
+from wan_core.schema.status import JobStatus
 
 _LONGEST = 4000
 
@@ -67,8 +67,8 @@ def _words(arrival: Arrival, context: Context) -> str:
     if arrived is not None:
         words = texts.arrived_known if arrived.known else texts.arrived
         return (texts.arrived_renamed if arrived.renamed else words).format(name=arrived.name)
-    if arrival.state is ErrandState.WAITING:
+    if arrival.state is JobStatus.QUEUED:
         return context.texts.models.waiting
-    if arrival.state is ErrandState.CANCELLED:
+    if arrival.state is JobStatus.CANCELLED:
         return texts.stopped
     return context.texts.said(arrival.error or arrival.message)

@@ -11,21 +11,7 @@ from typing import Literal
 from wan_core.schema import GenerationRequest, GenerationResult, Stage
 from wan_core.schema.schemes import DeviceFacts
 from wan_core.schema.settings import Profile
-
-
-class JobStatus(StrEnum):
-    """Where a job stands: queued -> running -> done, failed or cancelled."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
-
+from wan_core.schema.status import JobStatus
 
 UNFINISHED = (JobStatus.FAILED, JobStatus.CANCELLED)
 """Ends of a job without a video."""
