@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-import resource
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.full_disk import files_of_at_most
 from wan_core.catalog import Role, SamplingDefaults
 from wan_core.engine import Engine
 from wan_core.media.metadata import read_request
@@ -304,17 +305,14 @@ def test_a_named_file_has_no_poster_and_its_neighbours_stay(engine: Engine, tmp_
 
 
 def test_a_full_disk_while_writing_keeps_the_latents(engine: Engine) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    disk = ExitStack()
 
     def fill_up(event: ProgressEvent) -> None:
         if event.stage is Stage.DECODE:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+            disk.enter_context(files_of_at_most(300))
 
-    try:
-        with pytest.raises(MediaError, match="could not be written"):
-            engine.generate(request(), fill_up, "job")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with disk, pytest.raises(MediaError, match="could not be written"):
+        engine.generate(request(), fill_up, "job")
     assert outputs(engine) == []
     assert engine.decode(engine.latents_path("job"), ignore, "job").video.exists()
 

@@ -14,6 +14,7 @@ import json
 import random
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,7 @@ class Queue:
         self.executor.start()
 
     def _run(self, job: Job, emit: Emit) -> GenerationResult:
-        if self.faults is None:
-            return self.engine.generate(job.request, emit, job.id, profile=job.profile)
-        with self.faults:
+        with self.faults or nullcontext():
             return self.engine.generate(job.request, emit, job.id, profile=job.profile)
 
     def made(self, faults: Faults | None = None, again: str = "") -> Job:
@@ -106,7 +105,7 @@ def run(home: Path, count: int, seed: int = 0, only: int | None = None) -> Repor
     queue, report = Queue(home), Report()
     try:
         counted = Faults()
-        clean = Path(queue.made(counted).result.video).read_bytes()
+        clean = _file_of(queue.made(counted))
         report.operations = counted.done
         for case in cases(count, counted.done, seed):
             if only in (None, case.number):
@@ -129,13 +128,13 @@ def _try(queue: Queue, case: Case, clean: bytes, report: Report) -> None:
         return
     report.failed += 1
     again = queue.made(again=job.id)
-    if again.status is not JobStatus.DONE or Path(again.result.video).read_bytes() != clean:
+    if again.status is not JobStatus.DONE or _file_of(again) != clean:
         report.wrong.append(f"{case}: the next try is {again.status}, or another file")
 
 
 def _faults_of(queue: Queue, job: Job, case: Case, clean: bytes, faults: Faults) -> list[str]:
     if job.status is JobStatus.DONE:
-        return [] if Path(job.result.video).read_bytes() == clean else ["another file"]
+        return [] if _file_of(job) == clean else ["another file"]
     wrong = []
     if job.status is not JobStatus.FAILED or case.times == 1:
         wrong.append(f"it is {job.status}: {job.error}")
@@ -148,6 +147,10 @@ def _faults_of(queue: Queue, job: Job, case: Case, clean: bytes, faults: Faults)
     except AssertionError:
         wrong.append(f"{faults.alive() - prompt_bytes(queue.engine)} bytes are held")
     return wrong
+
+
+def _file_of(job: Job) -> bytes:
+    return Path(job.result.video).read_bytes()
 
 
 def main() -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from PIL import Image
 from tests.faults.crashes import integrity
 from tests.faults.drawing import drawing
 from tests.faults.small_studio import SIZE
+from tests.full_disk import files_of_at_most
 from tests.jobs.conftest import wait_for
 from tests.test_engine import ignore, stop_at
 from tests.test_engine import request as tiny_request
@@ -163,15 +164,11 @@ def test_settings_and_forms_that_cannot_be_written_stay_as_they_are(settings: Se
     kept = KeptSettings(settings)
     kept.change({"vae_tile": 128})
     keep_form(settings, "t2v", asked())
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     whole = [(settings.home / name).read_bytes() for name in ("settings.json", "forms.json")]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
-    try:
+    with files_of_at_most(20):
         with pytest.raises(OSError, match="File too large"):
             kept.change({"vae_tile": 512})
         keep_form(settings, "i2v", asked())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [(settings.home / name).read_bytes() for name in ("settings.json", "forms.json")] == whole
     assert sorted(path.name for path in settings.home.iterdir()) == ["forms.json", "settings.json"]
     assert KeptSettings(settings).current.vae_tile == kept.current.vae_tile == 128
@@ -183,14 +180,13 @@ def test_settings_and_forms_that_cannot_be_written_stay_as_they_are(settings: Se
 def test_the_engine_on_a_disk_that_takes_so_many_bytes_a_file(settings: Settings, size: int) -> None:
     engine = Engine(settings)
     clean = engine.generate(tiny_request(), ignore, "clean").video.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    outputs = set(settings.outputs_dir.iterdir())
+    disk, outputs = ExitStack(), set(settings.outputs_dir.iterdir())
 
     def limit(event: ProgressEvent) -> None:
         if event.stage is Stage.DENOISE:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+            disk.enter_context(files_of_at_most(size))
 
-    try:
+    with disk:
         try:
             made = engine.generate(tiny_request(), limit, "job")
             assert made.video.read_bytes() == clean
@@ -198,8 +194,6 @@ def test_the_engine_on_a_disk_that_takes_so_many_bytes_a_file(settings: Settings
             assert size < BIG and str(error).count(".") >= 1
             left = set(settings.outputs_dir.iterdir()) - outputs
             assert not left, "nothing half, and no name is held"
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert engine.generate(tiny_request(), ignore, "job").video.read_bytes() == clean
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from socketserver import BaseServer
 
 import pytest
 
+from tests.full_disk import files_of_at_most
 from tests.manager.conftest import hub, settings, spec  # noqa: F401 - fixtures
 from tests.manager.fake_hub import FakeHub
 from tests.manager.test_download import only_dit, part_of, quiet, store  # noqa: F401 - a fixture
@@ -34,17 +32,6 @@ ROOM = 80_000
 def quiet_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub whose client hangs up writes no words of its own, as they have no room either."""
     monkeypatch.setattr(BaseServer, "handle_error", lambda *_: None)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """The kernel takes no byte of any file beyond these."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture

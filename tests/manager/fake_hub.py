@@ -6,8 +6,10 @@ import hashlib
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
+
+from tests.manager.loopback import Loopback
 
 COMMIT = "c0ffee" + "0" * 34
 
@@ -21,7 +23,7 @@ class Request:
 
 
 @dataclass
-class FakeHub:
+class FakeHub(Loopback):
     """Serves ``files``, the same of each of its ``repos``; its other fields are the faults to play.
 
     Attributes:
@@ -58,16 +60,9 @@ class FakeHub:
         return [r for r in self.requests if r.method == method and r.path.endswith(f"/{name}")]
 
     def __enter__(self) -> FakeHub:
-        handler = type("Handler", (_Handler,), {"hub": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        port = self.listen(type("Handler", (_Handler,), {"hub": self}))
+        self.url = f"http://127.0.0.1:{port}"
         return self
-
-    def __exit__(self, *error: object) -> None:
-        self.woken.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

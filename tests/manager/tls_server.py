@@ -8,11 +8,13 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+
+from tests.manager.loopback import Loopback
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -21,7 +23,7 @@ NAME = "models.example"
 
 
 @dataclass
-class TlsServer:
+class TlsServer(Loopback):
     """Serves ``files`` by path; ``answers`` are given instead, once each, in order.
 
     ``asked`` are (path, headers) in order. ``drop_after``: bytes after which a body ends, one for each
@@ -36,14 +38,11 @@ class TlsServer:
     drop_after: list[int] = field(default_factory=list)
     stall: bool = False
     woken: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
 
     @property
     def url(self) -> str:
-        return f"https://{NAME}:{self._server.server_port}"
-
-    @property
-    def port(self) -> int:
-        return self._server.server_port
+        return f"https://{NAME}:{self.port}"
 
     @property
     def certificate(self) -> Path:
@@ -66,18 +65,10 @@ class TlsServer:
         ]
         command += ["-addext", f"subjectAltName=DNS:{NAME}", "-keyout", "key.pem", "-out", "cert.pem"]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.folder / "key.pem")
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.port = self.listen(type("Handler", (_Handler,), {"owner": self}), context)
         return self
-
-    def __exit__(self, *error: object) -> None:
-        self.woken.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

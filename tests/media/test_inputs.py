@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from tests.full_disk import files_of_at_most
 from tests.media.making import make_video
 from wan_core.media import inputs as inputs_module
 from wan_core.media.inputs import InputStore
@@ -145,13 +145,8 @@ def test_a_request_holds_no_paths() -> None:
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(store: InputStore, tmp_path: Path) -> None:
     path = tmp_path / "a.bmp"
     Image.new("RGB", (256, 256)).save(path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(MediaError, match=r"a\.bmp could not be kept"):
-            store.keep(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_of_at_most(1000), pytest.raises(MediaError, match=r"a\.bmp could not be kept"):
+        store.keep(path)
     assert kept(store) == []
 
 

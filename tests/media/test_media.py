@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.full_disk import files_of_at_most
 from wan_core.media.atomic import sweep_partials
 from wan_core.media.metadata import read_metadata, read_request, request_metadata
 from wan_core.media.naming import new_video_path
@@ -44,17 +44,6 @@ def write(path: Path, frames: np.ndarray, metadata: dict | None = None, crf: int
 
 def left_over(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """No file of this process or its children may grow beyond ``size`` bytes, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_picture_survives(tmp_path: Path) -> None:
@@ -166,7 +155,7 @@ def test_a_video_bomb_is_refused(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (9, 256, 256, 3), dtype=np.uint8)
-    with files_limited_to(20_000), pytest.raises(MediaError, match=r"a\.mp4 could not be written"):
+    with files_of_at_most(20_000), pytest.raises(MediaError, match=r"a\.mp4 could not be written"):
         write(tmp_path / "a.mp4", noise)
     assert left_over(tmp_path) == []
 
@@ -175,9 +164,9 @@ def test_a_disk_that_fills_at_any_point_leaves_all_or_nothing(tmp_path: Path) ->
     size = write(tmp_path / "whole.mp4", clip(), {"k": "v"}).stat().st_size
     (tmp_path / "whole.mp4").unlink()
     for limit in (0, 1, 30, 500, size // 2, size - 1):
-        with files_limited_to(limit), pytest.raises(MediaError, match="could not be written"):
+        with files_of_at_most(limit), pytest.raises(MediaError, match="could not be written"):
             write(tmp_path / "a.mp4", clip(), {"k": "v"})
-        with files_limited_to(limit), pytest.raises(MediaError, match="could not be written"):
+        with files_of_at_most(limit), pytest.raises(MediaError, match="could not be written"):
             write_poster(clip(height=1000, width=1000)[0], tmp_path / "a.webp")
         assert left_over(tmp_path) == []
 
