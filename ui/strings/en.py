@@ -1,5 +1,6 @@
 """The page in English."""
 
+from ui.strings.en_cropping import CROPPING_TEXTS
 from ui.strings.en_enlarging import ENLARGING_TEXTS
 from ui.strings.en_guidance import GUIDANCE_TEXTS
 from ui.strings.en_history import HISTORY_TEXTS
@@ -91,6 +92,7 @@ ENGLISH = Texts(
     panel=PANEL_TEXTS,
     queue_file=QUEUE_FILE_TEXTS,
     timeline=TIMELINE_TEXTS,
+    cropping=CROPPING_TEXTS,
     recipes=RECIPE_TEXTS,
     sides={"left": "Left, %", "top": "Top, %", "right": "Right, %", "bottom": "Bottom, %"},
     sides_help=(

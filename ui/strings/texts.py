@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ui.strings.cropping import CroppingTexts
 from ui.strings.enlarging import EnlargingTexts
 from ui.strings.guidance import GuidanceTexts
 from ui.strings.history import HistoryTexts
@@ -93,6 +94,7 @@ class Texts:
     panel: PanelTexts
     queue_file: QueueFileTexts
     timeline: TimelineTexts
+    cropping: CroppingTexts
     recipes: RecipeTexts
     sides: dict[str, str]
     sides_help: str

@@ -7,6 +7,7 @@ into ``zh_sentences.py``; tests/ui/test_languages.py finds what was forgotten.
 
 from ui.strings.sentences import compiled
 from ui.strings.texts import Texts
+from ui.strings.zh_cropping import CROPPING_TEXTS
 from ui.strings.zh_enlarging import ENLARGING_TEXTS
 from ui.strings.zh_guidance import GUIDANCE_NAMES, GUIDANCE_TEXTS
 from ui.strings.zh_history import HISTORY_TEXTS
@@ -93,6 +94,7 @@ CHINESE = Texts(
     panel=PANEL_TEXTS,
     queue_file=QUEUE_FILE_TEXTS,
     timeline=TIMELINE_TEXTS,
+    cropping=CROPPING_TEXTS,
     recipes=RECIPE_TEXTS,
     sides={"left": "左 %", "top": "上 %", "right": "右 %", "bottom": "下 %"},
     sides_help="区域：各边的位置，从画面左上算起；扩展画面：各边添加多少。",

@@ -94,7 +94,7 @@ _OTHERS = "steering"
 
 def folded(plan: TabPlan, fold: str) -> list[str]:
     """The inputs that lie in a folded part of a tab; those that no part names lie in ``steering``."""
-    named = {name for names in FOLDS.values() for name in names} | {"image_format"}
+    named = {name for names in FOLDS.values() for name in names} | {"image_format", "crops"}
     others = sorted(plan.inputs - named) if fold == _OTHERS else []
     return [name for name in (*FOLDS[fold], *others) if name in plan.inputs and name not in plan.first]
 
