@@ -10,6 +10,7 @@ layer, but no part of a checkpoint.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -40,7 +41,7 @@ class Layer:
         return (self._module.weight if dequantise is None else dequantise()).float()
 
 
-class Adapter(nn.Module):
+class Adapter(nn.Module, ABC):
     """A change of the parameter called ``parameter``."""
 
     parameter = "weight"
@@ -50,16 +51,16 @@ class Adapter(nn.Module):
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor, persistent=False)
 
+    @abstractmethod
     def delta(self, weight: Tensor) -> Tensor:
         """What is added to ``weight`` at strength 1, float32, on its device.
 
         A matrix (out, in) for a weight, whose further dimensions are taken as one; a vector for a bias.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, y: Tensor, x: Tensor, strength: float, layer: Layer) -> None:
         """Add ``strength`` times the change of the output to ``y`` (n, out), given the input (n, in)."""
-        raise NotImplementedError
 
     def meet(self, x: Tensor) -> None:
         """Bring the tensors to the device and dtype of ``x``, where they are not yet."""
