@@ -46,11 +46,7 @@ def no_event(event: object) -> None:
     """An emit that nobody hears."""
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny model of each kind."""
-    folder = tmp_path_factory.mktemp("helpers")
-    torch.manual_seed(0)
+def tiny_depth() -> DepthAnythingForDepthEstimation:
     backbone = Dinov2Config(
         hidden_size=12,
         num_hidden_layers=4,
@@ -71,8 +67,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parameter in depth.parameters():
         parameter.data.normal_(std=0.3)
     depth.head.conv3.bias.data.fill_(10)  # nothing is cut off at 0
-    depth.save_pretrained(folder / "depth")
+    return depth
 
+
+def tiny_people() -> RTDetrForObjectDetection:
     resnet = RTDetrResNetConfig(
         depths=[1, 1, 1, 1],
         hidden_sizes=[8, 8, 8, 8],
@@ -80,7 +78,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         embedding_size=8,
         out_features=["stage2", "stage3", "stage4"],
     )
-    RTDetrForObjectDetection(
+    return RTDetrForObjectDetection(
         RTDetrConfig(
             backbone_config=resnet,
             encoder_in_channels=[8, 8, 8],
@@ -96,14 +94,25 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             decoder_n_points=2,
             num_labels=80,
         )
-    ).save_pretrained(folder / "people")
+    )
 
+
+def tiny_joints() -> VitPoseForPoseEstimation:
     backbone = VitPoseBackboneConfig(
         hidden_size=12, num_hidden_layers=1, num_attention_heads=2, out_indices=[1]
     )
-    VitPoseForPoseEstimation(
+    return VitPoseForPoseEstimation(
         VitPoseConfig(backbone_config=backbone, num_labels=17, use_simple_decoder=True)
-    ).save_pretrained(folder / "joints")
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model of each kind."""
+    folder = tmp_path_factory.mktemp("helpers")
+    torch.manual_seed(0)
+    for name, make in (("depth", tiny_depth), ("people", tiny_people), ("joints", tiny_joints)):
+        make().save_pretrained(folder / name)
     return folder
 
 

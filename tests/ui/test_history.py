@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.jobs.conftest import wait_for
 from tests.ui.conftest import OpenPage, Studio
@@ -73,6 +73,19 @@ def test_the_queue_is_put_in_order_changed_and_paused(studio: Studio, open_page:
     assert not store.is_paused() and store.queue() == []
 
 
+def moves_under_the_mouse(page: Page, card: Locator) -> None:
+    """Its picture becomes the moving one, and still again."""
+    image = card.locator("img")
+    still = image.get_attribute("src")
+    card.locator(".open").hover()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#history .card img')].some("
+        "(image) => image.src.includes('.moving.webp') && image.complete && image.naturalWidth)"
+    )
+    page.mouse.move(0, 0)
+    expect(image).to_have_attribute("src", still)
+
+
 def test_the_history_is_searched_marked_and_deleted_with_a_way_back(
     studio: Studio, open_page: OpenPage
 ) -> None:
@@ -84,17 +97,9 @@ def test_the_history_is_searched_marked_and_deleted_with_a_way_back(
         wait_until_done(page, "failed" if prompt == FAILING_PROMPT else "done")
     open_history(page)
     fox = page.locator("#history .card", has_text="a red fox")
-    image = fox.locator("img")
     job = next(job for job in store.list() if job.request.prompt == "a red fox")
     assert moving_path(job.result.video).is_file()
-    still = image.get_attribute("src")
-    fox.locator(".open").hover()
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('#history .card img')].some("
-        "(image) => image.src.includes('.moving.webp') && image.complete && image.naturalWidth)"
-    )
-    page.mouse.move(0, 0)
-    expect(image).to_have_attribute("src", still)
+    moves_under_the_mouse(page, fox)
 
     choose_in_menu(page, "#history .card", FAILING_PROMPT, "Show log")
     expect(page.locator("#history dialog pre")).to_contain_text("another seed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from tests.ui.test_form import values
 from tests.ui.test_public_page import public  # noqa: F401 - a fixture
 from ui.making import timeline
 from wan_core.jobs.queue_file import waiting
+from wan_core.jobs.store import JobStore
 from wan_core.media.write import write_image, write_video
+from wan_core.schema import GenerationRequest
 
 SECONDS, RATE = 5.0, 12
 TAKEN = {"video", "video_start", "video_end"}
@@ -77,9 +80,25 @@ def fields(page: Page) -> tuple[Locator, Locator]:
     return page.locator("#v2v-video_start input"), end
 
 
-def test_a_part_is_dragged_typed_and_queued(studio: Studio, open_page: OpenPage, clip: Path) -> None:
+@pytest.fixture
+def store(studio: Studio) -> Iterator[JobStore]:
+    """The studio's, in which nothing runs meanwhile."""
     store = studio.context.store
     store.pause()
+    yield store
+    store.cancel_all()
+    store.pause(False)
+
+
+def queue(page: Page, store: JobStore, prompt: str) -> GenerationRequest:
+    """Generate, and return what waits for it."""
+    page.fill("#form-prompt textarea", prompt)
+    page.click("#form-generate")
+    wait_for(lambda: prompt in [request.prompt for request in waiting(store)])
+    return waiting(store)[-1]
+
+
+def test_a_part_is_dragged(studio: Studio, open_page: OpenPage, clip: Path) -> None:
     page = open_page(studio.address)
     open_clip(page, clip)
     page.wait_for_function(FILM, timeout=30_000)
@@ -115,6 +134,11 @@ def test_a_part_is_dragged_typed_and_queued(studio: Studio, open_page: OpenPage,
     handle(page, "To").press("PageDown")
     expect(to_field).to_have_value("4")
 
+
+def test_a_part_is_typed_and_queued(studio: Studio, store: JobStore, open_page: OpenPage, clip: Path) -> None:
+    page = open_page(studio.address)
+    open_clip(page, clip)
+    from_field, to_field = fields(page)
     from_field.fill("0.5")
     from_field.press("Tab")
     expect(handle(page, "From")).to_have_attribute("aria-valuenow", "0.500", timeout=15_000)
@@ -124,30 +148,21 @@ def test_a_part_is_dragged_typed_and_queued(studio: Studio, open_page: OpenPage,
     expect(page.locator("#v2v-seen .taken")).to_contain_text(
         "1.75 s, of which the clip takes the first 13 frames"
     )
-
-    page.fill("#form-prompt textarea", "a part of it")
-    page.click("#form-generate")
-    wait_for(lambda: [request.prompt for request in waiting(store)] == ["a part of it"])
-    queued = waiting(store)[0]
+    queued = queue(page, store, "a part of it")
     assert (queued.video_start, queued.video_end) == (0.5, 2.25)
 
     to_field.fill("4.5")  # as it is pasted
     expect(page.locator("#v2v-seen .last")).to_have_text("used to 2.63 s", timeout=15_000)
-    length = page.locator("#form-num_frames input[type=number]")
-    length.fill("9")
+    page.locator("#form-num_frames input[type=number]").fill("9")
     expect(page.locator("#v2v-seen .taken")).to_contain_text("the first 9 frames", timeout=15_000)
     drag(page, "From", 1.0)
-    dragged = now(page, "From")
-    expect(from_field).to_have_value(f"{dragged:g}")
+    expect(from_field).to_have_value(f"{now(page, 'From'):g}")
     page.get_by_role("button", name="Whole video").click()
     expect(from_field).to_have_value("0")
     expect(to_field).to_have_value("")
-    page.fill("#form-prompt textarea", "all of it")
-    page.click("#form-generate")
-    wait_for(lambda: len(waiting(store)) == 2)
-    assert (waiting(store)[1].video_start, waiting(store)[1].video_end) == (0.0, None)
-    store.cancel_all()
-    store.pause(False)
+    queued = queue(page, store, "all of it")
+    assert [request.prompt for request in waiting(store)] == ["a part of it", "all of it"]
+    assert (queued.video_start, queued.video_end) == (0.0, None)
 
 
 def test_the_whole_part_moves_and_a_finger_drags_on_a_phone(
