@@ -9,6 +9,7 @@ from typing import Any
 
 from wan_core.cli_request import option_of
 from wan_core.schema import GenerationRequest, Settings, knobs
+from wan_core.schema.crops import Crops
 from wan_core.schema.inputs import MEDIA_FIELDS, InputName
 from wan_core.schema.lora import LoraUse
 from wan_core.schema.settings import default_home
@@ -57,7 +58,7 @@ def _told(request: GenerationRequest, place: Place) -> dict[str, Any]:
             value = [use.model_dump(mode="json", exclude_defaults=True) for use in value]
         elif isinstance(value, tuple):
             value = list(value)
-        elif isinstance(value, WindowOptions):
+        elif isinstance(value, WindowOptions | Crops):
             value = str(value)
         told[name] = value
     return told

@@ -24,6 +24,7 @@ from wan_core.pipelines.encoding_media import (
     to_pixels,
 )
 from wan_core.schema import Cancelled, GenerationFailed, MediaError, ProgressEvent, Settings
+from wan_core.schema.inputs import Given
 
 
 @pytest.fixture
@@ -118,8 +119,8 @@ def test_nan_is_told(desk: Desk) -> None:
 def test_pictures_come_as_they_are_and_at_the_clips_size(desk: Desk) -> None:
     [frame] = random_frames(1, width=100, height=40)
     job, name = desk.job(fit="crop"), desk.picture(frame)
-    assert torch.equal(read_picture(job, name), pixels(frame[None])[:, :, 0])
-    assert load_picture(job, name).shape == (1, 3, HEIGHT, WIDTH)
+    assert torch.equal(read_picture(job, Given(name)), pixels(frame[None])[:, :, 0])
+    assert load_picture(job, Given(name)).shape == (1, 3, HEIGHT, WIDTH)
     job.inputs.path(name).unlink()
     with pytest.raises(MediaError, match="is gone; choose the file again"):
-        load_picture(job, name)
+        load_picture(job, Given(name))

@@ -20,6 +20,7 @@ from wan_core.pipelines.encoding_media import embed_pictures, load_clip, read_pi
 from wan_core.pipelines.generation import generate_latents
 from wan_core.pipelines.prompt_encoding import PromptCache
 from wan_core.schema import Settings
+from wan_core.schema.inputs import Given
 
 
 def write(base: ModelSpec, factory: pytest.TempPathFactory, reference: bool) -> ModelSpec:
@@ -74,7 +75,7 @@ def test_the_start_stands_in_the_first_latent_frame_after_the_control() -> None:
 def test_a_control_alone(control: Desk) -> None:
     job = control.job(task="control", video=control.video(random_frames(9)))
     made = fun_control_conditioner(job)
-    seen = load_clip(job, job.request.video, 9)
+    seen = load_clip(job, job.request.given("video"), 9)
     expected = encoded(control.spec, pixels(seen))
     assert made.dit.channel_latents.shape == (1, 32, 3, 4, 6)
     torch.testing.assert_close(made.dit.channel_latents[:, :16], expected, rtol=1e-5, atol=1e-5)
@@ -93,7 +94,7 @@ def test_a_control_with_a_first_frame(control: Desk) -> None:
     expected = encoded(control.spec, pixels(first[None]))
     torch.testing.assert_close(made.dit.channel_latents[:, 16:, :1], expected, rtol=1e-5, atol=1e-5)
     assert not made.dit.channel_latents[:, 16:, 1:].any()
-    assert torch.equal(made.dit.image_embeds, embed_pictures(job, [read_picture(job, name)]))
+    assert torch.equal(made.dit.image_embeds, embed_pictures(job, [read_picture(job, Given(name))]))
     assert not made.idle.channel_latents[:, :16].any()
     assert torch.equal(made.idle.channel_latents[:, 16:], made.dit.channel_latents[:, 16:])
     assert torch.equal(made.idle.image_embeds, made.dit.image_embeds)
@@ -107,7 +108,7 @@ def test_the_image_encoder_sees_the_reference_before_the_first_frame(steered: De
     expected = encoded(steered.spec, pixels(reference[None]))[:, :, 0]
     assert made.dit.reference_latents.shape == (1, 16, 4, 6)
     torch.testing.assert_close(made.dit.reference_latents, expected, rtol=1e-5, atol=1e-5)
-    seen = read_picture(job, names["references"][0])
+    seen = read_picture(job, Given(names["references"][0]))
     assert torch.equal(made.dit.image_embeds, embed_pictures(job, [seen]))
     assert made.dit.channel_latents[:, 16:, :1].any()
     assert torch.equal(made.idle.reference_latents, made.dit.reference_latents)
@@ -118,7 +119,7 @@ def test_the_control_may_be_drawn_from_the_video(control: Desk) -> None:
     name = control.video(random_frames(5))
     job = control.job(task="control", video=name, num_frames=5, preprocess="grey")
     made = fun_control_conditioner(job)
-    expected = encoded(control.spec, pixels(grey(load_clip(job, name, 5))))
+    expected = encoded(control.spec, pixels(grey(load_clip(job, Given(name), 5))))
     torch.testing.assert_close(made.dit.channel_latents[:, :16], expected, rtol=1e-5, atol=1e-5)
 
 

@@ -180,7 +180,7 @@ def test_a_picture_of_the_clips_shape_is_resized_whole(i2v: Desk) -> None:
     )
     for fit in ("crop", "fit", "stretch"):
         job = i2v.job(task="i2v", image=i2v.picture(large), fit=fit)
-        assert torch.equal(load_picture(job, job.request.image), whole)
+        assert torch.equal(load_picture(job, job.request.given("image")), whole)
 
 
 def test_a_last_frame_of_another_shape_is_fitted_by_itself(flf2v: Desk) -> None:

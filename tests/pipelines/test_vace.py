@@ -43,6 +43,7 @@ from wan_core.pipelines.conditioning.vace import (
 )
 from wan_core.pipelines.encoding_media import load_clip, to_pixels
 from wan_core.schema import GenerationRequest, InvalidRequest
+from wan_core.schema.inputs import Given
 
 HEIGHT, WIDTH, FRAMES, FPS = 32, 48, 9, 8
 MANIFESTS = Path(__file__).parent.parent / "data" / "manifests"
@@ -196,7 +197,7 @@ def new_parts(clip: MaskedClip) -> np.ndarray:
 def test_a_video_alone_is_the_control(make_job, clip: str, vae: WanVAE) -> None:
     job = make_job(video=clip, control_scale=0.8)
     made = vace_conditioner(job)
-    frames = to_pixels(load_clip(job, clip, FRAMES))
+    frames = to_pixels(load_clip(job, Given(clip), FRAMES))
     context = made.dit.vace_latents
     torch.testing.assert_close(context[:, :16], vae.encode(torch.zeros_like(frames)), atol=1e-5, rtol=0)
     torch.testing.assert_close(context[:, 16:32], vae.encode(frames), atol=1e-5, rtol=0)
@@ -259,7 +260,7 @@ def test_what_is_made_anew_is_grey_to_the_model_and_the_rest_stays(make_job, cli
     expected = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
     expected[:, 16:, 12:36] = True
     assert np.array_equal(new_parts(built), expected)
-    source = to_pixels(load_clip(job, clip, FRAMES))
+    source = to_pixels(load_clip(job, Given(clip), FRAMES))
     assert source[..., 16:, 12:36].abs().min() > 0
     context = vace_conditioner(job).dit.vace_latents
     stays = vae.encode(source.masked_fill(torch.from_numpy(expected), 0))
@@ -278,7 +279,7 @@ def test_a_control_can_be_drawn_into_a_region(make_job, clip: str) -> None:
 
 def test_what_is_a_control_already_stays_under_the_mask(make_job, clip: str, vae: WanVAE) -> None:
     job = make_job(video=clip, mask_builder="region", region=(0, 0, 0.5, 1), preprocess="as-is")
-    built, source = build_clip(job), load_clip(job, clip, FRAMES)
+    built, source = build_clip(job), load_clip(job, Given(clip), FRAMES)
     assert np.array_equal(built.frames, source)
     new = torch.from_numpy(new_parts(built))
     context = vace_conditioner(job).dit.vace_latents
@@ -293,7 +294,7 @@ def test_a_video_is_placed_on_a_larger_canvas(make_job, clip: str) -> None:
     expected[:, :16, 12:36] = False
     assert np.array_equal(new_parts(built), expected)
     smaller = dataclasses.replace(job, request=job.request.model_copy(update={"width": 24, "height": 16}))
-    assert np.array_equal(built.frames[:, :16, 12:36], load_clip(smaller, clip, FRAMES))
+    assert np.array_equal(built.frames[:, :16, 12:36], load_clip(smaller, Given(clip), FRAMES))
     assert not built.steers
 
 
@@ -302,7 +303,7 @@ def test_chosen_frames_stay(make_job, clip: str) -> None:
     built = build_clip(job)
     kept = [0, 3, FRAMES - 1]
     assert (~new_parts(built)).all(axis=(1, 2)).nonzero()[0].tolist() == kept
-    assert np.array_equal(built.frames[kept], load_clip(job, clip, FRAMES)[kept])
+    assert np.array_equal(built.frames[kept], load_clip(job, Given(clip), FRAMES)[kept])
     assert not built.steers
 
 

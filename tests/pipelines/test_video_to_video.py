@@ -23,6 +23,7 @@ from wan_core.pipelines.encoding_media import load_clip, load_mask, to_pixels
 from wan_core.pipelines.latents import load_latents
 from wan_core.pipelines.settling import settle
 from wan_core.schema import InvalidRequest, Settings
+from wan_core.schema.inputs import Given
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -85,7 +86,7 @@ def test_frames_are_trimmed_and_resampled(
 ) -> None:
     asked = request(video=clip, width=48, height=32, fps=4, video_start=0.5, num_frames=5)
     job = ConditioningJob(ModelManager(settings), tiny, asked, inputs, ignore)
-    frames = load_clip(job, clip, 5)
+    frames = load_clip(job, Given(clip), 5)
     assert frames.shape == (5, 32, 48, 3)
     shades = frames[:, 24, 40, 1]
     expected = np.linspace(40, 200, 17)[[4, 6, 8, 10, 12]]
@@ -97,7 +98,7 @@ def test_a_masks_first_channel_counts(
 ) -> None:
     asked = request(video=clip, width=48, height=32, mask=clip)
     job = ConditioningJob(ModelManager(settings), tiny, asked, inputs, ignore)
-    mask = load_mask(job, clip, 5)
+    mask = load_mask(job, Given(clip), 5)
     assert mask.shape == (5, 32, 48)
     assert mask[0, 4, 4] == pytest.approx(200, abs=5)
 

@@ -11,6 +11,7 @@ from wan_core.catalog.models import MODELS
 from wan_core.catalog.spec import ModelSpec, SamplingDefaults
 from wan_core.media.encoders import check_output
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
+from wan_core.schema.crops import Crops
 from wan_core.schema.request import MAX_SEED
 
 _HARMLESS = ("fit", "match_input")
@@ -123,8 +124,19 @@ def _validate_inputs(request: GenerationRequest, spec: ModelSpec) -> None:
             f"{request.control_end:g} is not after the beginning at {request.control_start:g}",
             "Try 1.",
         )
+    _validate_crops(request)
     if takes.conditioner == "vace":
         check_masking(request)
+
+
+def _validate_crops(request: GenerationRequest) -> None:
+    for field in Crops.model_fields:
+        if request.crop_of(field) and not getattr(request, field):
+            raise InvalidRequest(
+                "crops",
+                f"{field} is not given, so no part of it can be used",
+                f"Give {field}, or leave its part out.",
+            )
 
 
 def _takes(spec: ModelSpec, request: GenerationRequest, name: str) -> bool:

@@ -34,7 +34,7 @@ RECAM_TASKS: dict[Task, TaskInputs] = {
     "control": TaskInputs(
         "recam",
         ("video", "camera_path"),
-        ("camera_poses", "video_start", "video_end", "fit"),
+        ("camera_poses", "video_start", "video_end", "fit", "crops"),
     )
 }
 SPEED_TASKS: dict[Task, TaskInputs] = {

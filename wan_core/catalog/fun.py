@@ -14,7 +14,7 @@ from wan_core.schema.request import Task
 _OFFICIAL = {row.id: row for row in OFFICIAL}
 _SMALL, _LARGE = _OFFICIAL["wan2.1-t2v-1.3b"], _OFFICIAL["wan2.1-t2v-14b"]
 
-_CUT = ("fit", "match_input")
+_CUT = ("fit", "match_input", "crops")
 _PART_OF_STEPS = ("control_start", "control_end")
 _FOLLOWING = ("image", "preprocess", "video_start", "video_end", *_PART_OF_STEPS, *_CUT)
 

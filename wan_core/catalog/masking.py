@@ -80,6 +80,12 @@ def _check_joint(request: GenerationRequest) -> None:
             "it is not the video that is extended at its end",
             "Give the same video for both, and no end of the part.",
         )
+    if request.crop_of("video"):
+        raise InvalidRequest(
+            "crops",
+            "a part of the video cannot be joined behind all of it",
+            "Leave out the part of the video.",
+        )
 
 
 def _check_region(request: GenerationRequest) -> None:

@@ -39,7 +39,7 @@ CLIP = WeightFiles(
 SIZES_480P = ((832, 480), (480, 832), (624, 624), (704, 544), (544, 704))
 SIZES_720P = ((1280, 720), (720, 1280), (960, 960), (1088, 832), (832, 1088))
 
-_CUT = ("fit", "match_input")
+_CUT = ("fit", "match_input", "crops")
 _CLIP = ("video_start", "video_end", *_CUT)
 
 IMAGE = TaskInputs("image", ("image",), ("continues", *_CUT))

@@ -9,7 +9,7 @@ from wan_core.models.umt5.config import UMT5Config
 from wan_core.models.vae.config import VAEConfig
 from wan_core.schema.request import Task
 
-_STEERING = ("references", "control_scale", "control_start", "control_end", "fit", "match_input")
+_STEERING = ("references", "control_scale", "control_start", "control_end", "fit", "match_input", "crops")
 _MASKING = ("mask", "mask_builder", "region", "outpaint", "kept_frames", "keep_exact", "preprocess")
 
 VACE_TASKS: dict[Task, TaskInputs] = {

@@ -43,6 +43,8 @@ def expand(
             for number in range(videos):
                 seed = request.seed if request.seed == -1 else request.seed + number
                 changes = {"prompt": prompt, "image": image, "seed": seed}
+                if image != request.image and request.crops:  # drawn on another picture
+                    changes["crops"] = request.crops.without("image")
                 requests.append(GenerationRequest.parse({**request.model_dump(), **changes}))
                 validate(requests[-1])
     return requests

@@ -24,6 +24,7 @@ from wan_core.media.embedding import take_embedded
 from wan_core.media.inputs import InputStore
 from wan_core.media.metadata import FILES_KEY, REQUEST_KEY, read_metadata
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, Settings, WeightsError, knobs
+from wan_core.schema.crops import Crops
 from wan_core.schema.inputs import MEDIA_FIELDS, InputName
 from wan_core.upscaling.shelf import find_upscaler, list_upscalers
 
@@ -298,6 +299,8 @@ def _with_inputs(
         elif value in gone:
             changes[field] = None
             missing.append(f"{label}: it is neither on this machine nor in the file; choose it again.")
+    if request.crops:
+        changes["crops"] = request.crops.without(*(changes.keys() & Crops.model_fields.keys()))
     return request.model_copy(update=changes), tuple(missing)
 
 

@@ -1,4 +1,4 @@
-"""The size and length that a model works at, and pictures brought to them.
+"""The size and length that a model works at, parts of pictures, and pictures brought to a size.
 
 Shape legend: T frames, H W pixels.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,58 @@ from PIL import Image
 from wan_core.schema.inputs import Fit
 
 Box = tuple[float, float, float, float]
+"""Left, top, right and bottom edge."""
+
+
+@dataclass(frozen=True)
+class PixelBox:
+    """A part of a picture, in pixels; ``right`` and ``bottom`` are the first that lie outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.bottom)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.right)
+
+
+def part_of(shape: tuple[int, int], shares: Box | None) -> PixelBox:
+    """The part of a picture of ``shape`` (height, width) that lies in a box of shares of its sides.
+
+    Each edge is brought to the nearest line between pixels, halfway to the even one; the part is at least
+    one pixel large. None is the whole.
+    """
+    height, width = shape
+    left, top, right, bottom = shares or (0, 0, 1, 1)
+    (left, right), (top, bottom) = _span(left, right, width), _span(top, bottom, height)
+    return PixelBox(left, top, right, bottom)
+
+
+def _span(low: float, high: float, size: int) -> tuple[int, int]:
+    begin = min(round(low * size), size - 1)
+    return begin, max(round(high * size), begin + 1)
+
+
+def cut(frame: np.ndarray, shares: Box | None) -> np.ndarray:
+    """The part of a frame (H, W[, C]) that ``part_of`` names; a copy, so that the whole may be dropped."""
+    if shares is None:
+        return frame
+    box = part_of(frame.shape[:2], shares)
+    return frame[box.rows, box.columns].copy()
 
 
 def fit_size(area: int, shape: tuple[int, int], multiple: int = 16) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """The media of a request as tensors, at the clip's size and length, and as what the models read.
 
+Whatever loads a file takes what ``GenerationRequest.given`` says: its name and the part of it that is used.
+
 Shape legend: T frames, H W pixels of the clip, h w of a picture as it is kept; F latent frames; L rows of
 image embeds.
 """
@@ -14,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wan_core.catalog import Role
-from wan_core.media.fitting import fit_frames, fit_length, shown_box
+from wan_core.media.fitting import cut, fit_frames, fit_length, shown_box
 from wan_core.media.read import read_image, read_mask_image, stream_clip
 from wan_core.models.clip.pixels import clip_pixels
 from wan_core.models.vae.config import TEMPORAL_STRIDE, encoding_bytes, latent_frames
@@ -22,53 +24,54 @@ from wan_core.models.vae.tiling import encode_tiles
 from wan_core.pipelines.components import device_of
 from wan_core.pipelines.conditioning.types import ConditioningJob
 from wan_core.schema import GenerationFailed, ProgressEvent, Stage
-from wan_core.schema.inputs import Fit, InputName
+from wan_core.schema.inputs import Fit, Given
 
 _BORDER = -1.0  # black, as of videos
 _MAX_DISTORTION = 1.1  # of the aspect, where a size follows from a picture
 
 
-def load_mask(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndarray:
+def load_mask(job: ConditioningJob, given: Given, num_frames: int) -> np.ndarray:
     """A kept mask, (T, H, W), uint8, 255 where something is made anew; a picture is for all frames.
 
     Of a video's frames the first channel counts (spec 8).
     """
     request = job.request
-    if job.inputs.kind(name) == "image":
-        mask = read_mask_image(job.inputs.path(name))
+    if job.inputs.kind(given.name) == "image":
+        mask = cut(read_mask_image(job.inputs.path(given.name)), given.part)
         frame = fit_frames([mask], request.width, request.height, request.fit)
         return np.broadcast_to(frame, (num_frames, *frame.shape[1:]))
-    return np.ascontiguousarray(load_clip(job, name, num_frames)[..., 0])
+    return np.ascontiguousarray(load_clip(job, given, num_frames)[..., 0])
 
 
-def load_frame(job: ConditioningJob, name: InputName) -> np.ndarray:
+def load_frame(job: ConditioningJob, given: Given) -> np.ndarray:
     """A kept picture as a frame of a video, (H, W, 3), uint8: cut and resampled as ``load_clip`` does.
 
     Raises:
         MediaError: it is gone or damaged.
     """
     request = job.request
-    picture = read_image(job.inputs.path(name))
+    picture = cut(read_image(job.inputs.path(given.name)), given.part)
     return fit_frames([picture], request.width, request.height, request.fit)[0]
 
 
-def read_picture(job: ConditioningJob, name: InputName) -> Tensor:
-    """A kept picture as it is, (1, 3, h, w) in [-1, 1]: what the image encoder is to see.
+def read_picture(job: ConditioningJob, given: Given) -> Tensor:
+    """The used part of a kept picture as it is, (1, 3, h, w) in [-1, 1]: what the image encoder is to see.
 
     Raises:
         MediaError: it is gone or damaged.
     """
-    return to_pixels(read_image(job.inputs.path(name))[None])[:, :, 0]
+    picture = cut(read_image(job.inputs.path(given.name)), given.part)
+    return to_pixels(picture[None])[:, :, 0]
 
 
-def load_picture(job: ConditioningJob, name: InputName) -> Tensor:
+def load_picture(job: ConditioningJob, given: Given) -> Tensor:
     """A kept picture at the clip's size, (1, 3, H, W): what the VAE is to see; see ``fit_picture``.
 
     Raises:
         MediaError: it is gone or damaged.
     """
     request = job.request
-    picture = read_picture(job, name)
+    picture = read_picture(job, given)
     multiple = job.spec.size_multiple
     fit = request.fit
     if follows(picture.shape[2:], request.width, request.height, multiple):
@@ -185,7 +188,7 @@ def pixel_chunks(frames: np.ndarray) -> Iterator[Tensor]:
         yield to_pixels(frames[start : start + TEMPORAL_STRIDE])
 
 
-def load_clip(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndarray:
+def load_clip(job: ConditioningJob, given: Given, num_frames: int) -> np.ndarray:
     """The chosen part of a kept video, (T, H, W, 3), uint8, at the request's rate, size and fit.
 
     A part that is too short holds its last frame.
@@ -195,9 +198,10 @@ def load_clip(job: ConditioningJob, name: InputName, num_frames: int) -> np.ndar
     """
     request = job.request
     stream = stream_clip(
-        job.inputs.path(name), request.video_start, request.video_end, request.fps, num_frames
+        job.inputs.path(given.name), request.video_start, request.video_end, request.fps, num_frames
     )
-    fitted = fit_frames(stream.frames, request.width, request.height, request.fit)
+    frames = (cut(frame, given.part) for frame in stream.frames)
+    fitted = fit_frames(frames, request.width, request.height, request.fit)
     return fit_length(fitted, num_frames)
 
 

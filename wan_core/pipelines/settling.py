@@ -6,10 +6,14 @@ from wan_core.catalog import ModelSpec
 from wan_core.catalog.masking import check_masking
 from wan_core.catalog.sizing import SHAPED_BY, matching_size
 from wan_core.media.camera_poses import read_track
+from wan_core.media.fitting import part_of
 from wan_core.media.inputs import InputStore
+from wan_core.media.pictures import MAX_ASPECT, MIN_SIDE
 from wan_core.media.read import MediaFacts, probe
 from wan_core.pipelines.conditioning.masks import overlap
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
+from wan_core.schema.crops import Crops
+from wan_core.schema.inputs import Given
 
 _LONGER_THAN_VIDEO = ("before", "after")
 """Masks that make a clip longer than the video it is built on."""
@@ -21,25 +25,27 @@ def settle(
     """A resolved request with the size and length that its media call for, and what to tell about it.
 
     A clip that continues another has its size and frame rate. Else, with ``match_input``, it has the
-    shape of its video or picture at the area that the request asks for (``matching_size``), if its model
-    takes any shape. It is no longer than its video, unless it extends it: then ``kept_frames`` becomes the
-    number of frames that are taken over. Settling what is settled changes nothing.
+    shape of its video or picture, or of the part that is used of it, at the area that the request asks for
+    (``matching_size``), if its model takes any shape. It is no longer than its video, unless it extends it:
+    then ``kept_frames`` becomes the number of frames that are taken over. Settling what is settled changes
+    nothing.
 
     Raises:
         MediaError: a file is gone or damaged.
         InvalidRequest: the video, or the part chosen of it, or the list of camera poses is too short, or
-            a video that is continued has a size or frame rate that cannot be made.
+            a video that is continued has a size or frame rate that cannot be made, or a part that is used of
+            a picture or video is too small or narrow.
     """
     changes: dict[str, object] = {"match_input": False}
     warnings: tuple[str, ...] = ()
-    leading = next((getattr(request, name) for name in SHAPED_BY if getattr(request, name)), None)
+    _check_parts(request, inputs)
+    leading = next((given for given in map(request.given, SHAPED_BY) if given), None)
     if request.continues:
         before = probe(inputs.path(request.continues))
         _check_continued(before, spec)
         changes |= {"width": before.width, "height": before.height, "fps": round(before.fps)}
     elif leading and request.match_input and "match_input" in spec.inputs[request.task].taken:
-        facts = probe(inputs.path(leading))
-        changes |= matching_size(request, spec, (facts.height, facts.width))
+        changes |= matching_size(request, spec, _shape(leading, inputs))
     request = request.model_copy(update=changes)
     if request.video:
         available = _available_frames(request, probe(inputs.path(request.video)))
@@ -55,6 +61,26 @@ def settle(
     if request.camera_poses:
         read_track(inputs.path(request.camera_poses)).first(request.num_frames)
     return request, warnings
+
+
+def _shape(given: Given, inputs: InputStore) -> tuple[int, int]:
+    """(height, width) of what is used of a file, in pixels."""
+    facts = probe(inputs.path(given.name))
+    part = part_of((facts.height, facts.width), given.part)
+    return part.height, part.width
+
+
+def _check_parts(request: GenerationRequest, inputs: InputStore) -> None:
+    """A part that is used has a size that a file may have."""
+    for field in Crops.model_fields:
+        if not request.crop_of(field):
+            continue
+        height, width = _shape(request.given(field), inputs)
+        problem = f"the part of {field} has {width}x{height} pixels"
+        if min(height, width) < MIN_SIDE:
+            raise InvalidRequest("crops", problem, f"Choose one of at least {MIN_SIDE}x{MIN_SIDE}.")
+        if max(height, width) > MAX_ASPECT * min(height, width):
+            raise InvalidRequest("crops", problem, f"Choose one with sides of at most {MAX_ASPECT} to 1.")
 
 
 def _check_continued(before: MediaFacts, spec: ModelSpec) -> None:

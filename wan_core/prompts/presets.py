@@ -15,8 +15,8 @@ from wan_core.schema.inputs import MEDIA_FIELDS
 
 log = logging.getLogger(__name__)
 
-LEFT_OUT = MEDIA_FIELDS | {"prompt", "seed"}
-"""What a preset leaves as it is: the words, the seed and what is given."""
+LEFT_OUT = MEDIA_FIELDS | {"crops", "prompt", "seed"}
+"""What a preset leaves as it is: the words, the seed, what is given and which part of it."""
 
 _MARK = "wan_studio_presets"
 _VERSION = 1

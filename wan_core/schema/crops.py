@@ -22,14 +22,18 @@ class CropBox(NamedTuple):
         return ",".join(f"{share:g}" for share in self)
 
 
-def _is_part(box: CropBox) -> CropBox:
+def _is_part(box: CropBox) -> CropBox | None:
+    """The box if it is one that can be used; all of a picture is no part of it."""
     for low, high in ((box.left, box.right), (box.top, box.bottom)):
         if not (low >= 0 and high <= 1):
             raise ValueError(f"{box} lies outside of the picture; write shares from 0 to 1")
         if high - low < SMALLEST:
             raise ValueError(f"{box} is empty; write left, top, right and bottom, such as 0.1,0,0.9,1")
-    return CropBox(*(round(share, 5) for share in box))
+    box = CropBox(*(round(share, 5) for share in box))
+    return None if box == _WHOLE else box
 
+
+_WHOLE = CropBox(0, 0, 1, 1)
 
 Part = Annotated[CropBox, AfterValidator(_is_part)]
 
@@ -43,9 +47,13 @@ class Crops(BaseModel):
     last_image: Part | None = None
     video: Part | None = None
 
+    def without(self, *fields: str) -> Crops | None:
+        """The others; None where there are none."""
+        return or_none(self.model_copy(update=dict.fromkeys(fields)))
+
     @classmethod
     def read(cls, text: str) -> Crops | None:
-        """Read ``name=left,top,right,bottom`` for any inputs, such as ``image=0.1,0,0.9,1``; nothing is None.
+        """Read ``name=left,top,right,bottom`` of any inputs, such as ``image=0.1,0,0.9,1``; no part is None.
 
         Raises:
             ValueError: a word is no such part.
@@ -60,7 +68,7 @@ class Crops(BaseModel):
                 )
             parts[name] = box.split(",")
         try:
-            return cls.model_validate(parts) if parts else None
+            return or_none(cls.model_validate(parts))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = first["loc"][0] if first["loc"] else "crops"
@@ -73,7 +81,10 @@ class Crops(BaseModel):
 
 
 def read_crops(given: object) -> object:
-    """Crops may be given in words, see ``Crops.read``; none at all are None."""
-    if isinstance(given, str):
-        return Crops.read(given)
-    return None if given == {} or given == Crops() else given
+    """Crops may be given in words, see ``Crops.read``."""
+    return Crops.read(given) if isinstance(given, str) else given
+
+
+def or_none(crops: Crops | None) -> Crops | None:
+    """Parts of nothing are none."""
+    return None if crops == Crops() else crops

@@ -7,11 +7,11 @@ tomorrow, and cannot point at other files.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from wan_core.schema.crops import CropBox, Crops, read_crops
+from wan_core.schema.crops import CropBox, Crops, or_none, read_crops
 from wan_core.schema.knob import Knob, knob_field
 
 InputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\.[a-z0-9]{2,5}$")]
@@ -39,6 +39,13 @@ Share = Annotated[float, knob_field(..., Knob("Share", "A part of a side.", low=
 
 MEDIA_FIELDS = frozenset(("image", "last_image", "references", "video", "mask", "camera_poses", "continues"))
 """The fields that name files; the others hold numbers and choices."""
+
+
+class Given(NamedTuple):
+    """A kept file, and the part of its picture that is used, in shares of its sides; None is all of it."""
+
+    name: InputName
+    part: CropBox | None = None
 
 
 class MediaInputs(BaseModel):
@@ -118,7 +125,7 @@ class MediaInputs(BaseModel):
         ),
     )
 
-    crops: Annotated[Crops | None, BeforeValidator(read_crops)] = knob_field(
+    crops: Annotated[Crops | None, BeforeValidator(read_crops), AfterValidator(or_none)] = knob_field(
         None,
         Knob(
             "Crop",
@@ -133,6 +140,11 @@ class MediaInputs(BaseModel):
         if field == "mask":
             field = "video" if self.video else "image"
         return getattr(self.crops, field, None)
+
+    def given(self, field: str) -> Given | None:
+        """What the field of one file names, and the part of it that is used; None where it names none."""
+        name = getattr(self, field)
+        return None if name is None else Given(name, self.crop_of(field))
 
     def named_files(self) -> set[InputName]:
         """The kept files that are named."""

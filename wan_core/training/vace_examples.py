@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wan_core.media.fitting import PixelBox
 from wan_core.media.preprocess import PREPROCESSORS
 from wan_core.pipelines.conditioning import masks
-from wan_core.pipelines.conditioning.masks import PixelBox
 from wan_core.pipelines.conditioning.vace import letterbox
 from wan_core.training.world import BACKGROUNDS, Scene, Thing, draw, random_scene
 

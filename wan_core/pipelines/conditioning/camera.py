@@ -41,8 +41,9 @@ def camera_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's ``image`` and its ``camera_poses`` or ``camera_motion``; with neither it stands still."""
     request = job.request
     channels = camera_channels(_track(job), request.width, request.height)
-    embeds = embed_pictures(job, [read_picture(job, request.image)])
-    first = encode_frames(job, load_picture(job, request.image)[:, :, None])
+    image = request.given("image")
+    embeds = embed_pictures(job, [read_picture(job, image)])
+    first = encode_frames(job, load_picture(job, image)[:, :, None])
     partly = request.control_start > 0 or request.control_end < 1
     latents = place_first(first, channels.shape[1])
     return build_camera(latents, embeds, torch.from_numpy(channels)[None], partly=partly)

@@ -23,7 +23,7 @@ from wan_core.pipelines.encoding_media import (
     pixel_chunks,
     read_picture,
 )
-from wan_core.schema.inputs import InputName
+from wan_core.schema.inputs import Given
 
 
 def control_channels(control: Tensor, start: Tensor | None) -> Tensor:
@@ -49,11 +49,12 @@ def fun_control_conditioner(job: ConditioningJob) -> Conditioning:
     ``control_start`` to ``control_end`` the control is zero; the pictures stay.
     """
     request = job.request
-    reference = request.references[0] if request.references else None
-    seen = reference or request.image
+    reference = Given(request.references[0]) if request.references else None
+    image = request.given("image")
+    seen = reference or image
     embeds = embed_pictures(job, [read_picture(job, seen)]) if seen else blank_embeds(job)
     control = _encode_control(job)
-    start = _encode_picture(job, request.image) if request.image else None
+    start = _encode_picture(job, image) if image else None
     dit = DiTConditioning(
         channel_latents=control_channels(control, start),
         image_embeds=embeds,
@@ -66,12 +67,12 @@ def fun_control_conditioner(job: ConditioningJob) -> Conditioning:
 
 def _encode_control(job: ConditioningJob) -> Tensor:
     request = job.request
-    frames = load_clip(job, request.video, request.num_frames)
+    frames = load_clip(job, request.given("video"), request.num_frames)
     if request.preprocess != "none":
         frames = draw_control(frames, request.preprocess, job.source, job.emit)
     return encode_chunks(job, pixel_chunks(frames), request.num_frames)
 
 
-def _encode_picture(job: ConditioningJob, name: InputName) -> Tensor:
+def _encode_picture(job: ConditioningJob, given: Given) -> Tensor:
     """(1, C, 1, h, w)."""
-    return encode_frames(job, load_picture(job, name)[:, :, None])
+    return encode_frames(job, load_picture(job, given)[:, :, None])

@@ -23,6 +23,7 @@ from wan_core.pipelines.encoding_media import (
     read_picture,
 )
 from wan_core.schema import GenerationRequest
+from wan_core.schema.inputs import Given
 
 
 def known_mask(known: Sequence[int], num_frames: int, height: int, width: int) -> Tensor:
@@ -83,19 +84,19 @@ def image_conditioner(job: ConditioningJob) -> Conditioning:
     if request.image is None:
         channels = torch.zeros(1, config.in_dim - config.out_dim, *_grid(request))
         return Conditioning(DiTConditioning(channel_latents=channels, image_embeds=blank_embeds(job)))
-    names = [request.image] if request.last_image is None else [request.image, request.last_image]
-    seen = names if config.image_positions else names[:1]
-    embeds = embed_pictures(job, [read_picture(job, name) for name in seen])
-    mask = known_mask((0, -1)[: len(names)], request.num_frames, *_grid(request)[1:])
-    channels = image_channels(mask, _encode_ends(job))
+    ends = [given for given in map(request.given, ("image", "last_image")) if given]
+    seen = ends if config.image_positions else ends[:1]
+    embeds = embed_pictures(job, [read_picture(job, given) for given in seen])
+    mask = known_mask((0, -1)[: len(ends)], request.num_frames, *_grid(request)[1:])
+    channels = image_channels(mask, _encode_ends(job, ends))
     return Conditioning(DiTConditioning(channel_latents=channels, image_embeds=embeds))
 
 
-def _encode_ends(job: ConditioningJob) -> Tensor:
-    request = job.request
-    first = load_picture(job, request.image)
-    last = load_picture(job, request.last_image) if request.last_image else None
-    return encode_chunks(job, known_frames(first, last, request.num_frames), request.num_frames)
+def _encode_ends(job: ConditioningJob, ends: Sequence[Given]) -> Tensor:
+    """The latents of a clip of which the first picture, and perhaps the last, is known."""
+    first, *last = (load_picture(job, given) for given in ends)
+    frames = known_frames(first, last[0] if last else None, job.request.num_frames)
+    return encode_chunks(job, frames, job.request.num_frames)
 
 
 def _grid(request: GenerationRequest) -> tuple[int, int, int]:

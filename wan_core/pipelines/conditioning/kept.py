@@ -42,8 +42,8 @@ def kept_pixels(job: ConditioningJob) -> KeptPixels | None:
         return None if new.all() else KeptPixels(clip.frames, new)
     if request.mask is None:
         return None
-    mask = load_mask(job, request.mask, request.num_frames)
-    return KeptPixels(load_clip(job, request.video, request.num_frames), is_new(mask))
+    mask = load_mask(job, request.given("mask"), request.num_frames)
+    return KeptPixels(load_clip(job, request.given("video"), request.num_frames), is_new(mask))
 
 
 def paste(chunks: Iterable[np.ndarray], kept: KeptPixels) -> Iterator[np.ndarray]:

@@ -6,10 +6,11 @@ broadcasts to (T, H, W).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
+from wan_core.media.fitting import Box, PixelBox, part_of
 
 DEFAULT_OVERLAP = 17
 """Frames of a clip that are taken over when it is extended and nothing is said: a second at 16 fps."""
@@ -21,62 +22,26 @@ _HALF = 127
 
 _TEMPORAL_STRIDE = 4
 
-Sides = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class PixelBox:
-    """A part of a picture, in pixels; ``right`` and ``bottom`` are the first that lie outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-    @property
-    def rows(self) -> slice:
-        return slice(self.top, self.bottom)
-
-    @property
-    def columns(self) -> slice:
-        return slice(self.left, self.right)
-
 
 def is_new(mask: np.ndarray) -> np.ndarray:
     """A mask as yes or no: where something is made anew."""
     return mask > _HALF
 
 
-def region_box(region: Sides, width: int, height: int) -> PixelBox:
+def region_box(region: Box, width: int, height: int) -> PixelBox:
     """The box (left, top, right, bottom), as parts of the sides, in pixels; at least one pixel large."""
-    left, right = _span(region[0], region[2], width)
-    top, bottom = _span(region[1], region[3], height)
-    return PixelBox(left, top, right, bottom)
+    return part_of((height, width), region)
 
 
-def outpaint_box(added: Sides, width: int, height: int) -> PixelBox:
+def outpaint_box(added: Box, width: int, height: int) -> PixelBox:
     """Where the video lies on a canvas of ``width`` x ``height``.
 
     ``added`` is what the canvas has more than the video to its left, above, to its right and below it,
     as parts of the video's own sides.
     """
     across, down = 1 + added[0] + added[2], 1 + added[1] + added[3]
-    left, right = _span(added[0] / across, (1 + added[0]) / across, width)
-    top, bottom = _span(added[1] / down, (1 + added[1]) / down, height)
-    return PixelBox(left, top, right, bottom)
-
-
-def _span(low: float, high: float, size: int) -> tuple[int, int]:
-    begin = min(round(low * size), size - 1)
-    return begin, max(round(high * size), begin + 1)
+    video = (added[0] / across, added[1] / down, (1 + added[0]) / across, (1 + added[1]) / down)
+    return part_of((height, width), video)
 
 
 def inside_mask(box: PixelBox, width: int, height: int) -> np.ndarray:

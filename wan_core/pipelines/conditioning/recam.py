@@ -95,5 +95,5 @@ def recam_conditioner(job: ConditioningJob) -> Conditioning:
         poses = track.seen_from_first()
     else:
         poses = preset_poses(request.camera_path, request.num_frames)
-    frames = load_clip(job, request.video, request.num_frames)
+    frames = load_clip(job, request.given("video"), request.num_frames)
     return build_recam(encode_chunks(job, pixel_chunks(frames), request.num_frames), poses)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wan_core.catalog.masking import check_masking
-from wan_core.media.fitting import fit_frames
+from wan_core.media.fitting import cut, fit_frames
 from wan_core.media.read import stream_clip
 from wan_core.models.dit.conditioning import DiTConditioning
 from wan_core.models.vae.config import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
@@ -34,7 +34,7 @@ from wan_core.pipelines.encoding_media import (
     read_picture,
     to_pixels,
 )
-from wan_core.schema.inputs import InputName
+from wan_core.schema.inputs import Given
 
 _BINARY = 0.5  # a pixel whose mask is above it belongs to what is made anew
 _WHITE = 1.0
@@ -135,7 +135,7 @@ def vace_conditioner(job: ConditioningJob) -> Conditioning:
     else:
         new = _encode(job, clip, lambda frames, mask: torch.zeros_like(frames))
     channels = mask_channels(torch.from_numpy(np.array(clip.mask))[None, None]) / 255
-    references = [_encode_reference(job, name) for name in job.request.references]
+    references = [_encode_reference(job, Given(name)) for name in job.request.references]
     dit = DiTConditioning(
         vace_latents=vace_context(kept, new, channels, references), vace_scale=job.request.control_scale
     )
@@ -157,11 +157,12 @@ def build_clip(job: ConditioningJob) -> MaskedClip:
     if request.preprocess not in UNDRAWN:
         drawn = draw_control(frames, request.preprocess, job.source, job.emit)
         frames = np.where(masks.is_new(mask)[..., None], drawn, frames)
-    pictures = [(at, name) for at, name in ((0, request.image), (-1, request.last_image)) if name]
+    ends = ((0, request.given("image")), (-1, request.given("last_image")))
+    pictures = [(at, given) for at, given in ends if given]
     if pictures:
         mask = mask.copy()
-    for at, name in pictures:
-        frames[at] = load_frame(job, name)
+    for at, given in pictures:
+        frames[at] = load_frame(job, given)
         mask[at] = 0
     return MaskedClip(frames, mask, steers)
 
@@ -175,10 +176,10 @@ def _blank(job: ConditioningJob) -> MaskedClip:
 
 def _uploaded(job: ConditioningJob) -> MaskedClip:
     request = job.request
-    frames = load_clip(job, request.video, request.num_frames)
+    frames = load_clip(job, request.given("video"), request.num_frames)
     if request.mask is None:
         return MaskedClip(frames, np.full(frames.shape[:3], masks.ANEW, np.uint8), steers=True)
-    return MaskedClip(frames, load_mask(job, request.mask, request.num_frames))
+    return MaskedClip(frames, load_mask(job, request.given("mask"), request.num_frames))
 
 
 def _region(job: ConditioningJob) -> MaskedClip:
@@ -193,7 +194,7 @@ def _kept_frames(job: ConditioningJob) -> MaskedClip:
 
 def _masked(job: ConditioningJob, mask: np.ndarray) -> MaskedClip:
     """The request's video with a mask that broadcasts to (T, H, W)."""
-    frames = load_clip(job, job.request.video, job.request.num_frames)
+    frames = load_clip(job, job.request.given("video"), job.request.num_frames)
     return MaskedClip(frames, np.broadcast_to(mask, frames.shape[:3]))
 
 
@@ -202,7 +203,7 @@ def _outpaint(job: ConditioningJob) -> MaskedClip:
     box = masks.outpaint_box(request.outpaint, request.width, request.height)
     smaller = request.model_copy(update={"width": box.width, "height": box.height})
     frames = np.zeros((request.num_frames, request.height, request.width, 3), np.uint8)
-    inside = load_clip(dataclasses.replace(job, request=smaller), request.video, request.num_frames)
+    inside = load_clip(dataclasses.replace(job, request=smaller), request.given("video"), request.num_frames)
     frames[:, box.rows, box.columns] = inside
     mask = masks.outside_mask(box, request.width, request.height)
     return MaskedClip(frames, np.broadcast_to(mask, frames.shape[:3]))
@@ -230,12 +231,14 @@ _BUILDERS: dict[str, Callable[[ConditioningJob], MaskedClip]] = {
 def _edge_frames(job: ConditioningJob) -> np.ndarray:
     """(n, H, W, 3), uint8: the end of the chosen part of the video that is extended."""
     request = job.request
-    stream = stream_clip(job.inputs.path(request.video), request.video_start, request.video_end, request.fps)
+    given = request.given("video")
+    stream = stream_clip(job.inputs.path(given.name), request.video_start, request.video_end, request.fps)
+    frames = (cut(frame, given.part) for frame in stream.frames)
     count = masks.overlap(request.kept_frames, request.num_frames, stream.expected)
     if request.mask_builder == "after":
-        taken = list(deque(stream.frames, maxlen=count))
+        taken = list(deque(frames, maxlen=count))
     else:
-        taken = [frame for frame, _ in zip(stream.frames, range(count), strict=False)]
+        taken = [frame for frame, _ in zip(frames, range(count), strict=False)]
     return fit_frames(taken, request.width, request.height, request.fit)
 
 
@@ -244,7 +247,7 @@ def _encode(job: ConditioningJob, clip: MaskedClip, choose: Callable[[Tensor, Te
     return encode_chunks(job, (choose(*chunk) for chunk in clip.chunks()), len(clip.frames))
 
 
-def _encode_reference(job: ConditioningJob, name: InputName) -> Tensor:
+def _encode_reference(job: ConditioningJob, given: Given) -> Tensor:
     """(1, 16, 1, h, w)."""
-    boxed = letterbox(read_picture(job, name), job.request.height, job.request.width)
+    boxed = letterbox(read_picture(job, given), job.request.height, job.request.width)
     return encode_frames(job, boxed[:, :, None])

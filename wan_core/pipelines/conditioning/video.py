@@ -36,8 +36,9 @@ def latent_mask(mask: np.ndarray) -> Tensor:
 def video_conditioner(job: ConditioningJob) -> Conditioning:
     """The request's ``video``, and its ``mask`` if there is one."""
     request = job.request
-    frames = load_clip(job, request.video, request.num_frames)
+    frames = load_clip(job, request.given("video"), request.num_frames)
     start = encode_chunks(job, pixel_chunks(frames), request.num_frames)
     if request.mask is None:
         return Conditioning(start=start)
-    return Conditioning(start=start, keep=latent_mask(load_mask(job, request.mask, request.num_frames)))
+    mask = load_mask(job, request.given("mask"), request.num_frames)
+    return Conditioning(start=start, keep=latent_mask(mask))
