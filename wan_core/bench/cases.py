@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from wan_core.bench import rivals
 from wan_core.bench.growth import growth_runs
 from wan_core.bench.models import UMT5, make_dit, make_text_encoder, make_vae
+from wan_core.bench.peers import DOES_NOT_RUN, PEERS, Peer
+from wan_core.bench.rivals import DiTCall, read_pages
 from wan_core.bench.timing import Run, matrix_rate
 from wan_core.manager.attention_choice import exact_attention
 from wan_core.manager.loading import load_transformer
 from wan_core.models.umt5.config import TEXT_LEN
+from wan_core.models.vae.config import TEMPORAL_STRIDE
 from wan_core.ops.attention import use_attention
 from wan_core.ops.attention_probe import attention_unsupported
 from wan_core.ops.attention_timing import attention_seconds
@@ -28,12 +30,13 @@ from wan_core.ops.kernels import KERNELS
 from wan_core.pipelines.preparing import prepared
 from wan_core.schema.attention import fastest
 
-OURS, THEIRS, COMPILED = "ours", "diffusers", "diffusers, compiled"
+OURS, THEIRS, COMPILED = "ours", PEERS["diffusers"].name, PEERS["diffusers"].compiled
 PROMPT_TOKENS = 77
 _FILE = "diffusion_pytorch_model.safetensors"
 _GRIDS = {560: (5, 16, 28), 1950: (5, 30, 52)}  # tokens -> latent frames, rows and columns
 _VAE_LATENTS = (1, 16, 5, 16, 16)  # 17 frames of 128x128
 _PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+_ROUNDINGS = {"bf16": 0.05, "fp32": 1e-4}  # apart by more, as a share of the whole, is other work
 
 
 @dataclass
@@ -41,11 +44,13 @@ class Case:
     """One kind of work.
 
     Attributes:
-        runs: who does it -> how.
+        runs: who does it -> how. What they return is the same for all, where ``roundings`` are given.
         flops: of one run of ours; None where they say nothing.
         rate: FLOP/s of a matrix product in the same precision on this device.
         weighs: whether its memory is of interest.
         target: how many times as fast as diffusers it is to be.
+        roundings: how far apart results may be, as a share of ours; None where they are not compared.
+        differences: who -> how far its result is from ours.
     """
 
     runs: dict[str, Run]
@@ -53,15 +58,30 @@ class Case:
     rate: float | None = None
     weighs: bool = False
     target: float | None = None
+    roundings: float | None = None
+    differences: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def join(self, name: str, make: Callable[[], Run]) -> None:
+        """Let a peer take part, or say why it does not."""
+        try:
+            self.runs[name] = make()
+        except DOES_NOT_RUN as error:
+            self.excuse(name, error)
+
+    def excuse(self, name: str, error: Exception) -> None:
+        """Leave somebody out who does not run here, and say why."""
+        self.runs.pop(name, None)
+        lines = str(error).strip().splitlines()
+        self.notes.append(f"{name} does not run here: {type(error).__name__}: {lines[0] if lines else ''}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """On which device, and against whom: nobody, or diffusers, also compiled."""
+    """On which device, and against whom: nobody, or these, also compiled."""
 
     device: torch.device
-    against: bool = False
+    against: tuple[Peer, ...] = ()
     compiled: bool = False
 
 
@@ -79,9 +99,9 @@ def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     timestep = torch.tensor([500.0], device=device)
     case = Case({OURS: lambda: dit(latents, timestep, prompt)}, _dit_flops(dit, tokens), weighs=True)
     case.rate, case.target = matrix_rate(device, dtype), {"bf16": 1.25, "fp32": 1.1}[precision]
+    case.roundings = _ROUNDINGS[precision]
     padded = F.pad(prompt, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
-    for name, rival in _rival_dits(dit, plan, case).items():
-        case.runs[name] = lambda rival=rival: rival(latents.to(dtype), timestep, padded)
+    _join_dits(case, dit, plan, lambda call: lambda: call(latents.to(dtype), timestep, padded))
     try:
         with prepared(dit):
             yield case
@@ -91,7 +111,7 @@ def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
 
 @contextmanager
 def step_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
-    """A step with guidance: a pass with the prompt and one without. diffusers calls its model for each.
+    """A step with guidance: a pass with the prompt and one without. Peers call their model for each.
 
     The self-attention that our passes share in the first block is computed for each here, as it would be a
     fourth of four blocks and is a thirtieth of the real model's.
@@ -105,11 +125,13 @@ def step_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     both = latents.repeat(2, 1, 1, 1, 1)
     case = Case({OURS: lambda: dit(both, timestep, prompts)}, 2 * _dit_flops(dit, tokens))
     case.rate = matrix_rate(device, dtype)
-    padded = F.pad(prompts, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
-    for name, rival in _rival_dits(dit, plan, case).items():
-        case.runs[name] = lambda rival=rival: [
-            rival(latents.to(dtype), timestep, padded[one : one + 1]) for one in (0, 1)
-        ]
+    case.roundings = _ROUNDINGS[precision]
+    padded = F.pad(prompts, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS)).split(1)
+
+    def both_passes(call: DiTCall) -> Run:
+        return lambda: torch.cat([call(latents.to(dtype), timestep, prompt) for prompt in padded])
+
+    _join_dits(case, dit, plan, both_passes)
     try:
         with prepared(dit):
             yield case
@@ -117,14 +139,15 @@ def step_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
         torch.compiler.reset()
 
 
-def _rival_dits(dit: nn.Module, plan: Plan, case: Case) -> dict[str, nn.Module]:
-    """Whom a transformer is measured against; ``case`` is told why somebody does not take part."""
-    found = {THEIRS: rivals.rival_dit(dit)} if plan.against else {}
-    if plan.compiled and (refusal := compiling_unsupported(plan.device)):
+def _join_dits(case: Case, dit: nn.Module, plan: Plan, run: Callable[[DiTCall], Run]) -> None:
+    """Let peers take part with their transformers, also compiled; ``case`` is told why one does not."""
+    refusal = compiling_unsupported(plan.device) if plan.against and plan.compiled else None
+    if refusal:
         case.notes.append(refusal)
-    elif plan.compiled:
-        found[COMPILED] = rivals.compiled_dit(dit)
-    return found
+    for peer in plan.against:
+        case.join(peer.name, lambda peer=peer: run(peer.dit(dit, False)))
+        if plan.compiled and not refusal:
+            case.join(peer.compiled, lambda peer=peer: run(peer.dit(dit, True)))
 
 
 def _dit_flops(dit: nn.Module, tokens: int) -> float:
@@ -144,33 +167,44 @@ def vae_case(plan: Plan, precision: str) -> Iterator[Case]:
     vae = make_vae(device, dtype)
     latents = torch.randn(_VAE_LATENTS).to(device, dtype)
 
-    def decode() -> None:
-        for _ in vae.decode_stream(latents):
-            pass
+    def decode() -> torch.Tensor:
+        for frames in vae.decode_stream(latents):
+            last = frames
+        return last
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         for _ in type(vae)(vae.config).decode_stream(torch.empty(_VAE_LATENTS)):
             pass
     case = Case({OURS: decode}, counter.get_total_flops(), matrix_rate(device, dtype), weighs=True)
-    case.target = {"bf16": 2.0, "fp32": 1.3}[precision]
-    if plan.against:
-        rival = rivals.rival_vae(vae)
-        case.runs[THEIRS] = lambda: rival.decode(latents)
+    case.target, case.roundings = {"bf16": 2.0, "fp32": 1.3}[precision], _ROUNDINGS[precision]
+
+    def decode_as(peer: Peer) -> Run:
+        call = peer.decode(vae)
+        return lambda: call(latents)[:, :, -TEMPORAL_STRIDE:]
+
+    for peer in plan.against:
+        case.join(peer.name, lambda peer=peer: decode_as(peer))
     yield case
 
 
 @contextmanager
 def text_case(plan: Plan, precision: str) -> Iterator[Case]:
-    """A prompt of ``PROMPT_TOKENS`` through the text encoder; diffusers fills it up to 512 tokens."""
+    """A prompt of ``PROMPT_TOKENS`` through the text encoder; peers fill it up to 512 tokens."""
     device, dtype = plan.device, _PRECISIONS[precision]
     encoder = make_text_encoder(device, dtype)
     ids = torch.randint(2, UMT5.vocab_size, (1, PROMPT_TOKENS), device=device)
     mask = torch.ones_like(ids)
-    case = Case({OURS: lambda: encoder(input_ids=ids, attention_mask=mask)}, target=4.5)
-    if plan.against:
-        missing = (0, TEXT_LEN - PROMPT_TOKENS)
-        padded, padded_mask = F.pad(ids, missing), F.pad(mask, missing)
-        case.runs[THEIRS] = lambda: encoder(input_ids=padded, attention_mask=padded_mask)
+    case = Case({OURS: lambda: encoder(input_ids=ids, attention_mask=mask).last_hidden_state}, target=4.5)
+    case.roundings = _ROUNDINGS[precision]
+    missing = (0, TEXT_LEN - PROMPT_TOKENS)
+    padded, padded_mask = F.pad(ids, missing), F.pad(mask, missing)
+
+    def read_as(peer: Peer) -> Run:
+        call = peer.text(encoder)
+        return lambda: call(padded, padded_mask)[:, :PROMPT_TOKENS]
+
+    for peer in plan.against:
+        case.join(peer.name, lambda peer=peer: read_as(peer))
     yield case
 
 
@@ -183,11 +217,11 @@ def load_case(plan: Plan) -> Iterator[Case]:
         save_file(dit.state_dict(), folder / _FILE)
 
         def load() -> None:
-            rivals.read_pages(load_transformer(folder, [_FILE]).state_dict())
+            read_pages(load_transformer(folder, [_FILE]).state_dict())
 
         case = Case({OURS: load})
-        if plan.against:
-            case.runs[THEIRS] = rivals.save_rival(dit, folder / "diffusers")
+        for peer in plan.against:
+            case.join(peer.name, lambda peer=peer: peer.save(dit, folder / peer.name))
         yield case
 
 

@@ -1,4 +1,4 @@
-"""``python -m wan_core bench``: how fast this machine is, and how fast diffusers is on it."""
+"""``python -m wan_core bench``: how fast this machine is, and how fast other programs are on it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import sys
 import torch
 
 from wan_core.bench import report
+from wan_core.bench.agreement import run_once
 from wan_core.bench.cases import CASES, Plan
-from wan_core.bench.rivals import require_diffusers
+from wan_core.bench.peers import PEERS
 from wan_core.bench.timing import alternate, peak_bytes
 from wan_core.manager.devices import choose_device
 
@@ -19,12 +20,14 @@ def main(argv: list[str]) -> int:
     """Measure the transformer, the VAE, the text encoder, loading, attention and the demo on this machine."""
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.ERROR)
-    if options.against:
-        require_diffusers()
+    against = tuple(peer for name, peer in PEERS.items() if name in options.against)
+    for peer in against:
+        peer.require()
     device = choose_device(options.device)
     torch.set_num_threads(options.threads)
-    plan = Plan(device, bool(options.against), bool(options.against) and not options.eager)
-    _say(f"{report.device_name(device)}, torch {torch.__version__}, {options.threads} thread(s)")
+    plan = Plan(device, against, not options.eager)
+    versions = {peer.name: peer.version for peer in against}
+    _say(report.machine(device, options.threads, versions))
     _say(report.heading())
     found: dict[str, object] = {}
     for name in options.only or CASES:
@@ -32,14 +35,21 @@ def main(argv: list[str]) -> int:
         for line in report.lines(name, found[name]):
             _say(line)
         if options.save:
-            report.save({name: found[name]}, device, options.rounds)
+            report.save({name: found[name]}, device, options.rounds, versions)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wan_core bench", description=main.__doc__)
-    parser.add_argument("--against", choices=("diffusers",), help="also measure it, with the same weights")
-    parser.add_argument("--eager", action="store_true", help="leave out diffusers with torch.compile")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        choices=PEERS,
+        default=(),
+        metavar="PROGRAM",
+        help=f"also measure {' and '.join(PEERS)}, or one of them, with the same weights",
+    )
+    parser.add_argument("--eager", action="store_true", help="leave out the others with torch.compile")
     parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results")
     parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of each; the median counts")
@@ -50,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(name: str, plan: Plan, rounds: int) -> dict[str, object]:
     with CASES[name](plan) as case:
+        run_once(case, plan.device)
         timings = alternate(case.runs, rounds, plan.device)
         peaks = {who: peak_bytes(run, plan.device) for who, run in case.runs.items()} if case.weighs else {}
         return report.entry(case, timings, peaks, plan.device)

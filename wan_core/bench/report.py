@@ -6,12 +6,14 @@ import json
 import os
 import platform
 import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from wan_core.bench.cases import OURS, Case
+from wan_core.bench.peers import PEERS
 from wan_core.bench.timing import Timing
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
@@ -29,10 +31,20 @@ def device_name(device: torch.device) -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
+def machine(device: torch.device, threads: int, versions: Mapping[str, str]) -> str:
+    """One line about what is measured; ``versions`` of the peers by their names."""
+    programs = "".join(f", {name} {version}" for name, version in versions.items())
+    return f"{device_name(device)}, torch {torch.__version__}, {threads} thread(s){programs}"
+
+
 def entry(
     case: Case, timings: dict[str, Timing], peaks: dict[str, int | None], device: torch.device
 ) -> dict[str, object]:
-    """One case for the file; ``ratios`` say how many times as fast as each other we are."""
+    """One case for the file.
+
+    ``ratios`` say how many times as fast as each other we are, ``differences`` how far their results are
+    from ours.
+    """
     taken = {name: _decisive(timing, device) for name, timing in timings.items()}
     found: dict[str, object] = {
         "seconds": {
@@ -43,6 +55,8 @@ def entry(
     if OURS in taken:
         found["ratios"] = {name: _rounded(taken[name] / taken[OURS]) for name in taken if name != OURS}
         found["target"] = case.target
+    if case.differences:
+        found["differences"] = {name: _rounded(far) for name, far in case.differences.items()}
     if case.weighs:
         found["peak_mib"] = {name: peak and round(peak / 2**20) for name, peak in peaks.items()}
     if case.flops and case.rate:
@@ -76,18 +90,32 @@ def lines(name: str, found: dict[str, object]) -> list[str]:
             row += f" {found['tflops']:>8.3g} {found['share_of_matrix_rate']:>7.0%}"
         if who in found.get("ratios", {}):
             row += f" we are {found['ratios'][who]:.2f} times as fast"
+        if who in found.get("differences", {}):
+            row += f", differs by {found['differences'][who]:.1e}"
         rows.append(row.rstrip())
     if found.get("target") and found.get("ratios"):
-        reached = next(iter(found["ratios"].values())) >= found["target"]
-        rows.append(f"{'':<16} target {found['target']:.2f}: {'reached' if reached else 'missed'}")
+        rows.append(f"{'':<16} target {found['target']:.2f}: {_judged(found['ratios'], found['target'])}")
     return rows + [f"{'':<16} {note}" for note in found.get("notes", ())]
 
 
-def save(cases: dict[str, object], device: torch.device, rounds: int) -> Path:
-    """Write ``bench-<device>.json``; cases that were not run this time keep their figures."""
+def _judged(ratios: dict[str, float], target: float) -> str:
+    """Beside whom a target is reached; it is set for peers that are not compiled."""
+    plain = {name: ratio for name, ratio in ratios.items() if name in PEERS}
+    return ", ".join(
+        f"{'reached' if ratio >= target else 'missed'} beside {name}" for name, ratio in plain.items()
+    )
+
+
+def save(
+    cases: dict[str, object], device: torch.device, rounds: int, versions: Mapping[str, str] | None = None
+) -> Path:
+    """Write ``bench-<device>.json``; cases that were not run this time keep their figures.
+
+    ``versions`` of the peers that took part are written down beside those of earlier runs.
+    """
     name = device_name(device)
     target = RESULTS / f"bench-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
-    known = json.loads(target.read_text(encoding="utf-8"))["cases"] if target.is_file() else {}
+    known = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
     content = {
         "device": name,
         "threads": torch.get_num_threads(),
@@ -95,7 +123,8 @@ def save(cases: dict[str, object], device: torch.device, rounds: int) -> Path:
         "load_average": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "torch": version("torch"),
-        "cases": known | cases,
+        "peers": known.get("peers", {}) | dict(versions or {}),
+        "cases": known.get("cases", {}) | cases,
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

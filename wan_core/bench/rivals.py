@@ -6,7 +6,6 @@ diffusers is needed for nothing else in this program, and only when it is asked 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,16 +16,13 @@ from wan_core.models.dit.model import WanDiT
 from wan_core.models.vae import dialects as vae_names
 from wan_core.models.vae.config import VAEConfig
 from wan_core.models.vae.model import WanVAE
-from wan_core.schema import InvalidRequest
 from wan_core.schema.dialect import Renamer
 
+DiTCall = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Latents, timestep and a prompt filled up to 512 tokens -> what the transformer makes of them."""
 
-def require_diffusers() -> None:
-    """Raise ``InvalidRequest`` where diffusers is not installed."""
-    if find_spec("diffusers") is None:
-        raise InvalidRequest(
-            "against", "the Python package diffusers is not installed", "Run: pip install diffusers"
-        )
+TextCall = Callable[[Tensor, Tensor], Tensor]
+"""Ids of tokens and their mask, filled up to 512 -> embeddings."""
 
 
 def rival_dit(dit: WanDiT) -> nn.Module:
@@ -60,6 +56,12 @@ def compiled_dit(dit: WanDiT) -> nn.Module:
     return rival
 
 
+def dit_call(dit: WanDiT, compiled: bool = False) -> DiTCall:
+    """A call of diffusers' transformer."""
+    rival = compiled_dit(dit) if compiled else rival_dit(dit)
+    return lambda latents, timestep, prompt: rival(latents, timestep, prompt).sample
+
+
 def rival_vae(vae: WanVAE) -> nn.Module:
     """diffusers' VAE with the weights of ours."""
     from diffusers import AutoencoderKLWan
@@ -70,6 +72,17 @@ def rival_vae(vae: WanVAE) -> nn.Module:
         rival = AutoencoderKLWan()
     (dialect, *_) = vae_names.DIALECTS
     return _filled(rival, vae, dialect.renamer(list(rival.state_dict())), lambda name: dtype)
+
+
+def decoding(vae: WanVAE) -> Callable[[Tensor], Tensor]:
+    """diffusers' VAE: latents as the transformer makes them -> frames. Its pipeline undoes their scaling."""
+    rival = rival_vae(vae)
+    return lambda latents: rival.decode(vae.denormalise(latents)).sample
+
+
+def text_call(encoder: nn.Module) -> TextCall:
+    """The text encoder is transformers' on both sides; diffusers has it read all 512 tokens."""
+    return lambda ids, mask: encoder(input_ids=ids, attention_mask=mask).last_hidden_state
 
 
 def _filled(

@@ -27,16 +27,23 @@ class Timing:
     wall: float
 
 
+def first_run(run: Run, device: torch.device) -> object:
+    """What comes of a run, which makes whatever is made once; it is not timed."""
+    with torch.inference_mode():
+        made = run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return made
+
+
 def alternate(runs: Mapping[str, Run], rounds: int, device: torch.device) -> dict[str, Timing]:
-    """Time several runs of the same work, one after the other in turns, after one of each that is not timed.
+    """Time several runs of the same work, one after the other in turns; each has run once before.
 
     Args:
         runs: name -> what is timed.
         rounds: how often each is.
         device: waited for before the clock stops.
     """
-    for run in runs.values():
-        _timed(run, device)
     taken: dict[str, list[Timing]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
