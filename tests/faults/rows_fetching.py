@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults.row import EVERY, Row
 
+_HOSTS = "tests/manager/test_public_hosts.py::"
 _LORA = "tests/manager/test_lora_download.py::"
 _UPSCALER = "tests/upscaling/test_upscaling.py::"
 
@@ -14,10 +15,10 @@ FETCHING: tuple[Row, ...] = (
         "only the owner may; nothing within a private network is asked, also by a redirect or a name that "
         "changes its meaning; no login is sent; what is no LoRA for Wan is thrown away and nothing replaced",
         (
-            f"{_LORA}test_private_addresses_are_not_public",
-            f"{_LORA}test_the_own_machine_is_not_asked",
-            f"{_LORA}test_a_redirect_into_the_own_network_is_not_followed",
-            f"{_LORA}test_a_name_is_looked_up_once_and_the_connection_goes_where_was_judged",
+            f"{_HOSTS}test_private_addresses_are_not_public",
+            f"{_HOSTS}test_the_own_machine_is_not_asked",
+            f"{_HOSTS}test_a_redirect_into_the_own_network_is_not_followed",
+            f"{_HOSTS}test_a_name_is_looked_up_once_and_the_connection_goes_where_was_judged",
             f"{_LORA}test_any_address_with_https_and_nothing_of_a_person_is_sent",
             f"{_LORA}test_only_loras_for_wan_are_kept",
             f"{_LORA}test_names_are_harmless",

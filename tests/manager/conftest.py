@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.manager.fake_hub import FakeHub
+from tests.manager.lora_files import FILE
+from tests.manager.tls_server import NAME, TlsServer
 from wan_core.catalog import ModelSpec, Role, WeightFiles, find_model
-from wan_core.manager import transfer
+from wan_core.manager import public_hosts, transfer, web_transfer
 from wan_core.schema import Settings
 
 
@@ -48,3 +53,20 @@ def spec(hub: FakeHub) -> ModelSpec:
         weights={role: WeightFiles((name,), len(hub.files[name])) for role, name in roles.items()},
         tokenizer=WeightFiles((tokenizer,), len(hub.files[tokenizer])),
     )
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TlsServer]:
+    """A server that the studio takes for one of the internet."""
+    monkeypatch.setattr(web_transfer, "RETRY_SECONDS", 0.02)
+    plain = socket.getaddrinfo
+
+    def look_up(host: str, *more: Any, **named: Any) -> Any:
+        return plain("127.0.0.1" if host == NAME else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(public_hosts, "is_public", lambda address: address == "127.0.0.1")
+    with TlsServer(tmp_path, {"/a/paper.safetensors": FILE}) as running:
+        context = ssl.create_default_context(cafile=str(running.certificate))
+        monkeypatch.setattr(public_hosts, "trusted", lambda: context)
+        yield running
