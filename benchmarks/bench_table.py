@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import saved
-from wan_core.bench.cases import COMPILED, OURS, THEIRS
+from wan_core.bench.cases import OURS
+from wan_core.bench.peers import PEERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: written by benchmarks.bench_table -->\n", "<!-- /bench -->\n"
@@ -27,29 +28,66 @@ _WORDS = {
     "load": "loading a transformer of 0.4 GB",
     "demo": "a demo clip from prompt to file",
 }
-_HEADING = (
-    "| what | ours, s | diffusers | compiled | times as fast | as compiled | target | of the matrix rate "
-    "| MiB, ours | diffusers |\n|---|" + "---:|" * 9 + "\n"
-)
+_PEERS = [who for peer in PEERS.values() for who in (peer.name, peer.compiled)]
 
 
 def table(cases: dict[str, Any]) -> str:
-    """Rows of Markdown, in the order of the bench; a case that was not measured has none."""
-    return _HEADING + "".join(_row(words, cases[name]) for name, words in _WORDS.items() if name in cases)
+    """Rows of Markdown, in the order of the bench, and what is to be said of them.
+
+    A case that was not measured has no row, and who took no part no column. A peer's cell holds its seconds
+    and how many times as fast we are.
+    """
+    rows = {name: cases[name] for name in _WORDS if name in cases}
+    timed = [who for who in _PEERS if any(who in case["seconds"] for case in rows.values())]
+    weighed = [
+        who for who in (OURS, *PEERS) if any(who in case.get("peak_mib", {}) for case in rows.values())
+    ]
+    headings = ["what", "ours, s", *timed, "target", "of the matrix rate"]
+    headings += [f"MiB, {who}" for who in weighed]
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
+    lines += [_cells(_WORDS[name], case, timed, weighed) for name, case in rows.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + _remarks(rows)
 
 
-def _row(words: str, case: dict[str, Any]) -> str:
+def _cells(words: str, case: dict[str, Any], timed: list[str], weighed: list[str]) -> list[str]:
     seconds, ratios, peaks = case["seconds"], case.get("ratios", {}), case.get("peak_mib", {})
     share, target = case.get("share_of_matrix_rate"), case.get("target")
-    missed = ", missed" if target and ratios.get(THEIRS, target) < target else ""
-    cells = [
-        *(f"{seconds[who]['cpu']:.3g}" if who in seconds else "" for who in (OURS, THEIRS, COMPILED)),
-        *(f"{ratios[who]:.2f}" if who in ratios else "" for who in (THEIRS, COMPILED)),
-        f"{target:g}{missed}" if target else "",
+    return [
+        words,
+        f"{seconds[OURS]['cpu']:.3g}",
+        *(f"{seconds[who]['cpu']:.3g} ({ratios[who]:.2f}×)" if who in seconds else "" for who in timed),
+        f"{target:g}{_missed(ratios, target)}" if target else "",
         f"{share:.0%}" if share else "",
-        *(str(peaks[who]) if peaks.get(who) else "" for who in (OURS, THEIRS)),
+        *(str(peaks[who]) if peaks.get(who) else "" for who in weighed),
     ]
-    return f"| {' | '.join([words, *cells])} |\n"
+
+
+def _missed(ratios: dict[str, float], target: float) -> str:
+    """Beside whom a target is missed; it is set for peers that are not compiled."""
+    plain = [who for who in PEERS if who in ratios]
+    behind = [who for who in plain if ratios[who] < target]
+    if behind == plain:
+        return ", missed" if plain else ""
+    return f", missed beside {' and '.join(behind)}" if behind else ""
+
+
+def _remarks(rows: dict[str, Any]) -> str:
+    """How far results are apart, and why somebody has no figure."""
+    apart = {
+        words: max(
+            (far for name in rows if precision in name for far in _differences(rows[name])), default=None
+        )
+        for precision, words in (("fp32", "float32"), ("bf16", "bfloat16"))
+    }
+    said = [f"{far:.1e} in {words}" for words, far in apart.items() if far is not None]
+    found = [f"Results differ from ours by at most {' and '.join(said)}."] if said else []
+    found += [f"{_WORDS[name]}: {note}" for name, case in rows.items() for note in case.get("notes", ())]
+    return "".join(f"\n{line}\n" for line in found)
+
+
+def _differences(case: dict[str, Any]) -> list[float]:
+    """Of those whose figures are shown."""
+    return [far for who, far in case.get("differences", {}).items() if who in case["seconds"]]
 
 
 def written(page: str, rows: str) -> str:
