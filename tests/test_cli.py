@@ -136,6 +136,11 @@ def test_media_are_files_and_say_what_the_task_is(machine, tmp_path) -> None:
     assert (request.task, request.strength, request.strength_mode) == ("v2v", 0.5, "steps")
     kept = tmp_path / "home" / "inputs" / request.video
     assert kept.read_bytes() == source.read_bytes()
+    part = ["--prompt", "x", "--video", str(source), "--crops", "video=0,0,1,0.5"]
+    assert generate(machine, *part, "--output", str(target)) == 0
+    request = read_request(target)
+    assert (request.task, str(request.crops)) == ("v2v", "video=0,0,1,0.5")
+    assert request.width == 2 * request.height
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
@@ -156,6 +161,9 @@ def test_a_pictures_name_asks_for_a_picture(machine, tmp_path, ending: str) -> N
         (["--video", "gone.mp4"], 1, "gone.mp4 cannot be opened"),
         (["--task", "v2v"], 2, "video: Tiny needs it and it is missing."),
         (["--strength", "0.5"], 2, "strength: Tiny does not take it for this task."),
+        (["--crops", "video=0,0,1,0.5"], 2, "crops: Tiny does not take it for this task."),
+        (["--task", "v2v", "--crops", "video=0,0,2,1"], 2, "video: 0,0,2,1 lies outside of the picture"),
+        (["--crops", "sound=0,0,1,1"], 2, "'sound=0,0,1,1' is no part of an input; write image, last_image"),
         (["--region", "0", "0", "1", "9"], 2, "region: '9' is refused."),
     ],
 )

@@ -48,7 +48,7 @@ def test_both_make_the_same_file_as_the_studio(tmp_path: Path) -> None:
         num_frames=5,
         num_inference_steps=1,
         guidance_scale=1.0,
-        match_input=False,
+        crops="image=0.25,0,1,0.5",
     )
     made = Engine(settings).generate(request).video.read_bytes()
     command = as_command(request, settings, placed(inputs))
@@ -74,6 +74,7 @@ def test_both_make_the_same_file_as_the_studio(tmp_path: Path) -> None:
             "mask_builder": "frames",
             "region": (0.0, 0.25, 1.0, 0.5),
             "camera_rotation": True,
+            "crops": "image=0.12345,0,1,0.5 video=0,1e-05,1,0.5",
         },
         {
             "loras": (

@@ -27,6 +27,22 @@ def test_every_prompt_goes_with_every_picture_and_the_seeds_of_each_are_the_same
     assert {each.model_copy(update={"prompt": "x", "image": IMAGES[0], "seed": 5}) for each in made} == {base}
 
 
+def test_the_part_of_a_picture_is_not_that_of_another() -> None:
+    base = GenerationRequest(
+        model="demo-image",
+        task="flf2v",
+        prompt="x",
+        image=IMAGES[0],
+        last_image=IMAGES[0],
+        crops="image=0,0,0.5,1 last_image=0,0,1,0.5",
+    )
+    own, other = expand(base, images=IMAGES)
+    assert own == base
+    assert (other.image, str(other.crops)) == (IMAGES[1], "last_image=0,0,1,0.5")
+    base = base.model_copy(update={"crops": base.crops.without("last_image")})
+    assert [each.crops for each in expand(base, images=IMAGES)] == [base.crops, None]
+
+
 def test_a_drawn_seed_stays_to_be_drawn() -> None:
     assert [each.seed for each in expand(request(), videos=3)] == [-1, -1, -1]
 

@@ -69,7 +69,9 @@ def test_a_queue_comes_back_elsewhere_as_it_was(
     picture = InputStore(settings.inputs_dir).keep_picture(PICTURE)
     for wanted in (
         request("first", seed=7),
-        request("<b>second</b>", model="demo-image", task="i2v", image=picture, seed=8),
+        request(
+            "<b>second</b>", model="demo-image", task="i2v", image=picture, seed=8, crops="image=0,0,0.5,1"
+        ),
         request("third", seed=9, num_inference_steps=3),
     ):
         store.submit(wanted)

@@ -63,7 +63,14 @@ def test_a_file_alone_is_enough_on_another_machine(
     settings: Settings, other: Settings, tmp_path: Path, picture: str, format: str
 ) -> None:
     request = GenerationRequest(
-        task="i2v", model="demo-image", prompt="一只猫 🐱", image=picture, seed=5, crf=3, ping_pong=True
+        task="i2v",
+        model="demo-image",
+        prompt="一只猫 🐱",
+        image=picture,
+        crops="image=0.12345,0,0.9,1",
+        seed=5,
+        crf=3,
+        ping_pong=True,
     )
     metadata = described(settings, request)
     path = tmp_path / f"a{SUFFIXES.get(format, '')}"
@@ -95,6 +102,15 @@ def test_inputs_that_are_nowhere_are_named_and_left_out(
     restored = restore(path, other)
     assert restored.request.image is None
     assert restored.missing == ("Image: it is neither on this machine nor in the file; choose it again.",)
+    both = {
+        "image": picture,
+        "last_image": "0" * 32 + ".png",
+        "crops": "image=0,0,0.5,1 last_image=0,0,1,0.5",
+    }
+    ends = GenerationRequest(task="flf2v", model="demo-image", prompt="a", **both)
+    restored = restore(sidecar(tmp_path, request_metadata(ends)), settings)
+    assert (restored.request.last_image, str(restored.request.crops)) == (None, "image=0,0,0.5,1")
+    assert restore(sidecar(tmp_path, request_metadata(ends)), other).request.crops is None
     several = request.model_copy(update={"image": None, "references": (picture, "0" * 32 + ".png")})
     restored = restore(sidecar(tmp_path, request_metadata(several)), settings)
     assert restored.request.references == (picture,)

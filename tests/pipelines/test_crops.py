@@ -203,6 +203,9 @@ def test_the_whole_way_is_that_of_a_cut_file(engine: Engine, keep: Keep, case: C
         videos.append(read_video(result.video).frames)
     assert torch.equal(*latents)
     assert np.array_equal(*videos)
+    engine.generate(request(model, task, **{**both[0], "crops": None}), ignore, "job0")
+    again, _ = load_latents(engine.latents_path("job0"))  # those of the part are of no use
+    assert again.shape != latents[0].shape or not torch.equal(again, latents[0])
 
 
 @pytest.mark.parametrize("fit", ["crop", "fit", "stretch"])

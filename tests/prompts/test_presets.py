@@ -14,6 +14,7 @@ from wan_core.schema import GenerationRequest, InvalidRequest
 
 FAST = GenerationRequest(
     task="i2v", prompt="a cat", seed=7, image=f"{'0' * 32}.png", num_inference_steps=8, guidance_scale=1.0,
+    crops="image=0,0,0.5,1",
     loras=[{"file": "fast.safetensors", "strength": 0.5}],
 )  # fmt: skip
 
@@ -29,7 +30,7 @@ def test_a_preset_keeps_settings_and_no_words_seed_or_files(store: PresetStore) 
     fields = store.read("i2v", "Schnell 8")
     assert (fields["num_inference_steps"], fields["guidance_scale"], fields["task"]) == (8, 1.0, "i2v")
     assert fields["loras"][0]["file"] == "fast.safetensors"
-    assert not {"prompt", "seed", "image"} & fields.keys()
+    assert not {"prompt", "seed", "image", "crops"} & fields.keys()
     assert GenerationRequest.parse({**fields, "prompt": "a dog"}).loras == FAST.loras
     assert store.names("i2v") == ["Schnell 8"] and store.names("t2v") == []
     store.delete("i2v", "Schnell 8")
