@@ -22,9 +22,9 @@ WIDTH = find_model("demo").dit.dim
 FLUX = save({"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": torch.ones(4, 8)})
 
 
-def lora() -> bytes:
+def lora(rank: int = 64) -> bytes:
     layer = "diffusion_model.blocks.0.self_attn.q"
-    down, up = torch.ones(64, WIDTH), torch.ones(WIDTH, 64)
+    down, up = torch.ones(rank, WIDTH), torch.ones(WIDTH, rank)
     return save(
         {f"{layer}.lora_down.weight": down, f"{layer}.lora_up.weight": up}, {"modelspec.title": "Paper"}
     )
@@ -116,6 +116,35 @@ def test_a_lora_is_fetched_into_a_row(house: Machinery, open_page: OpenPage) -> 
     page.wait_for_selector(".preflight .facts")
     page.locator("#form-loras_fold button.label-wrap").click()
     expect(failed).to_contain_text("for Flux", timeout=15_000)
+
+
+@pytest.mark.browser
+def test_the_models_tab_follows_a_lora_too(house: Machinery, open_page: OpenPage) -> None:
+    hub, loras = house.hub, house.studio.context.errands.loras
+    for arrival in loras.all():
+        loras.forget(arrival.key)
+    hub.files["scissors.safetensors"], hub.stall = lora(48), True
+    key = loras.begin(f"{hub.url}/org/Model/blob/main/scissors.safetensors?token=hush-77")
+    page = open_page(house.studio.address)
+    page.get_by_role("tab", name="Models", exact=True).click()
+    errand = page.locator(f'#errands .errand[data-model="{key}"]')
+    expect(errand.locator(".phase")).to_contain_text("Downloading the LoRA", timeout=15_000)
+    expect(errand.locator(".phase")).to_contain_text("org/Model/scissors.safetensors")
+    expect(errand.locator(".count")).to_contain_text(" of ", timeout=15_000)
+    page.reload()
+    page.get_by_role("tab", name="Models", exact=True).click()
+    errand.get_by_role("button", name="Cancel").click()
+    expect(errand.locator(".count")).to_have_text("Cancelled; what has arrived is kept.", timeout=15_000)
+    expect(errand.locator(".bar")).to_have_count(0)
+    hub.stall = False
+    hub.woken.set()
+    errand.get_by_role("button", name="Start again").click()
+    expect(errand.locator(".count")).to_have_text("scissors.safetensors is here.", timeout=15_000)
+    assert hub.requests[-1].range.startswith("bytes=")
+    assert "hush-77" not in page.content()
+    errand.get_by_role("button", name="Close").click()
+    expect(errand).to_have_count(0)
+    assert loras.all() == []
 
 
 @pytest.mark.browser

@@ -12,17 +12,21 @@ import pytest
 from tests.ui.conftest import make_context
 from ui.context import Context
 from ui.machine import folders
+from ui.machine.errand_html import arrivals_html, errands_html
 from ui.machine.plan_text import budget_of, plan_html
-from ui.machine.stock_html import errands_html, stock_html
+from ui.machine.stock_html import stock_html
 from ui.making import form, preflight
+from ui.strings import CHINESE, Texts
 from ui.tabs import models, settings
 from ui.tabs.plans import plan_of
 from wan_core.catalog import MODELS, find_model, resolve
 from wan_core.jobs.job import Machine, WorkerState, WorkerStatus
 from wan_core.manager.errands import Errand
+from wan_core.manager.lora_download import Arrived
+from wan_core.manager.lora_errands import Arrival
 from wan_core.manager.planner import plan_memory
 from wan_core.manager.verify import Verdict
-from wan_core.schema import GenerationRequest
+from wan_core.schema import GenerationRequest, InvalidRequest
 from wan_core.schema.schemes import DeviceFacts
 from wan_core.schema.settings import setting_knobs
 from wan_core.schema.status import JobStatus
@@ -216,6 +220,52 @@ def test_an_errand_says_how_it_goes_and_how_it_ended(context: Context) -> None:
     assert "as published; the hub has newer files of org/&lt;Model&gt; by now, and these stay" in moved
     wrong = said(state=JobStatus.DONE, verdict=Verdict((), (Path("x/a.pth"),), ()))
     assert "Damaged: a.pth" in wrong and 'data-action="replace"' in wrong
+
+
+def test_a_lora_on_its_way_stands_among_the_models(context: Context) -> None:
+    def said(texts: Texts = context.texts, **what: object) -> str:
+        return arrivals_html([Arrival("k<", "hub.example/<a>.safetensors", **what)], texts)
+
+    waiting = said()
+    assert "Downloading the LoRA hub.example/&lt;a&gt;.safetensors" in waiting
+    assert "waits for the one before" in waiting and 'data-action="stop-lora" data-model="k&lt;"' in waiting
+    running = said(CHINESE, state=JobStatus.RUNNING, step=1, total=4, message="Downloading <b>: 1 B of 4 B")
+    assert "width:25.0%" in running and "正在下载 LoRA hub.example/" in running and "<b>" not in running
+    failed = said(state=JobStatus.FAILED, error="It has <no> room.")
+    assert 'role="alert">It has &lt;no&gt; room.' in failed and 'data-action="again-lora"' in failed
+    stopped = said(CHINESE, state=JobStatus.CANCELLED)
+    assert "已取消；已收到的部分会保留。" in stopped and ">重新开始</button>" in stopped
+    done = said(state=JobStatus.DONE, arrived=Arrived("<a>.safetensors", "0" * 64))
+    assert "&lt;a&gt;.safetensors is here." in done and "again-lora" not in done
+    assert 'data-action="forget-lora"' in done and "LoRA hub.example" in done
+
+
+def test_loras_on_their_way_are_the_owners_alone(
+    context: Context, models_tab: models.ModelsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrivals = [Arrival("key", "hub.example/a.safetensors", state=JobStatus.RUNNING)]
+    monkeypatch.setattr(context.errands.loras, "all", lambda: arrivals)
+    stranger = replace(models_tab, context=replace(context, owned=False))
+    for shown, words, moves in ((models_tab, True, True), (stranger, False, False)):
+        drawn = dict(zip(map(id, shown.outputs), shown.show(), strict=True))
+        assert ("hub.example" in drawn[id(shown.errands)]) is words
+        assert drawn[id(shown.timer)].active is moves
+    first = models.UnderWay.of(context).sign
+    arrivals[0] = replace(arrivals[0], step=5)
+    assert models.UnderWay.of(context).sign == first
+    arrivals[0] = replace(arrivals[0], state=JobStatus.DONE)
+    assert models.UnderWay.of(context).sign != first
+
+
+def test_a_refused_start_again_is_said(
+    context: Context, models_tab: models.ModelsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(key: str) -> str:
+        raise InvalidRequest("loras", "the studio is offline", "Go online.")
+
+    monkeypatch.setattr(context.errands.loras, "again", refuse)
+    shown = models._LORA_ACTIONS["again-lora"](models_tab, "key")
+    assert "Add a LoRA by address: the studio is offline. Go online." in shown[0]
 
 
 def test_a_button_does_what_it_says(context: Context, models_tab: models.ModelsTab) -> None:

@@ -1,4 +1,4 @@
-"""The models on this machine and those that are not, as HTML; buttons carry what they do in their data."""
+"""The models on this machine and those that are not, as HTML."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 from ui import units
 from ui.context import Context
+from ui.machine.buttons import button
 from ui.strings import Texts
 from wan_core.catalog import MODELS, ModelSpec
-from wan_core.manager.errands import Errand
 from wan_core.manager.found_file import FoundFile
 from wan_core.manager.stock import Deletion, Holding, Stock, plan_deletion, take_stock
-from wan_core.schema.status import JobStatus
 
 _FEW = 2
 """As many models are named; more are counted."""
@@ -68,17 +67,6 @@ def _other(file: FoundFile, texts: Texts) -> str:
     return f"<li>{' · '.join(words)}</li>"
 
 
-def errands_html(errands: list[Errand], texts: Texts) -> str:
-    """Downloads and checks that are under way, and what came of those that need a word."""
-    return "".join(_errand(errand, texts) for errand in errands if _needs_a_word(errand))
-
-
-def _needs_a_word(errand: Errand) -> bool:
-    if errand.state is JobStatus.CANCELLED:
-        return False
-    return errand.state is not JobStatus.DONE or errand.verdict is not None
-
-
 def _summary(context: Context, stock: Stock, count: int) -> str:
     texts = context.texts.models
     words = [texts.summary.format(count=count, size=units.in_bytes(stock.bytes))] if count else []
@@ -101,10 +89,10 @@ def _here(context: Context, stock: Stock, spec: ModelSpec, is_asked: bool) -> st
         words.append(texts.shared.format(size=units.in_bytes(shared)))
     lines = "".join(_part(context, part, False) for part in own if part.bytes or part.problem)
     note = f'<p class="missing">{escape(_to_download(missing, texts))}</p>' if missing else ""
-    buttons = _button("download", spec, texts.resume) if missing else _button("verify", spec, texts.verify)
-    buttons += _button("delete", spec, texts.delete)
-    if not context.owned:
-        buttons = ""
+    of, buttons = (spec.id, spec.title), ""
+    if context.owned:
+        buttons = button("download", *of, texts.resume) if missing else button("verify", *of, texts.verify)
+        buttons += button("delete", *of, texts.delete)
     asked = _question(context, spec) if is_asked and context.owned else ""
     return (
         f'<li class="model here" data-model="{spec.id}">{_title(spec, context.texts)}'
@@ -120,12 +108,12 @@ def _to_download(missing: int, texts: object) -> str:
 
 def _absent(context: Context, stock: Stock, spec: ModelSpec) -> str:
     texts = context.texts.models
-    button = _button("download", spec, texts.download) if context.owned else ""
+    download = button("download", spec.id, spec.title, texts.download) if context.owned else ""
     note = f'<p class="note">{escape(context.texts.said(spec.note))}</p>' if spec.note else ""
     return (
         f'<li class="model" data-model="{spec.id}">{_title(spec, context.texts)}'
         f'<span class="size">{escape(_to_download(stock.missing(spec), texts))}</span>{note}'
-        f'<div class="buttons">{button}</div></li>'
+        f'<div class="buttons">{download}</div></li>'
     )
 
 
@@ -167,13 +155,13 @@ def _question(context: Context, spec: ModelSpec) -> str:
     """What deleting would take and leave, with a button for yes and one for no."""
     texts = context.texts.models
     deletion = plan_deletion(context.weights, spec, context.settings.models_dir)
-    words = stays(deletion, context.texts)
+    words, of = stays(deletion, context.texts), (spec.id, spec.title)
     if not deletion.files:
         words.insert(0, texts.nothing_to_delete.format(model=spec.title))
-        return f'<p class="question">{escape(" ".join(words))}</p>{_button("keep", spec, texts.dismiss)}'
+        return f'<p class="question">{escape(" ".join(words))}</p>{button("keep", *of, texts.dismiss)}'
     words.insert(0, texts.ask_delete.format(size=units.in_bytes(deletion.bytes), model=spec.title))
-    yes = _button("confirm", spec, texts.delete, "stop")
-    return f'<p class="question">{escape(" ".join(words))}</p>{yes}{_button("keep", spec, texts.keep)}'
+    yes = button("confirm", *of, texts.delete, "stop")
+    return f'<p class="question">{escape(" ".join(words))}</p>{yes}{button("keep", *of, texts.keep)}'
 
 
 def stays(deletion: Deletion, texts: Texts) -> list[str]:
@@ -190,51 +178,3 @@ def stays(deletion: Deletion, texts: Texts) -> list[str]:
     for folder, parts in by_folder.items():
         sentences.append(texts.models.stays_elsewhere.format(parts=", ".join(parts), folder=folder))
     return sentences
-
-
-def _button(action: str, spec: ModelSpec, label: str, look: str = "") -> str:
-    return (
-        f'<button type="button" class="{look}" data-action="{action}" data-model="{spec.id}" '
-        f'aria-label="{escape(f"{label}: {spec.title}", quote=True)}">{escape(label)}</button>'
-    )
-
-
-def _errand(errand: Errand, texts: Texts) -> str:
-    spec, words = MODELS[errand.model], texts.models
-    if errand.state is JobStatus.FAILED:
-        body, button = f'<p class="alert" role="alert">{escape(texts.said(errand.error))}</p>', words.dismiss
-    elif errand.state is JobStatus.DONE:
-        body, button = _verdict(errand, texts), words.dismiss
-    else:
-        share = min(errand.step / errand.total, 1.0) if errand.total else 0.0
-        message = words.waiting if errand.state is JobStatus.QUEUED else texts.said(errand.message)
-        if errand.kind == "verify" and errand.total:
-            counts = words.partly.format(done=units.in_bytes(errand.step), total=units.in_bytes(errand.total))
-            message = f"{message} · {counts}"
-        body = (
-            f'<div class="bar"><div style="width:{share:.1%}"></div></div>'
-            f'<p class="count">{escape(message)}</p>'
-        )
-        button = words.cancel
-    heading = words.doing[errand.kind] if not errand.state.is_final else ""
-    action = "dismiss" if errand.state.is_final else "cancel"
-    damaged = bool(errand.verdict and errand.verdict.wrong)
-    again = _button("replace", spec, words.replace) if damaged else ""
-    return (
-        f'<div class="errand {errand.state}" data-model="{spec.id}"><p class="phase">'
-        f"<span>{escape(f'{heading} {spec.title}'.strip())}</span></p>{body}"
-        f'<div class="buttons">{again}{_button(action, spec, button)}</div></div>'
-    )
-
-
-def _verdict(errand: Errand, texts: Texts) -> str:
-    verdict, words = errand.verdict, texts.models
-    if verdict.wrong:
-        files = ", ".join(path.name for path in verdict.wrong)
-        return f'<p class="alert" role="alert">{escape(words.damaged.format(files=files))}</p>'
-    sentence = words.done["verify"].format(count=len(verdict.right))
-    if verdict.unknown:
-        sentence += f"; {words.unchecked.format(count=len(verdict.unknown))}"
-    if verdict.moved:
-        sentence += f"; {words.moved.format(repos=', '.join(verdict.moved))}"
-    return f'<p class="count">{escape(sentence)}.</p>'

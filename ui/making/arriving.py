@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ui.context import Context
+from ui.strings import Texts
 from wan_core.manager.lora_errands import Arrival
 from wan_core.schema import InvalidRequest
 from wan_core.schema.status import JobStatus
@@ -31,16 +32,18 @@ def act(context: Context, event: gr.EventData) -> dict[str, Any]:
         if key := _asked(event, "again"):
             told["begun"] = loras.again(key)
     except InvalidRequest as error:
-        told["refused"] = context.texts.sentence.format(
-            name=context.texts.loras.by_address,
-            problem=context.texts.said(error.problem),
-            remedy=context.texts.said(error.remedy),
-        )
+        told["refused"] = refusal(error, context.texts)
     if key := _asked(event, "stop"):
         loras.cancel(key)
     if key := _asked(event, "forget"):
         loras.forget(key)
     return {**told, "arriving": [_told(arrival, context) for arrival in loras.all()]}
+
+
+def refusal(error: InvalidRequest, texts: Texts) -> str:
+    """Why a LoRA is not fetched, in the page's language."""
+    problem, remedy = texts.said(error.problem), texts.said(error.remedy)
+    return texts.sentence.format(name=texts.loras.by_address, problem=problem, remedy=remedy)
 
 
 def _asked(event: gr.EventData, name: str) -> str:
@@ -50,25 +53,25 @@ def _asked(event: gr.EventData, name: str) -> str:
 
 def _told(arrival: Arrival, context: Context) -> dict[str, Any]:
     """One download, in the page's language."""
-    share = min(arrival.step / arrival.total, 1.0) if arrival.total else 0.0
     return {
         "key": arrival.key,
         "shown": arrival.shown,
         "state": arrival.state,
-        "share": share,
-        "words": _words(arrival, context),
+        "share": arrival.share,
+        "words": arrival_words(arrival, context.texts),
         "name": arrival.arrived.name if arrival.arrived else "",
         "digest": arrival.arrived.sha256 if arrival.arrived else "",
     }
 
 
-def _words(arrival: Arrival, context: Context) -> str:
-    texts, arrived = context.texts.loras, arrival.arrived
+def arrival_words(arrival: Arrival, texts: Texts) -> str:
+    """How a LoRA on its way stands, or what came of it."""
+    arrived = arrival.arrived
     if arrived is not None:
-        words = texts.arrived_known if arrived.known else texts.arrived
-        return (texts.arrived_renamed if arrived.renamed else words).format(name=arrived.name)
+        words = texts.loras.arrived_known if arrived.known else texts.loras.arrived
+        return (texts.loras.arrived_renamed if arrived.renamed else words).format(name=arrived.name)
     if arrival.state is JobStatus.QUEUED:
-        return context.texts.models.waiting
+        return texts.models.waiting
     if arrival.state is JobStatus.CANCELLED:
-        return texts.stopped
-    return context.texts.said(arrival.error or arrival.message)
+        return texts.loras.stopped
+    return texts.said(arrival.error or arrival.message)

@@ -45,7 +45,7 @@ MODELS_TEXTS = ModelsTexts(
     deleted="{size} of {model} deleted.",
     busy="{model} is in use: it is being downloaded or checked, or a job is waiting for it. "
     "Cancel that, or wait, then delete it.",
-    doing={"download": "Downloading", "verify": "Verifying"},
+    doing={"download": "Downloading", "verify": "Verifying", "lora": "Downloading the LoRA"},
     done={"download": "Downloaded", "verify": "Verified: {count} files are as published"},
     waiting="waits for the one before",
     failed="Failed",

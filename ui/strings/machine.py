@@ -9,7 +9,10 @@ from ui.strings.naming import Named
 
 @dataclass(frozen=True)
 class ModelsTexts:
-    """What the Models tab says. ``parts`` are named by role, ``doing`` and ``done`` by kind of errand."""
+    """What the Models tab says.
+
+    ``parts`` are named by role, ``doing`` and ``done`` by kind of errand; ``doing`` has LoRAs, too.
+    """
 
     summary: str
     here: str

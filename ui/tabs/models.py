@@ -1,4 +1,4 @@
-"""Models: what is on this machine and what is not; download, verify and delete."""
+"""Models: what is on this machine and what is not; download, verify and delete; LoRAs on their way."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from ui import units
 from ui.context import Context
 from ui.listening import QUIET, error_html, note_html, reporting
 from ui.machine import folders
+from ui.machine.errand_html import arrivals_html, errands_html
 from ui.machine.folders import FolderList
-from ui.machine.stock_html import errands_html, stays, stock_html
+from ui.machine.stock_html import stays, stock_html
+from ui.making.arriving import refusal
 from ui.tabs.layout import headed
 from wan_core.catalog import find_model
 from wan_core.manager.errands import Errand
+from wan_core.manager.lora_errands import Arrival
 from wan_core.manager.stock import delete, plan_deletion
 from wan_core.manager.verify import Verdict
+from wan_core.schema import InvalidRequest
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -28,6 +32,31 @@ element.addEventListener('click', (event) => {
   if (button) trigger('act', { action: button.dataset.action, model: button.dataset.model });
 });
 """
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """Downloads and checks as they stand; those of LoRAs only for whoever owns the machine."""
+
+    errands: list[Errand]
+    arrivals: list[Arrival]
+
+    @classmethod
+    def of(cls, context: Context) -> UnderWay:
+        return cls(context.errands.all(), context.errands.loras.all() if context.owned else [])
+
+    def html(self, context: Context) -> str:
+        return errands_html(self.errands, context.texts) + arrivals_html(self.arrivals, context.texts)
+
+    @property
+    def is_active(self) -> bool:
+        return any(not one.state.is_final for one in (*self.errands, *self.arrivals))
+
+    @property
+    def sign(self) -> str:
+        """Differs when something has begun or ended."""
+        models = [f"{errand.model}:{errand.kind}:{errand.state}" for errand in self.errands]
+        return " ".join([*models, *(f"{arrival.key}:{arrival.state}" for arrival in self.arrivals)])
 
 
 @dataclass(frozen=True)
@@ -53,31 +82,26 @@ class ModelsTab:
     def show(self, notice: str = "", asked: str = "", text: str = "") -> list[Any]:
         """Everything, as it is now: values of ``outputs``."""
         context = self.context
-        errands = context.errands.all()  # once and first: what ends meanwhile is seen at the next look
+        under_way = UnderWay.of(context)  # once and first: what ends meanwhile is seen at the next look
         return [
             notice,
-            errands_html(errands, context.texts),
+            under_way.html(context),
             stock_html(context, asked),
             asked,
-            _sign(errands),
-            gr.Timer(active=any(not errand.state.is_final for errand in errands)),
+            under_way.sign,
+            gr.Timer(active=under_way.is_active),
             *([folders.folders_html(context.settings, context.texts), text] if self.folders else []),
         ]
 
     def look(self, asked: str, seen: str) -> list[Any]:
         """What has moved; the list is drawn anew only when a download or check has begun or ended."""
-        errands = self.context.errands.all()
-        if _sign(errands) == seen:
-            moving = errands_html(errands, self.context.texts)
+        under_way = UnderWay.of(self.context)
+        if under_way.sign == seen:
+            moving = under_way.html(self.context)
             return [moving if output is self.errands else gr.skip() for output in self.outputs]
         typed = (self.notice, self.folders and self.folders.text)
         shown = zip(self.outputs, self.show(asked=asked), strict=True)
         return [gr.skip() if output in typed else value for output, value in shown]
-
-
-def _sign(errands: list[Errand]) -> str:
-    """Differs when an errand has begun or ended."""
-    return " ".join(f"{errand.model}:{errand.kind}:{errand.state}" for errand in errands)
 
 
 def build(context: Context) -> ModelsTab:
@@ -121,11 +145,13 @@ def connect(tab: ModelsTab, selected: Any, loaded: Any) -> None:
     tab.timer.tick(follow, [tab.asked, tab.seen], tab.outputs, **QUIET)
     if not tab.context.owned:
         return
-    gr.on([loaded], lambda: gr.Timer(active=tab.context.errands.are_active), None, tab.timer, **QUIET)
+    gr.on([loaded], lambda: gr.Timer(active=UnderWay.of(tab.context).is_active), None, tab.timer, **QUIET)
 
     def act(event: gr.EventData) -> list[Any]:
-        action, model = str(event.action), find_model(str(event.model)).id
-        return _ACTIONS[action](tab, model)
+        action, key = str(event.action), str(event.model)
+        if action in _LORA_ACTIONS:
+            return _LORA_ACTIONS[action](tab, key)
+        return _ACTIONS[action](tab, find_model(key).id)
 
     def add(text: str) -> list[Any]:
         notice, text = folders.add(tab.context, text)
@@ -212,6 +238,31 @@ _ACTIONS: dict[str, Callable[[ModelsTab, str], list[Any]]] = {
     "keep": _keep,
     "confirm": _delete,
     "replace": _replace,
+}
+
+
+def _stop_lora(tab: ModelsTab, key: str) -> list[Any]:
+    tab.context.errands.loras.cancel(key)
+    return tab.show()
+
+
+def _fetch_lora_again(tab: ModelsTab, key: str) -> list[Any]:
+    try:
+        tab.context.errands.loras.again(key)
+    except InvalidRequest as error:
+        return tab.show(error_html(refusal(error, tab.context.texts)))
+    return tab.show()
+
+
+def _forget_lora(tab: ModelsTab, key: str) -> list[Any]:
+    tab.context.errands.loras.forget(key)
+    return tab.show()
+
+
+_LORA_ACTIONS: dict[str, Callable[[ModelsTab, str], list[Any]]] = {
+    "stop-lora": _stop_lora,
+    "again-lora": _fetch_lora_again,
+    "forget-lora": _forget_lora,
 }
 
 

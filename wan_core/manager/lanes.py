@@ -25,6 +25,11 @@ class Progress:
     message: str = ""
     error: str = ""
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        return min(self.step / self.total, 1.0) if self.total else 0.0
+
 
 P = TypeVar("P", bound=Progress)
 
