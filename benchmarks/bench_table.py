@@ -74,20 +74,13 @@ def _missed(ratios: dict[str, float], target: float) -> str:
 def _remarks(rows: dict[str, Any]) -> str:
     """How far results are apart, and why somebody has no figure."""
     apart = {
-        words: max(
-            (far for name in rows if precision in name for far in _differences(rows[name])), default=None
-        )
-        for precision, words in (("fp32", "float32"), ("bf16", "bfloat16"))
+        words: [far for name in rows if kind in name for far in rows[name].get("differences", {}).values()]
+        for kind, words in (("fp32", "float32"), ("bf16", "bfloat16"))
     }
-    said = [f"{far:.1e} in {words}" for words, far in apart.items() if far is not None]
-    found = [f"Results differ from ours by at most {' and '.join(said)}."] if said else []
-    found += [f"{_WORDS[name]}: {note}" for name, case in rows.items() for note in case.get("notes", ())]
-    return "".join(f"\n{line}\n" for line in found)
-
-
-def _differences(case: dict[str, Any]) -> list[float]:
-    """Of those whose figures are shown."""
-    return [far for who, far in case.get("differences", {}).items() if who in case["seconds"]]
+    said = [f"{max(found):.1e} in {words}" for words, found in apart.items() if found]
+    lines = [f"Results differ from ours by at most {' and '.join(said)}."] if said else []
+    lines += [f"{_WORDS[name]}: {note}" for name, case in rows.items() for note in case.get("notes", ())]
+    return "".join(f"\n{line}\n" for line in lines)
 
 
 def written(page: str, rows: str) -> str:

@@ -32,8 +32,9 @@ def run_once(case: Case, device: torch.device) -> None:
 
 def _compare(case: Case, name: str, ours: Tensor, theirs: Tensor) -> None:
     found = difference(ours, theirs)
-    case.differences[name] = found
-    if not found <= case.roundings:
+    if found <= case.roundings:
+        case.differences[name] = found
+    else:
         del case.runs[name]
         case.notes.append(
             f"{name} is left out: its result differs from ours by {found:.2g}, more than "

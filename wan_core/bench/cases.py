@@ -50,7 +50,7 @@ class Case:
         weighs: whether its memory is of interest.
         target: how many times as fast as diffusers it is to be.
         roundings: how far apart results may be, as a share of ours; None where they are not compared.
-        differences: who -> how far its result is from ours.
+        differences: who takes part -> how far its result is from ours.
     """
 
     runs: dict[str, Run]
