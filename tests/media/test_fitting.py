@@ -7,7 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from wan_core.media.fitting import fit_frames, fit_length, fit_size, fit_vace_size, shown_box
+from wan_core.media.fitting import (
+    PixelBox,
+    cut,
+    fit_frames,
+    fit_length,
+    fit_size,
+    fit_vace_size,
+    part_of,
+    shown_box,
+)
 
 AREA_480P, AREA_720P = 480 * 832, 720 * 1280
 
@@ -173,3 +182,30 @@ def test_lengths() -> None:
     assert fit_length(frames, 5)[:, 0].tolist() == [0, 1, 2, 2, 2]
     assert fit_length(frames, 3)[:, 0].tolist() == [0, 1, 2]
     assert fit_length(frames, 1)[:, 0].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("shares", "box"),
+    [
+        (None, (0, 0, 100, 50)),
+        ((0, 0, 1, 1), (0, 0, 100, 50)),
+        ((0.25, 0.1, 0.75, 0.9), (25, 5, 75, 45)),
+        ((0.004, 0.0, 0.994, 0.019), (0, 0, 99, 1)),
+        ((0.005, 0.01, 0.015, 0.03), (0, 0, 2, 2)),  # halfway is the even line
+        ((0.999, 0.999, 1, 1), (99, 49, 100, 50)),
+        ((0.3, 0.3, 0.301, 0.301), (30, 15, 31, 16)),
+    ],
+)
+def test_the_edges_of_a_part_are_the_nearest_lines_between_pixels(
+    shares: tuple[float, ...] | None, box: tuple[int, ...]
+) -> None:
+    assert part_of((50, 100), shares) == PixelBox(*box)
+
+
+def test_a_part_is_a_copy_so_that_the_whole_can_go() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (50, 100, 3), np.uint8)
+    part = cut(frame, (0.25, 0.1, 0.75, 0.9))
+    assert np.array_equal(part, frame[5:45, 25:75])
+    assert part.base is None
+    assert np.array_equal(cut(frame[..., 0], (0.25, 0.1, 0.75, 0.9)), frame[5:45, 25:75, 0])
+    assert cut(frame, None) is frame

@@ -76,11 +76,18 @@ def _check_parts(request: GenerationRequest, inputs: InputStore) -> None:
         if not request.crop_of(field):
             continue
         height, width = _shape(request.given(field), inputs)
-        problem = f"the part of {field} has {width}x{height} pixels"
         if min(height, width) < MIN_SIDE:
-            raise InvalidRequest("crops", problem, f"Choose one of at least {MIN_SIDE}x{MIN_SIDE}.")
+            raise InvalidRequest(
+                "crops",
+                f"the part of {field} has {width}x{height} pixels",
+                f"Choose one of at least {MIN_SIDE}x{MIN_SIDE}.",
+            )
         if max(height, width) > MAX_ASPECT * min(height, width):
-            raise InvalidRequest("crops", problem, f"Choose one with sides of at most {MAX_ASPECT} to 1.")
+            raise InvalidRequest(
+                "crops",
+                f"the part of {field} has {width}x{height} pixels",
+                f"Choose one with sides of at most {MAX_ASPECT} to 1.",
+            )
 
 
 def _check_continued(before: MediaFacts, spec: ModelSpec) -> None:
