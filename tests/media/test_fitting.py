@@ -53,6 +53,7 @@ def test_a_side_is_never_lost() -> None:
     assert fit_size(64 * 64, (16, 1600), multiple=16) == (640, 16)
     assert fit_size(64 * 64, (4, 1600), multiple=16) == (1280, 16)
     assert fit_size(64 * 64, (100, 100), multiple=32) == (64, 64)
+    assert fit_vace_size(64 * 64, (10, 100)) == (16, 16)
 
 
 def official_vace_size(area: int, shape: tuple[int, int], frames: int) -> tuple[int, int]:

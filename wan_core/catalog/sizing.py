@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from wan_core.catalog.spec import ModelSpec
 from wan_core.media.fitting import fit_size, fit_vace_size
-from wan_core.schema import GenerationRequest
+from wan_core.media.pictures import MAX_ASPECT, MIN_SIDE
+from wan_core.schema import GenerationRequest, InvalidRequest
 
 SHAPED_BY = ("video", "image")
 """The media that a clip takes its shape from, the first that there is."""
+
+
+def check_part(field: str, shape: tuple[int, int]) -> None:
+    """The part that is used of a picture or video has a ``shape`` (height, width) that a file may have.
+
+    Raises:
+        InvalidRequest: it is too small or too narrow.
+    """
+    height, width = shape
+    if min(shape) < MIN_SIDE:
+        raise InvalidRequest(
+            "crops",
+            f"the part of {field} has {width}x{height} pixels",
+            f"Choose one of at least {MIN_SIDE}x{MIN_SIDE}.",
+        )
+    if max(shape) > MAX_ASPECT * min(shape):
+        raise InvalidRequest(
+            "crops",
+            f"the part of {field} has {width}x{height} pixels",
+            f"Choose one with sides of at most {MAX_ASPECT} to 1.",
+        )
 
 
 def matching_size(request: GenerationRequest, spec: ModelSpec, shape: tuple[int, int]) -> dict[str, int]:

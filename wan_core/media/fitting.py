@@ -87,11 +87,11 @@ def fit_vace_size(area: int, shape: tuple[int, int], multiple: int = 16) -> tupl
 
     The official rule (spec 8): as many cells of ``multiple`` x ``multiple`` as fit in ``area``, but no more
     than the video has, in as many rows as its aspect calls for, and as many columns as are left for them.
-    So a video is never enlarged. The rule bounds tokens, too, and a clip's length by them; as that length is
-    what gives way, the size does not depend on it.
+    So a video is never enlarged, unless it has less than a cell. The rule bounds tokens, too, and a clip's
+    length by them; as that length is what gives way, the size does not depend on it.
     """
     height, width = shape
-    cells = min(area // multiple**2, (height // multiple) * (width // multiple))
+    cells = max(min(area // multiple**2, (height // multiple) * (width // multiple)), 1)
     rows = min(max(round(math.sqrt(cells * (height / width))), 1), cells)
     return cells // rows * multiple, rows * multiple
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from wan_core.catalog import ModelSpec
 from wan_core.catalog.masking import check_masking
-from wan_core.catalog.sizing import SHAPED_BY, matching_size
+from wan_core.catalog.sizing import SHAPED_BY, check_part, matching_size
 from wan_core.media.camera_poses import read_track
 from wan_core.media.fitting import part_of
 from wan_core.media.inputs import InputStore
-from wan_core.media.pictures import MAX_ASPECT, MIN_SIDE
 from wan_core.media.read import MediaFacts, probe
 from wan_core.pipelines.conditioning.masks import overlap
 from wan_core.schema import GenerationRequest, InvalidRequest, knobs
@@ -71,23 +70,9 @@ def _shape(given: Given, inputs: InputStore) -> tuple[int, int]:
 
 
 def _check_parts(request: GenerationRequest, inputs: InputStore) -> None:
-    """A part that is used has a size that a file may have."""
     for field in Crops.model_fields:
-        if not request.crop_of(field):
-            continue
-        height, width = _shape(request.given(field), inputs)
-        if min(height, width) < MIN_SIDE:
-            raise InvalidRequest(
-                "crops",
-                f"the part of {field} has {width}x{height} pixels",
-                f"Choose one of at least {MIN_SIDE}x{MIN_SIDE}.",
-            )
-        if max(height, width) > MAX_ASPECT * min(height, width):
-            raise InvalidRequest(
-                "crops",
-                f"the part of {field} has {width}x{height} pixels",
-                f"Choose one with sides of at most {MAX_ASPECT} to 1.",
-            )
+        if request.crop_of(field):
+            check_part(field, _shape(request.given(field), inputs))
 
 
 def _check_continued(before: MediaFacts, spec: ModelSpec) -> None:
