@@ -144,6 +144,17 @@ def test_sentences_fill_in_what_the_english_ones_hold() -> None:
         assert any(letter >= "\u3000" for letter in chinese), chinese  # signs, too
 
 
+def test_a_title_of_words_is_chinese_and_a_name_stays() -> None:
+    for model, spec in MODELS.items():
+        assert ENGLISH.model_title(model) == spec.title
+        assert has_chinese(CHINESE.model_title(model)) == model.startswith("demo"), model
+        assert CHINESE.model_title(model) == CHINESE.said(spec.title)
+    assert CHINESE.model_title("demo") == "演示模型（内置）"
+    assert CHINESE.model_title("gone@file") == "gone@file"
+    refused = CHINESE.said("Demo VACE (built in) does not take it for this task")
+    assert refused == "VACE 演示模型（内置） 在此任务中不使用它"
+
+
 def test_every_note_on_a_model_is_said_in_chinese() -> None:
     assert {spec.note for spec in MODELS.values() if spec.note} - SENTENCES.keys() == set()
 
@@ -241,6 +252,8 @@ def test_no_label_of_the_chinese_page_is_english(both: Studio, open_page: OpenPa
     }
     titles = {spec.title for spec in MODELS.values()}
     forbidden = english - set(texts("zh").values()) - set(CHINESE.titles.values())
+    forbidden |= titles - {CHINESE.model_title(model) for model in MODELS}
+    expect(page.locator("#form-model input")).to_have_value("演示模型（内置）", timeout=20_000)
     for name in [*CHINESE.tabs.values(), CHINESE.tab_history, CHINESE.tab_models, CHINESE.tab_settings]:
         page.get_by_role("tab", name=name, exact=True).click()
         page.wait_for_timeout(300)

@@ -8,7 +8,6 @@ from ui import units
 from ui.machine.buttons import button
 from ui.making.arriving import arrival_words
 from ui.strings import Texts
-from wan_core.catalog import MODELS
 from wan_core.manager.errands import Errand
 from wan_core.manager.lanes import Progress
 from wan_core.manager.lora_errands import Arrival
@@ -32,7 +31,7 @@ def _needs_a_word(errand: Errand) -> bool:
 
 
 def _errand(errand: Errand, texts: Texts) -> str:
-    title, words = MODELS[errand.model].title, texts.models
+    title, words = texts.model_title(errand.model), texts.models
     if errand.state is JobStatus.DONE:
         body = _verdict(errand, texts)
     else:

@@ -38,7 +38,7 @@ class PlanText:
 def build(context: Context) -> PlanText:
     """Lay it out."""
     model = gr.Dropdown(
-        [(spec.title, spec.id) for spec in MODELS.values()],
+        [(context.texts.model_title(spec.id), spec.id) for spec in MODELS.values()],
         value=None,
         label=context.texts.settings.plan_model,
         elem_id="settings-plan-model",

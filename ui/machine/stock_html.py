@@ -89,7 +89,7 @@ def _here(context: Context, stock: Stock, spec: ModelSpec, is_asked: bool) -> st
         words.append(texts.shared.format(size=units.in_bytes(shared)))
     lines = "".join(_part(context, part, False) for part in own if part.bytes or part.problem)
     note = f'<p class="missing">{escape(_to_download(missing, texts))}</p>' if missing else ""
-    of, buttons = (spec.id, spec.title), ""
+    of, buttons = (spec.id, context.texts.model_title(spec.id)), ""
     if context.owned:
         buttons = button("download", *of, texts.resume) if missing else button("verify", *of, texts.verify)
         buttons += button("delete", *of, texts.delete)
@@ -108,7 +108,8 @@ def _to_download(missing: int, texts: object) -> str:
 
 def _absent(context: Context, stock: Stock, spec: ModelSpec) -> str:
     texts = context.texts.models
-    download = button("download", spec.id, spec.title, texts.download) if context.owned else ""
+    of = spec.id, context.texts.model_title(spec.id)
+    download = button("download", *of, texts.download) if context.owned else ""
     note = f'<p class="note">{escape(context.texts.said(spec.note))}</p>' if spec.note else ""
     return (
         f'<li class="model" data-model="{spec.id}">{_title(spec, context.texts)}'
@@ -126,7 +127,8 @@ def _built_in(spec: ModelSpec, texts: Texts) -> str:
 
 def _title(spec: ModelSpec, texts: Texts) -> str:
     tasks = " · ".join(texts.tabs[task] for task in spec.tasks if task in texts.tabs)
-    return f'<span class="name">{escape(spec.title)}</span><span class="tasks">{escape(tasks)}</span>'
+    title = texts.model_title(spec.id)
+    return f'<span class="name">{escape(title)}</span><span class="tasks">{escape(tasks)}</span>'
 
 
 def _part(context: Context, holding: Holding, names_users: bool) -> str:
@@ -148,18 +150,18 @@ def _part(context: Context, holding: Holding, names_users: bool) -> str:
 def _models(specs: tuple[ModelSpec, ...], texts: Texts) -> str:
     if len(specs) > _FEW:
         return texts.models.several.format(count=len(specs))
-    return ", ".join(spec.title for spec in specs)
+    return ", ".join(texts.model_title(spec.id) for spec in specs)
 
 
 def _question(context: Context, spec: ModelSpec) -> str:
     """What deleting would take and leave, with a button for yes and one for no."""
     texts = context.texts.models
     deletion = plan_deletion(context.weights, spec, context.settings.models_dir)
-    words, of = stays(deletion, context.texts), (spec.id, spec.title)
+    words, of = stays(deletion, context.texts), (spec.id, context.texts.model_title(spec.id))
     if not deletion.files:
-        words.insert(0, texts.nothing_to_delete.format(model=spec.title))
+        words.insert(0, texts.nothing_to_delete.format(model=of[1]))
         return f'<p class="question">{escape(" ".join(words))}</p>{button("keep", *of, texts.dismiss)}'
-    words.insert(0, texts.ask_delete.format(size=units.in_bytes(deletion.bytes), model=spec.title))
+    words.insert(0, texts.ask_delete.format(size=units.in_bytes(deletion.bytes), model=of[1]))
     yes = button("confirm", *of, texts.delete, "stop")
     return f'<p class="question">{escape(" ".join(words))}</p>{yes}{button("keep", *of, texts.keep)}'
 

@@ -122,7 +122,9 @@ class Bench:
             low, high = form.slider_range(name, spec, values.get(name), pictures, bool(values.get("windows")))
             updates[name] = {**updates.get(name, gr.update()), "minimum": low, "maximum": high}
         updates["num_frames"]["info"] = texts.picture_help if pictures else ""
-        updates["model"] = gr.update(choices=[(row.title, row.id) for row in plan.models], value=spec.id)
+        updates["model"] = gr.update(
+            choices=[(texts.model_title(row.id), row.id) for row in plan.models], value=spec.id
+        )
         for name in ("image_format", "images", *_PLACED[:2]):
             updates.setdefault(name, gr.update())
         updates["upscale"] = {**updates.get("upscale", gr.update()), **enlarging.offer(self.context)}

@@ -79,7 +79,7 @@ def _model_and_seed(bench: Bench, spec: ModelSpec, values: dict[str, Any]) -> No
     controls = bench.controls
     with gr.Row(elem_classes="model-row"):
         controls["model"] = OneOf(
-            [(row.title, row.id) for row in MODELS.values()],
+            [(bench.context.texts.model_title(row.id), row.id) for row in MODELS.values()],
             value=spec.id,
             label=bench.context.texts.names["model"].label,
             elem_id="form-model",

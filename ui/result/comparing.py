@@ -15,7 +15,6 @@ from ui.links import link
 from ui.result import stage
 from ui.result.cards import ago
 from ui.strings import Texts
-from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import InvalidRequest, knobs
 from wan_core.schema.lora import LoraUse
@@ -90,8 +89,8 @@ def in_words(name: str, value: Any, texts: Texts) -> str:
         return words.none
     if isinstance(value, bool):
         return words.yes if value else words.no
-    if name == "model" and is_known(value):
-        return find_model(value).title
+    if name == "model":
+        return texts.model_title(value)
     if isinstance(value, tuple):
         return ", ".join(in_words("", item, texts) for item in value)
     if isinstance(value, LoraUse):

@@ -8,7 +8,6 @@ from ui import units
 from ui.context import Context
 from ui.result import cards
 from ui.strings import Texts
-from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.schema import Stage
 
@@ -118,8 +117,7 @@ _BODIES = {
 def _facts(job: Job, texts: Texts) -> str:
     """Model, size, length, the seed that was really used, time and peak memory, as HTML."""
     request = job.made
-    title = find_model(request.model).title if is_known(request.model) else request.model
-    parts = [escape(title)]
+    parts = [escape(texts.model_title(request.model))]
     if request.width and request.height:
         parts.append(f"{request.width}×{request.height}")
     if request.num_frames and request.fps and request.task != "t2i":

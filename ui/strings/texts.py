@@ -17,6 +17,7 @@ from ui.strings.queue_file import QueueFileTexts
 from ui.strings.recipes import RecipeTexts
 from ui.strings.sentences import Pattern, said
 from ui.strings.timeline import TimelineTexts
+from wan_core.catalog import find_model, is_known
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,11 @@ class Texts:
     just_now: str
     minutes_ago: str
     hours_ago: str
+
+    def model_title(self, model: str) -> str:
+        """What a model is called; one that this studio does not know, by its id."""
+        known = find_model(model).title if is_known(model) else model
+        return self.titles.get(f"model:{model}", known)
 
     def said(self, words: str) -> str:
         """A sentence of the engine in this language, see ``ui.strings.sentences``."""

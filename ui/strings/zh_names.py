@@ -164,7 +164,15 @@ SETTING_NAMES = {
     "idle_unload_minutes": Named("空闲时卸载", "没有任务多少分钟后把模型移出内存；0 一直保留。"),
 }
 
+MODEL_TITLES = {
+    "demo": "演示模型（内置）",
+    "demo-image": "图生视频演示模型（内置）",
+    "demo-vace": "VACE 演示模型（内置）",
+}
+"""Titles that are words; those that are names stay as they are."""
+
 CHOICE_TITLES = {
+    **{f"model:{model}": title for model, title in MODEL_TITLES.items()},
     "": "无",
     "none": "无",
     "t2v": "文生视频",

@@ -7,10 +7,12 @@ from ui.strings.zh_enlarging import UPSCALING
 from ui.strings.zh_examples import EXAMPLES
 from ui.strings.zh_guidance import GUIDANCE_SENTENCES
 from ui.strings.zh_media import MEDIA
+from ui.strings.zh_names import MODEL_TITLES
 from ui.strings.zh_public import PUBLIC
 from ui.strings.zh_queue import QUEUE
 from ui.strings.zh_running import RUNNING
 from ui.strings.zh_weights import WEIGHTS
+from wan_core.catalog import MODELS
 
 _GIVEN = {
     "{} is gone; choose the file again.": "{0} 已不存在；请重新选择文件。",
@@ -262,7 +264,10 @@ _NOTED = {
     ),
 }
 
+_MODELS = {MODELS[model].title: title for model, title in MODEL_TITLES.items()}
+
 SENTENCES = {
+    **_MODELS,
     **GUIDANCE_SENTENCES,
     **_NOTED,
     **_GIVEN,

@@ -27,7 +27,6 @@ from ui.result import cards, opening
 from ui.result.queue_files import QueueFiles
 from ui.serving.limits import LIMITS
 from ui.strings import Texts
-from wan_core.catalog import find_model, is_known
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.jobs.past import UNDO_SECONDS, Search
 from wan_core.schema import InvalidRequest, MediaError, StoreError
@@ -213,7 +212,7 @@ class Doors:
             "past": [{"id": job.id, "html": cards.card(job, self._context)} for job in jobs[:limit]],
             "after": (jobs[limit - 1].finished, jobs[limit - 1].sequence) if len(jobs) > limit else None,
             "count": store.count(search),
-            "models": [(model, _title(model)) for model in store.models()],
+            "models": [(model, self._context.texts.model_title(model)) for model in store.models()],
             "tags": store.tags(),
         }
 
@@ -263,10 +262,6 @@ def search_of(values: Any) -> Search:
 
 def _nothing(done: Any) -> None:
     """The answer to what either happened or was no longer needed: the next look shows it."""
-
-
-def _title(model: str) -> str:
-    return find_model(model).title if is_known(model) else model
 
 
 def _text(values: Answer, name: str) -> str:

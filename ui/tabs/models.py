@@ -207,12 +207,12 @@ def _delete(tab: ModelsTab, model: str) -> list[Any]:
     """The second click."""
     if _is_busy(tab, model):
         return tab.show(_complaint_if_busy(tab, model))
-    context, spec = tab.context, find_model(model)
+    context, spec, title = tab.context, find_model(model), tab.context.texts.model_title(model)
     root = context.settings.models_dir
     deletion = plan_deletion(context.weights, spec, root)
     delete(deletion, root)
     context.errands.forget(model)
-    done = context.texts.models.deleted.format(size=units.in_bytes(deletion.bytes), model=spec.title)
+    done = context.texts.models.deleted.format(size=units.in_bytes(deletion.bytes), model=title)
     return tab.show(note_html(" ".join([done, *stays(deletion, context.texts)])))
 
 
@@ -275,5 +275,5 @@ def _is_busy(tab: ModelsTab, model: str) -> bool:
 
 
 def _complaint_if_busy(tab: ModelsTab, model: str) -> str:
-    words = tab.context.texts.models.busy.format(model=find_model(model).title)
+    words = tab.context.texts.models.busy.format(model=tab.context.texts.model_title(model))
     return error_html(words) if _is_busy(tab, model) else ""
