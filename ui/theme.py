@@ -113,7 +113,7 @@ _SURFACES = {
 """Flat: only what can be typed into or pressed has a surface of its own."""
 
 
-_SHEETS = ("studio", "panel", "prompting", "recipes", "queue", "timeline", "arriving")
+_SHEETS = ("studio", "panel", "prompting", "recipes", "queue", "timeline", "cropping", "arriving")
 
 
 def theme() -> gr.themes.Base:

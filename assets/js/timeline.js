@@ -1,12 +1,8 @@
-// What the model sees, and the part of a video that is used: a strip of its frames with two handles.
+// The part of a video that is used: a strip of its frames with two handles.
 // The studio tells what there is; what is dragged is told back. `texts` is written before this.
-const part = (selector) => element.querySelector(selector);
-const box = part(".timeline"), track = part(".track"), film = part(".film"), shown = part(".shown");
+const box = part(".timeline"), track = part(".track"), film = part(".film");
 const handles = { from: part(".handle.from"), to: part(".handle.to") };
 const figures = { from: part("figure.from"), to: part("figure.to") };
-const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const WAITING = 4000, TYPING = 250;
 
 let clip = null, start = 0, end = 0, held = null, sent = null, later = null;
 
@@ -198,9 +194,9 @@ document.addEventListener("input", (event) => {
 const near = (one, other) => one === other || Math.abs(one - other) < 0.002;
 const isSent = (told) => near(told.start, sent.start) && (told.end === null ? sent.end === null : near(told.end, sent.end));
 
-const show = () => {
-  const { seen = "", clip: told = null } = props.value || {};
-  if (shown.told !== seen) shown.innerHTML = shown.told = seen;
+showers.push((value) => {
+  if (!value) return;
+  const told = value.clip;
   box.hidden = !told;
   if (!told) {
     clip = held = null;
@@ -224,7 +220,5 @@ const show = () => {
     end = clamp(told.end ?? clip.seconds, start, clip.seconds);
   }
   draw();
-};
+});
 new ResizeObserver(() => { if (film.width !== track.clientWidth * devicePixelRatio) rollFilm(); }).observe(track);
-watch("value", show);
-show();

@@ -126,8 +126,8 @@ def test_a_picture_becomes_a_video_and_is_there_after_a_reload(
     page = open_page(studio.address)
     open_with(page, "i2v", "image", files / "first.png", "64×48 · 2.1 s")
     expect(page.locator("#form-model input")).to_have_value("Small i2v")
-    expect(page.locator("#i2v-seen")).to_contain_text("What the model sees, 64×48, 11 % cut away:")
-    page.wait_for_function("document.querySelector('#i2v-seen img').naturalWidth === 64")
+    expect(page.locator("#i2v-seen")).to_contain_text("What the model sees: 64×48, 11 % cut away.")
+    page.wait_for_function("document.querySelector('#i2v-seen .crops img').naturalWidth === 96")
     request = make(studio, page, "i2v", "it moves").request
     assert (request.task, request.match_input, request.continues) == ("i2v", True, None)
     assert kept(studio, request.image).read_bytes() == (files / "first.png").read_bytes()

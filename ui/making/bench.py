@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,12 +21,12 @@ from ui import units
 from ui.context import Context
 from ui.links import link
 from ui.listening import QUIET, error_html, note_html
-from ui.making import enlarging, form, framing, inputs, preflight, timeline
+from ui.making import enlarging, form, inputs, preflight, seeing
 from ui.making.example_chips import examples_html
 from ui.making.uploads import in_browser
 from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import ModelSpec, find_model
-from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
+from wan_core.schema import GenerationRequest, InvalidRequest
 
 _FILL_JS = "(filling) => window.wanStudio.fill(JSON.parse(filling))"
 _PLACED = ("world", "examples", "notice")
@@ -189,22 +188,16 @@ class Bench:
     @property
     def seen(self) -> dict[str, gr.components.Component]:
         """Key of a tab -> where it shows what the model sees; what ``see`` updates."""
-        return {key: tab.parts["seen"] for key, tab in self.tabs.items() if "seen" in tab.parts}
+        return {key: tab.controls["crops"] for key, tab in self.tabs.items() if "crops" in tab.controls}
 
     def see(self, *arguments: Any) -> list[Any]:
         """What the model sees of what is given in the tab in sight."""
         reading = self.read(arguments)
-        return [self._seen(reading) if key == reading.tab.key else gr.skip() for key in self.seen]
-
-    def _seen(self, reading: Reading) -> dict[str, Any]:
-        """The value of ``timeline.build``; what is wrong the pre-flight line says."""
-        plan, values, seen = reading.tab.plan, reading.values, {}
-        with suppress(InvalidRequest, MediaError):
-            taken = plan.taken(reading.spec)
-            seen["clip"] = timeline.clip_of(values, taken)
-            request = preflight.foreseen(plan, values, self.context)
-            seen["seen"] = framing.seen_html(request, values, taken, self.context.texts)
-        return seen
+        try:
+            told = seeing.value(reading.tab.plan, reading.spec, reading.values, self.context)
+        except InvalidRequest:  # a model file that has gone meanwhile
+            told = gr.skip()
+        return [told if key == reading.tab.key else gr.skip() for key in self.seen]
 
     def tell(self, *arguments: Any) -> list[Any]:
         """The pre-flight line of the form as it stands, and the clip's length beside its slider."""

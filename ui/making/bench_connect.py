@@ -23,7 +23,7 @@ _TOLD_OTHERWISE = ("prompt", "negative_prompt", "model", "resolution", "quality"
 _TYPED = (gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox, gr.HTML)
 _SEEN_BY = {
     *("model", "resolution", "aspect", "match_input", "fit", "video_start", "video_end", "fps"),
-    "mask_builder",
+    *("mask_builder", "crops"),
     *inputs.SIDES,
     *framing.SHAPED,
     "references",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -15,17 +17,18 @@ from ui.making.form import Values
 from ui.making.inputs import PICTURES
 from ui.strings import Texts
 from wan_core.catalog import find_model
-from wan_core.catalog.sizing import SHAPED_BY, matching_size
-from wan_core.media.fitting import fit_frames, shown_box
+from wan_core.catalog.sizing import SHAPED_BY, check_part, matching_size
+from wan_core.media.fitting import cut, fit_frames, part_of, shown_box
 from wan_core.media.read import MediaFacts, probe, read_clip, read_image
 from wan_core.pipelines.conditioning.masks import outpaint_box
 from wan_core.schema import GenerationRequest, MediaError
+from wan_core.schema.crops import CropBox
 from wan_core.schema.inputs import Fit
 
 SHAPED = ("video", *PICTURES)
 """Inputs that are brought to the size of the clip."""
 
-_SIDE, _REFERENCE_SIDE = 320, 160
+_SIDE, _WHOLE_SIDE, _REFERENCE_SIDE = 320, 640, 160
 _UNSEEN = 0.005  # of a picture; so little cut away is not worth a word
 
 
@@ -51,6 +54,27 @@ def _changed(file: Path) -> int:
         raise MediaError(f"{file.name} is gone; choose the file again.") from error
 
 
+@dataclass(frozen=True)
+class Framed:
+    """A picture or video that is brought to the clip's size; ``part`` of it, in shares, is used.
+
+    ``cut_to`` is the aspect, width to height, that it is cut to, None where it is not cut. Where it
+    ``leads``, the clip takes the aspect of the part, so nearly nothing is cut.
+    """
+
+    file: Path
+    facts: MediaFacts
+    part: CropBox | None
+    cut_to: float | None
+    leads: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the part, in pixels."""
+        box = part_of((self.facts.height, self.facts.width), self.part)
+        return box.height, box.width
+
+
 def sized(request: GenerationRequest, values: Values, taken: set[str], inputs_dir: Path) -> GenerationRequest:
     """The request at the size that its video will have, given the files in the form.
 
@@ -58,45 +82,82 @@ def sized(request: GenerationRequest, values: Values, taken: set[str], inputs_di
 
     Raises:
         MediaError: a file cannot be used.
+        InvalidRequest: the part drawn on one is too small or too narrow.
     """
-    facts = {name: facts_of(values[name]) for name in SHAPED if name in taken and values.get(name)}
-    before = values.get("continues") if values.get("join") and "continues" in taken else None
+    before = _gone_on_from(values, taken)
     if before:  # what is joined has one size
         clip = facts_of(str(inputs_dir / before))
         return request.model_copy(update={"width": clip.width, "height": clip.height})
-    leading = next((facts[name] for name in SHAPED_BY if name in facts), None)
-    if leading is None or not request.match_input or "match_input" not in taken:
+    given, leading = framed(request, values, taken), _leading(request, values, taken)
+    for name, each in given.items():
+        if each.part is not None:
+            check_part(name, each.shape)
+    if leading is None:
         return request
-    size = matching_size(request, find_model(request.model), (leading.height, leading.width))
-    return request.model_copy(update=size)
+    return request.model_copy(update=matching_size(request, find_model(request.model), given[leading].shape))
 
 
-def seen_html(request: GenerationRequest, values: Values, taken: set[str], texts: Texts) -> str:
-    """The pictures, and the video's first frame, as the model will see them; ``request`` is ``sized``.
+def framed(request: GenerationRequest, values: Values, taken: set[str]) -> dict[str, Framed]:
+    """What is given and brought to the clip's size, by its field; ``request`` is ``sized`` if aspects count.
 
     Raises:
         MediaError: a file cannot be used.
     """
     width, height = _inner_size(request)
-    start = float(values.get("video_start") or 0)
-    given = [Path(values[name]) for name in SHAPED if name in taken and values.get(name)]
-    parts = []
-    if given:
-        facts = [facts_of(str(file)) for file in given]
-        change = max(_change(fact, (width, height), request.fit) for fact in facts)
-        begins = [start if fact.kind == "video" else 0.0 for fact in facts]
-        pictures = [
-            _picture(file, _changed(file), (width, height), request.fit, begin)
-            for file, begin in zip(given, begins, strict=True)
-        ]
-        words = (texts.seen_as if change > _UNSEEN else texts.seen_whole).format(
-            width=width, height=height, change=texts.changes[request.fit].format(percent=round(change * 100))
+    cut_to = width / height if request.fit == "crop" else None
+    leading = _leading(request, values, taken)
+    return {
+        name: Framed(
+            file=Path(values[name]),
+            facts=facts_of(values[name]),
+            part=request.crop_of(name),
+            cut_to=cut_to,
+            leads=name == leading,
         )
-        parts.append(_row(words, pictures if change > _UNSEEN else []))
-    references = [Path(path) for path in values.get("references") or ()] if "references" in taken else []
-    if references:
-        parts.append(_row(texts.seen_references, [_reference(file, _changed(file)) for file in references]))
-    return "".join(parts)
+        for name in SHAPED
+        if name in taken and values.get(name)
+    }
+
+
+def _gone_on_from(values: Values, taken: set[str]) -> str | None:
+    return values.get("continues") if values.get("join") and "continues" in taken else None
+
+
+def _leading(request: GenerationRequest, values: Values, taken: set[str]) -> str | None:
+    """The input that the clip takes its shape from."""
+    if not request.match_input or "match_input" not in taken or _gone_on_from(values, taken):
+        return None
+    return next((name for name in SHAPED_BY if name in taken and values.get(name)), None)
+
+
+def told_html(request: GenerationRequest, given: Collection[Framed], texts: Texts) -> str:
+    """How much the model will see of what is given; ``request`` is ``sized``."""
+    if not given:
+        return ""
+    width, height = size = _inner_size(request)
+    change = max(_change(each, size, request.fit) for each in given)
+    words = (texts.seen_as if change > _UNSEEN else texts.seen_whole).format(
+        width=width, height=height, change=texts.changes[request.fit].format(percent=round(change * 100))
+    )
+    return _caption(words)
+
+
+def seen_html(request: GenerationRequest, given: Collection[Framed], start: float) -> str:
+    """Pictures as the model will see them, where a frame drawn on them cannot show it.
+
+    ``start``, in seconds, is where in a video to look.
+    """
+    size = _inner_size(request)
+    if request.fit == "crop" or all(_change(each, size, request.fit) <= _UNSEEN for each in given):
+        return ""
+    return _row(_picture(each, _changed(each.file), size, request.fit, start) for each in given)
+
+
+def references_html(files: Collection[Path], texts: Texts) -> str:
+    """Small copies of pictures of who or what appears."""
+    if not files:
+        return ""
+    return _caption(texts.seen_references) + _row(_reference(file, _changed(file)) for file in files)
 
 
 def _inner_size(request: GenerationRequest) -> tuple[int, int]:
@@ -108,30 +169,54 @@ def _inner_size(request: GenerationRequest) -> tuple[int, int]:
     return box.width, box.height
 
 
-def _change(facts: MediaFacts, size: tuple[int, int], fit: Fit) -> float:
+def _change(given: Framed, size: tuple[int, int], fit: Fit) -> float:
     """The part of the picture that is cut away, or of the video that is border, or by how much it is bent."""
+    height, width = given.shape
     if fit == "crop":
-        left, top, right, bottom = shown_box((facts.height, facts.width), *size, fit)
-        return 1 - (right - left) * (bottom - top) / (facts.width * facts.height)
-    narrower, wider = sorted((facts.width / facts.height, size[0] / size[1]))
+        left, top, right, bottom = shown_box((height, width), *size, fit)
+        return 1 - (right - left) * (bottom - top) / (given.facts.width * given.facts.height)
+    narrower, wider = sorted((width / height, size[0] / size[1]))
     return 1 - narrower / wider
 
 
-def _row(words: str, pictures: list[str]) -> str:
+def _caption(words: str) -> str:
+    return f'<p class="caption">{escape(words)}</p>'
+
+
+def _row(pictures: Iterable[str]) -> str:
     images = "".join(f'<img src="{source}" alt="">' for source in pictures)
-    return f'<p class="caption">{escape(words)}</p><div class="thumbs">{images}</div>'
+    return f'<div class="thumbs">{images}</div>'
 
 
 @lru_cache(64)
-def _picture(file: Path, changed: int, size: tuple[int, int], fit: Fit, start: float) -> str:
+def _picture(given: Framed, changed: int, size: tuple[int, int], fit: Fit, start: float) -> str:
     """A small copy as the model sees it, as an address of its own content."""
-    if facts_of(str(file)).kind == "video":
-        frame = read_clip(file, start=start, max_frames=1).frames[0]
-    else:
-        frame = read_image(file)
     scale = min(_SIDE / max(size), 1.0)
     width, height = (max(round(side * scale), 1) for side in size)
+    frame = cut(_frame(given.file, start), given.part)
     return _address(fit_frames([frame], width, height, fit)[0])
+
+
+def whole_picture(given: Framed, start: float) -> str:
+    """A small copy of a picture, or of a video's frame at ``start`` seconds, as an address of its content.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    return _whole(given.file, _changed(given.file), start if given.facts.kind == "video" else 0.0)
+
+
+@lru_cache(64)
+def _whole(file: Path, changed: int, start: float) -> str:
+    picture = Image.fromarray(_frame(file, start))
+    picture.thumbnail((_WHOLE_SIDE, _WHOLE_SIDE))
+    return _address(np.asarray(picture))
+
+
+def _frame(file: Path, start: float) -> np.ndarray:
+    if facts_of(str(file)).kind == "video":
+        return read_clip(file, start=start, max_frames=1).frames[0]
+    return read_image(file)
 
 
 @lru_cache(64)

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.making import form
+from ui.making import cropping, form
 from ui.making.uploads import Clip, Picture
 from ui.strings import Texts
 from wan_core.media.inputs import InputStore
@@ -33,6 +33,10 @@ CONTROLS: dict[str, tuple[str, ...]] = {
 
 JOINING = {"continues", "join"}
 """Controls that are seen only where something is gone on from."""
+
+STAYING = {"continues", "crops"}
+"""Controls that are always there, whatever the model takes: one never meets the eye, the other shows nothing
+then."""
 
 BUILDING = {*SIDES, "kept_frames"}
 """Controls that are seen only where a mask is built from them."""
@@ -140,6 +144,7 @@ _READERS: dict[str, Callable[[str, Mapping[str, Any], Keep], Any]] = {
     "outpaint": _sides,
     "kept_frames": _frames,
     "continues": _joined,
+    "crops": lambda name, values, keep: cropping.to_field(values) or None,
 }
 
 
@@ -165,8 +170,9 @@ def to_values(request: GenerationRequest, store: InputStore) -> tuple[dict[str, 
             values[field] = value and place(value)
         elif field == "kept_frames":
             values[field] = ", ".join(map(str, value))
-        elif field not in CONTROLS:
+        elif field not in (*CONTROLS, "crops"):
             values[field] = form.shown_value(field, value)
     shares = request.region or request.outpaint or (0,) * len(SIDES)
     values.update({side: round(share * 100, 2) for side, share in zip(SIDES, shares, strict=True)})
+    values["crops"] = cropping.to_held(request.crops, values)
     return {**values, "continues": request.continues or "", "join": request.continues is not None}, gone

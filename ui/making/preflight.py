@@ -39,15 +39,20 @@ def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
     return f'<p class="facts">{facts}</p>{note}'
 
 
-def foreseen(plan: TabPlan, values: form.Values, context: Context) -> GenerationRequest:
-    """The form's request at the size it will have; nothing is kept yet, so files stand under a made-up name.
+def described(plan: TabPlan, values: form.Values) -> GenerationRequest:
+    """The form's request; nothing is kept yet, so files stand under a made-up name.
 
     Raises:
         InvalidRequest, MediaError: a value or a file is refused.
     """
     taken = plan.asked(find_model(values["model"]), values["num_frames"])
-    request = form.to_request(plan, values, inputs.to_fields(values, taken, form.unkept))
-    return framing.sized(request, values, taken, context.settings.inputs_dir)
+    return form.to_request(plan, values, inputs.to_fields(values, taken, form.unkept))
+
+
+def foreseen(plan: TabPlan, values: form.Values, context: Context) -> GenerationRequest:
+    """The form's request at the size it will have; raises as ``described``."""
+    taken = plan.asked(find_model(values["model"]), values["num_frames"])
+    return framing.sized(described(plan, values), values, taken, context.settings.inputs_dir)
 
 
 def facts_of(

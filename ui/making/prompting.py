@@ -32,7 +32,7 @@ from wan_core.prompts.wildcards import list_wildcards
 from wan_core.schema import GenerationRequest, InvalidRequest, WanStudioError, WeightsError
 
 _CHANGED_JS = "() => { document.dispatchEvent(new Event('prompt-changed')); }"
-_STAYS = {*inputs.FILES, "continues", "join", "prompt", "seed", "videos", "lines", "images"}
+_STAYS = {*inputs.FILES, "crops", "continues", "join", "prompt", "seed", "videos", "lines", "images"}
 """Controls that a preset leaves as they are."""
 
 Answer = dict[str, Any]

@@ -1,21 +1,17 @@
-"""What the model sees of what is given; of a video, the part that is used, with handles to drag.
+"""The part of a video that is used: a strip of its frames with handles to drag.
 
-One component of the browser: its value holds ``seen``, HTML, and ``clip``, what the time line is drawn from.
 The fields From and To stay what counts: dragging writes them, and typing there moves the handles.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui.assets import read_scripts
 from ui.links import link
 from ui.making.form import Values
 from ui.making.framing import facts_of
@@ -25,18 +21,6 @@ from wan_core.schema import MediaError, knobs
 _NEEDED = {"video", "video_start", "video_end"}
 _ADDING = ("before", "after")
 """Ways to build masks that make a video longer: as much of it as there is."""
-
-
-def build(key: str, texts: Texts) -> gr.HTML:
-    """The component of the tab ``key``; it tells ``trim``, with ``start`` and ``end`` in seconds."""
-    return gr.HTML(
-        {},
-        html_template=_html(texts),
-        js_on_load=f"const texts = {json.dumps(asdict(texts.timeline))};\n{read_scripts('timeline.js')}",
-        apply_default_css=False,
-        elem_id=f"{key}-seen",
-        elem_classes="seen",
-    )
 
 
 def clip_of(values: Values, taken: set[str]) -> dict[str, Any] | None:
@@ -81,7 +65,8 @@ def seconds_of(value: Any) -> float | None:
     return round(seconds, 3) if math.isfinite(seconds) and knob.low <= seconds <= knob.high else None
 
 
-def _html(texts: Texts) -> str:
+def html(texts: Texts) -> str:
+    """Where the strip is drawn."""
     words = texts.timeline
     ends = {"from": texts.names["video_start"].label, "to": texts.names["video_end"].label}
     handles = "".join(
@@ -101,5 +86,4 @@ def _html(texts: Texts) -> str:
         f'<div class="used"></div>{handles}</div></div>'
         f'<div class="ends">{figures[0]}<div class="middle"><p class="taken"></p>'
         f'<button type="button" class="whole">{escape(words.whole)}</button></div>{figures[1]}</div></div>'
-        '<div class="shown"></div>'
     )

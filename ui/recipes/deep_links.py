@@ -154,4 +154,5 @@ def _fitting(
     return GenerationRequest.model_validate({**values, "model": spec.id, "task": task}), misfits
 
 
-_FIELDS = tuple(name for name in GenerationRequest.model_fields if name not in {*MEDIA_FIELDS, "loras"})
+_FILES = {*MEDIA_FIELDS, "crops", "loras"}
+_FIELDS = tuple(name for name in GenerationRequest.model_fields if name not in _FILES)

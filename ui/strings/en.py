@@ -104,7 +104,7 @@ ENGLISH = Texts(
     draw_mask="Paint what is made anew",
     draw_mask_help="Over the video's first frame; a mask file is used instead where one is given.",
     swap="Swap first and last",
-    seen_as="What the model sees, {width}×{height}, {change}:",
+    seen_as="What the model sees: {width}×{height}, {change}.",
     seen_whole="The model sees all of it, at {width}×{height}.",
     changes={
         "crop": "{percent} % cut away",

@@ -6,7 +6,7 @@ from html import escape
 
 import gradio as gr
 
-from ui.making import inputs, timeline
+from ui.making import inputs, seeing
 from ui.making.uploads import Drawing
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import FOLDS, folded
@@ -44,7 +44,7 @@ def _given(tab: MakingTab) -> None:
                     tab.context.texts.swap, size="sm", elem_id=f"{tab.key}-swap", min_width=100
                 )
     if tab.plan.inputs & {*inputs.FILES}:
-        tab.parts["seen"] = timeline.build(tab.key, tab.context.texts)
+        tab.controls["crops"] = seeing.build(tab.key, tab.context.texts)
 
 
 def _steering(tab: MakingTab) -> None:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui.context import Context
 from ui.listening import QUIET
-from ui.making import form, framing, inputs, timeline
+from ui.making import cropping, form, framing, inputs, timeline
 from ui.making.bench import Bench
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
@@ -30,8 +30,8 @@ def connect(tab: MakingTab, bench: Bench) -> None:
     """What is given: swapped, its length taken, painted on."""
     controls = tab.controls
     if "swap" in tab.parts:
-        pair = [controls["image"], controls["last_image"]]
-        tab.parts["swap"].click(None, pair, pair, js="(first, last) => [last, first]", **QUIET)
+        pair = [controls["image"], controls["last_image"], controls["crops"]]
+        tab.parts["swap"].click(None, pair, pair, js=cropping.SWAP_JS, **QUIET)
     if "video" in controls:
         _connect_video(tab, bench)
     if "mask_builder" in controls:
@@ -78,7 +78,7 @@ def _connect_video(tab: MakingTab, bench: Bench) -> None:
     if "video_start" in tab.controls:
         part = [tab.controls["video_start"], tab.controls["video_end"]]
         told = {"trigger_mode": "always_last", **QUIET}
-        cut = tab.parts["seen"].trim(timeline.part_of, None, part, **told)
+        cut = tab.controls["crops"].trim(timeline.part_of, None, part, **told)
         bench.tell_after(cut.then(bench.see, bench.inputs, list(bench.seen.values()), **QUIET))
     if tab.drawing is not None:
         video.change(paint_on, video, tab.drawing, **QUIET)

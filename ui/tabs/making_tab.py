@@ -91,7 +91,7 @@ class MakingTab:
         updates = {}
         for name in self.controls:
             held = {"value": values[name]} if name in values else {}
-            updates[name] = gr.update(**held, **({} if name == "continues" else {"visible": name in seen}))
+            updates[name] = gr.update(**held, **({} if name in inputs.STAYING else {"visible": name in seen}))
         for name, held in self.folded.items():
             updates[f"fold-{name}"] = gr.update(
                 visible=bool(seen & set(held)), open=bool(set(held) & set(inputs.names(required)))
