@@ -17,13 +17,13 @@ import torch
 
 from tests.faults.crashes import integrity, visible
 from tests.faults.forks import Say, in_child
+from tests.faults.real_engine import executor_of
 from tests.tiny import write_tiny_model
 from wan_core import failpoints
 from wan_core.catalog import MODELS
-from wan_core.engine import Engine
 from wan_core.jobs.executors import InlineExecutor
-from wan_core.jobs.job import Job, JobStatus
-from wan_core.schema import Emit, GenerationRequest, GenerationResult, Settings
+from wan_core.jobs.job import JobStatus
+from wan_core.schema import GenerationRequest, Settings
 
 PLACES = (
     *("commit:1", "commit:2", "commit:5", "committed:1", "committed:4"),
@@ -38,20 +38,14 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 60.0
 
 
-def executor_of(home: Path) -> InlineExecutor:
+def studio_in(home: Path) -> InlineExecutor:
     """A studio with the real engine."""
-    settings = Settings(home=home, device="cpu", precision="fp32", offline=True)
-    engine = Engine(settings)
-
-    def run(job: Job, emit: Emit) -> GenerationResult:
-        return engine.generate(job.request, emit, job.id, holds_name=True)
-
-    return InlineExecutor(settings, run)
+    return executor_of(Settings(home=home, device="cpu", precision="fp32", offline=True))
 
 
 def begin(home: Path, place: str | None, say: Say) -> None:
     """Submit a job and run it; from then on ``place`` is deadly."""
-    executor = executor_of(home)
+    executor = studio_in(home)
     asked = GenerationRequest(model="tiny", prompt="a red circle", seed=1, preview_every=2)
     say("job", executor.submit(asked))
     if place:
@@ -65,7 +59,7 @@ def begin(home: Path, place: str | None, say: Say) -> None:
 def go_on(home: Path, job_id: str, clean: Path, say: Say) -> None:
     """Open the home again, have the job end, and tell what is wrong."""
     start = time.monotonic()
-    executor = executor_of(home)
+    executor = studio_in(home)
     executor.start()
     _until_done(executor)
     executor.stop()

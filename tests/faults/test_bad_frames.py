@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from tests.faults.crashes import visible
+from tests.faults.real_engine import executor_of
 from tests.jobs.conftest import wait_for
 from tests.test_engine import request
-from wan_core.engine import Engine
 from wan_core.jobs.executors import InlineExecutor
 from wan_core.jobs.job import Job, JobStatus
 from wan_core.models.dit.model import WanDiT
 from wan_core.models.vae.model import WanVAE
-from wan_core.schema import Emit, GenerationResult, Settings
+from wan_core.schema import Settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("tiny")]
 
@@ -49,12 +49,7 @@ def infinity() -> Iterator[Tensor]:
 
 @pytest.fixture
 def executor(settings: Settings) -> Iterator[InlineExecutor]:
-    engine = Engine(settings)
-
-    def run(job: Job, emit: Emit) -> GenerationResult:
-        return engine.generate(job.request, emit, job.id, holds_name=True)
-
-    executor = InlineExecutor(settings, run)
+    executor = executor_of(settings)
     executor.start()
     yield executor
     executor.stop()

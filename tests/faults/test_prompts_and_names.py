@@ -12,20 +12,20 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.faults.real_engine import executor_of
 from tests.jobs.conftest import request, wait_for
 from tests.jobs.test_store import result_of
 from tests.ui.conftest import Studio, open_studio
-from wan_core.engine import Engine
 from wan_core.jobs import base, queueing, serving
 from wan_core.jobs.executors import InlineExecutor
-from wan_core.jobs.job import Job, JobStatus
+from wan_core.jobs.job import JobStatus
 from wan_core.jobs.past import Search
 from wan_core.jobs.store import JobStore
 from wan_core.media import naming
 from wan_core.media.metadata import read_request
 from wan_core.media.reserving import release, reserve
 from wan_core.media.write import POSTER_SUFFIX
-from wan_core.schema import Emit, GenerationRequest, GenerationResult, InvalidRequest, Settings
+from wan_core.schema import GenerationRequest, InvalidRequest, Settings
 
 pytestmark = pytest.mark.faults
 
@@ -49,12 +49,7 @@ PROMPTS = {
 
 @pytest.fixture
 def executor(settings: Settings, tiny: object) -> Iterator[InlineExecutor]:
-    engine = Engine(settings)
-
-    def run(job: Job, emit: Emit) -> GenerationResult:
-        return engine.generate(job.request, emit, job.id, holds_name=True)
-
-    executor = InlineExecutor(settings, run)
+    executor = executor_of(settings)
     executor.start()
     yield executor
     executor.stop()
