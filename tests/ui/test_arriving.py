@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,9 @@ from tests.manager.fake_hub import FakeHub
 from tests.ui.conftest import OpenPage
 from tests.ui.test_machine import Machinery, serve
 from ui.making import arriving, loras
+from ui.serving.server import Access, launch
+from ui.strings import CHINESE
+from ui.studio import build
 from wan_core.catalog import find_model
 from wan_core.manager import transfer
 
@@ -145,6 +149,32 @@ def test_the_models_tab_follows_a_lora_too(house: Machinery, open_page: OpenPage
     errand.get_by_role("button", name="Close").click()
     expect(errand).to_have_count(0)
     assert loras.all() == []
+
+
+@pytest.mark.browser
+def test_the_chinese_models_tab_follows_it_in_chinese(house: Machinery, open_page: OpenPage) -> None:
+    hub, context = house.hub, replace(house.studio.context, texts=CHINESE)
+    loras, settings = context.errands.loras, context.settings
+    hub.files["glue.safetensors"], hub.stall = lora(40), True
+    hub.woken.clear()
+    key = loras.begin(f"{hub.url}/org/Model/blob/main/glue.safetensors")
+    blocks = build(context)
+    try:
+        page = open_page(launch(blocks, settings, Access()))
+        page.get_by_role("tab", name=CHINESE.tab_models, exact=True).click()
+        errand = page.locator(f'#errands .errand[data-model="{key}"]')
+        expect(errand.locator(".phase")).to_have_text(
+            "正在下载 LoRA org/Model/glue.safetensors", timeout=15_000
+        )
+        errand.get_by_role("button", name="取消").click()
+        expect(errand.locator(".count")).to_have_text("已取消；已收到的部分会保留。", timeout=15_000)
+        errand.get_by_role("button", name="关闭").click()
+        expect(errand).to_have_count(0)
+        expect(page.locator('#models [data-model="demo"] .name')).to_have_text("演示模型（内置）")
+    finally:
+        hub.stall = False
+        hub.woken.set()
+        blocks.close()
 
 
 @pytest.mark.browser
