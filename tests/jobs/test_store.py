@@ -252,6 +252,22 @@ def test_the_estimate_scales_the_pace_of_like_jobs_without_loading(
     assert store.estimate_seconds(asked.model_copy(update={"model": "wan2.1-t2v-14b"})) is None
 
 
+def test_what_an_upscaler_takes_is_learnt_apart(store: JobStore, settings: Settings) -> None:
+    plain = request(num_inference_steps=10, num_frames=9, width=64, height=64)
+    enlarged = plain.model_copy(update={"upscaler": "large.pth", "upscale": 2.0})
+    for asked, seconds in ((plain, {"denoise": 8.0}), (enlarged, {"denoise": 8.0, "finish": 32.0})):
+        assert store.estimate_seconds(asked) is None
+        job_id = store.submit(asked)
+        store.claim()
+        store.finish(job_id, result_of(settings, job_id, seconds))
+    assert store.estimate_seconds(plain) == pytest.approx(8.0)
+    assert store.estimate_seconds(enlarged) == pytest.approx(40.0)
+    store.submit(plain)
+    store.submit(enlarged)
+    assert [told.seconds for told in store.forecast(store.queue()).values()] == pytest.approx([8.0, 48.0])
+    assert store.estimate_seconds(enlarged.model_copy(update={"upscaler": "other.pth"})) is None
+
+
 def test_the_worker_is_loading_or_busy_by_the_stage_of_its_job(store: JobStore) -> None:
     assert store.worker_status() == WorkerStatus()
     beat = WorkerStatus(WorkerState.IDLE, 42, 0.0, "Fake GPU", 1, 2, {"vae": 3}, "fine")

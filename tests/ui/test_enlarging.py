@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.jobs.test_store import result_of
 from tests.ui.conftest import OpenPage, Studio, make_context, open_studio
 from tests.ui.test_page import wait_until_done
-from ui.making import enlarging, form, guess, preflight
+from ui.making import enlarging, expecting, form, guess, preflight
 from ui.strings import CHINESE, ENGLISH
 from ui.tabs.plans import TABS
 from wan_core.catalog.demo import DEMO
+from wan_core.jobs.job import WorkerState, WorkerStatus
 from wan_core.schema import GenerationRequest, InvalidRequest, Settings
 
 T2V = TABS[0]
@@ -94,6 +96,22 @@ def test_the_line_above_generate_knows_of_it(tmp_path: Path, installed: None) ->
     smoother = request.model_copy(update={"interpolate_fps": 16})
     assert guess.guess_upscaling(smoother, 4000, "CPU") == pytest.approx(seconds * 9 / 5)
     assert DEMO.id == values["model"]
+
+
+def test_a_guess_is_what_is_learnt_and_what_the_upscaler_takes_besides(tmp_path: Path) -> None:
+    context = make_context(tmp_path)
+    fill(tmp_path)
+    context.store.beat(WorkerStatus(WorkerState.IDLE, device="CPU"))
+    plain = GenerationRequest(prompt="a", width=64, height=64, num_frames=5, fps=8)
+    enlarged = plain.model_copy(update={"upscale": 2.0, "upscaler": "own/net.pth"})
+    upscaling = guess.guess_upscaling(enlarged, 4000, "CPU")
+    before = expecting.guessed_seconds(plain, context)
+    assert expecting.guessed_seconds(enlarged, context) == pytest.approx(before + upscaling)
+    job_id = context.store.submit(plain)
+    context.store.claim()
+    context.store.finish(job_id, result_of(context.settings, job_id, {"denoise": 7.0}))
+    assert expecting.guessed_seconds(enlarged, context) == pytest.approx(7 + upscaling)
+    assert expecting.guessed_seconds(enlarged.model_copy(update={"model": "gone"}), context) is None
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from ui.context import Context
 from ui.listening import error_html
 from ui.machine.plan_text import budget_of
 from ui.making import form, framing, inputs, loras
-from ui.making.guess import guess_seconds, guess_upscaling
+from ui.making.expecting import guessed_seconds
 from ui.tabs.plans import TabPlan
 from wan_core.catalog import find_model, validate
 from wan_core.manager.planner import plan_memory
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError, StoreError, WeightsError
 from wan_core.schema.plan import MemoryPlan
-from wan_core.upscaling.shelf import check_upscaler, find_upscaler
+from wan_core.upscaling.shelf import check_upscaler
 
 
 def preflight_html(plan: TabPlan, values: form.Values, context: Context) -> str:
@@ -91,23 +91,10 @@ def _memory(request: GenerationRequest, context: Context) -> MemoryPlan | None:
 
 
 def _expected(request: GenerationRequest, videos: int, context: Context) -> str:
-    """How long it will take: as learnt from videos of this model, else guessed and called a guess."""
-    texts, store = context.texts, context.store
-    learnt, device = store.estimate_seconds(request), store.worker_status().device
-    seconds = learnt or guess_seconds(request, find_model(request.model), device)
+    """How long it will take: as learnt from videos like it, else guessed and called a guess."""
+    texts, learnt = context.texts, context.store.estimate_seconds(request)
+    seconds = learnt or guessed_seconds(request, context)
     if not seconds:
         return texts.takes_unknown
-    more = _upscaling(request, context, device)
-    words = texts.takes if learnt and not more else texts.takes_guess
-    return words.format(time=units.in_time((seconds + more) * videos, texts.time_units))
-
-
-def _upscaling(request: GenerationRequest, context: Context, device: str) -> float:
-    """Seconds that an upscaler takes besides, as a guess; of one that is not here, none."""
-    if not request.upscaler:
-        return 0.0
-    try:
-        size = find_upscaler(context.settings, request.upscaler).stat().st_size
-    except (InvalidRequest, OSError):
-        return 0.0
-    return guess_upscaling(request, size, device)
+    words = texts.takes if learnt else texts.takes_guess
+    return words.format(time=units.in_time(seconds * videos, texts.time_units))

@@ -9,28 +9,19 @@ from html import escape
 from ui import units
 from ui.context import Context
 from ui.links import link
-from ui.making.guess import guess_seconds
+from ui.making.expecting import guessed_seconds
 from ui.result import opening, stage
 from ui.strings import Texts
-from wan_core.catalog import find_model, is_known, resolve
 from wan_core.jobs.job import UNFINISHED, Job, JobStatus
 from wan_core.jobs.queueing import Forecast
 from wan_core.media.moving import moving_path
-from wan_core.schema import GenerationRequest
 
 _PROMPT_LENGTH = 200
 
 
 def forecasts(queue: list[Job], context: Context) -> dict[str, Forecast]:
     """When each job of the queue ends, by its id, where it is known or can be guessed."""
-    device = context.store.worker_status().device
-
-    def guess(request: GenerationRequest) -> float | None:
-        if not is_known(request.model):
-            return None
-        return guess_seconds(resolve(request), find_model(request.model), device)
-
-    return context.store.forecast(queue, guess)
+    return context.store.forecast(queue, lambda request: guessed_seconds(request, context))
 
 
 def due(forecast: Forecast | None, texts: Texts) -> str:

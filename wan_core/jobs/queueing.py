@@ -14,7 +14,7 @@ from wan_core.jobs.base import StoreFile, time_of_end, work_of
 from wan_core.jobs.job import UNFINISHED, Job, JobStatus
 from wan_core.schema import GenerationRequest
 
-_RECENT_JOBS, _SIMILAR_JOBS = 20, 5
+_JOBS_LOOKED_AT, _RECENT_JOBS, _SIMILAR_JOBS = 200, 20, 5
 _WAITING = "status = 'queued' AND deleted IS NULL"
 _QUEUE = (
     "SELECT * FROM jobs WHERE status IN ('running', 'queued') AND deleted IS NULL "
@@ -152,17 +152,18 @@ class Queueing(StoreFile):
     def estimate_seconds(self, request: GenerationRequest) -> float | None:
         """How long the request will take, without downloading and loading; None when nothing is known.
 
-        The median pace of the most similar recent jobs of the same model, scaled by
-        steps * frames * pixels, twice that with guidance.
+        The median pace of the most similar recent jobs of the same model, enlarged by the same upscaler if
+        by any, scaled by steps * frames * pixels, twice that with guidance.
         """
-        return _expected_seconds(request, self._paces(request.model))
+        return _expected_seconds(request, self._paces(request.model, request.upscaler))
 
     def forecast(self, queue: Sequence[Job], guess: Guess = lambda request: None) -> dict[str, Forecast]:
         """When the jobs of a ``queue`` end, by id, as far as it is known: each waits for those before it."""
-        models = {job.request.model: self._paces(job.request.model) for job in queue}
+        kinds = {(job.request.model, job.request.upscaler) for job in queue}
+        paces = {kind: self._paces(*kind) for kind in kinds}
         forecasts, total, learnt = {}, 0.0, True
         for job in queue:
-            own = _expected_seconds(job.request, models[job.request.model])
+            own = _expected_seconds(job.request, paces[job.request.model, job.request.upscaler])
             learnt &= own is not None
             own = guess(job.request) if own is None else own
             if own is None:
@@ -210,11 +211,12 @@ class Queueing(StoreFile):
             )
         return asked.rowcount
 
-    def _paces(self, model: str) -> list[Pace]:
+    def _paces(self, model: str, upscaler: str) -> list[Pace]:
         rows = self._database.fetch(
-            "SELECT work, work_seconds FROM jobs WHERE model = ? AND status = 'done' AND work_seconds > 0 "
-            "AND work > 0 ORDER BY sequence DESC LIMIT ?",
-            *(model, _RECENT_JOBS),
+            "SELECT work, work_seconds FROM (SELECT * FROM jobs WHERE model = ? AND status = 'done' "
+            "AND work_seconds > 0 AND work > 0 ORDER BY sequence DESC LIMIT ?) "
+            "WHERE coalesce(json_extract(request, '$.upscaler'), '') = ? LIMIT ?",
+            *(model, _JOBS_LOOKED_AT, upscaler, _RECENT_JOBS),
         )
         return [tuple(row) for row in rows]
 

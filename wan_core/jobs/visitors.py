@@ -62,8 +62,8 @@ class OwnJobs(JobStore):
         """Of everybody: whoever removes what no job needs asks for these."""
         return self._everything.requests()
 
-    def _paces(self, model: str) -> list[Pace]:
-        return self._everything._paces(model)
+    def _paces(self, model: str, upscaler: str) -> list[Pace]:
+        return self._everything._paces(model, upscaler)
 
     # -- what may be done to one's own --------------------------------------------------------------
 
