@@ -55,6 +55,7 @@ const rollFilm = () => {
   find();
 };
 finder.onseeked = found;
+finder.onerror = () => { if (clip) draw(); }; // the model can use what this browser cannot show
 finder.onloadedmetadata = () => { rollFilm(); draw(); };
 
 // -- times and frames ------------------------------------------------------------------------------------
@@ -93,6 +94,7 @@ const draw = () => {
   part(".taken").textContent = fill(words, {
     chosen: (end - start).toFixed(2), seconds: clip.seconds.toFixed(2), frames: count, fps: clip.fps,
   });
+  part(".unplayable").hidden = !finder.error;
   part(".whole").disabled = isWhole();
   wanted.set("from", first);
   wanted.set("to", clamp(final, first, place.to));

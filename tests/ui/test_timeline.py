@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -15,6 +17,7 @@ from tests.ui.conftest import OpenPage, Studio
 from tests.ui.test_form import values
 from tests.ui.test_public_page import public  # noqa: F401 - a fixture
 from ui.making import timeline
+from ui.strings import ENGLISH
 from wan_core.jobs.queue_file import waiting
 from wan_core.jobs.store import JobStore
 from wan_core.media.write import write_image, write_video
@@ -235,3 +238,17 @@ def test_only_a_video_that_is_cut_has_a_time_line(clip: Path, tmp_path: Path) ->
     assert timeline.clip_of({"video": str(clip)}, {"video"}) is None
     extended = timeline.clip_of({"video": str(clip), "mask_builder": "after", "num_frames": 33}, TAKEN)
     assert extended["frames"] is None
+
+
+def test_a_video_that_the_browser_cannot_play_is_cut_all_the_same(
+    studio: Studio, store: JobStore, open_page: OpenPage, clip: Path, tmp_path: Path
+) -> None:
+    unplayable = tmp_path / "old.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", clip, "-c:v", "mpeg4", unplayable]
+    subprocess.run(command, check=True)
+    page = open_page(studio.address)
+    open_clip(page, unplayable)
+    expect(page.get_by_text(ENGLISH.timeline.unseen)).to_be_visible()
+    drag(page, "From", 2.0)
+    request = queue(page, store, "an old video")
+    assert request.video_start == pytest.approx(2.0, abs=0.1)

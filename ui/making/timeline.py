@@ -85,5 +85,6 @@ def html(texts: Texts) -> str:
         '<div class="veil left"></div><div class="veil right"></div><div class="chosen"></div>'
         f'<div class="used"></div>{handles}</div></div>'
         f'<div class="ends">{figures[0]}<div class="middle"><p class="taken"></p>'
+        f'<p class="unplayable" hidden>{escape(words.unseen)}</p>'
         f'<button type="button" class="whole">{escape(words.whole)}</button></div>{figures[1]}</div></div>'
     )

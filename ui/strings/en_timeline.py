@@ -11,4 +11,5 @@ TIMELINE_TEXTS = TimelineTexts(
     chosen="{chosen} s of {seconds} s.",
     last="used to {seconds} s",
     whole="Whole video",
+    unseen="This browser cannot play the video; the model can use it.",
 )

@@ -17,3 +17,4 @@ class TimelineTexts:
     chosen: str
     last: str
     whole: str
+    unseen: str

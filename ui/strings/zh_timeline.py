@@ -11,4 +11,5 @@ TIMELINE_TEXTS = TimelineTexts(
     chosen="{seconds} 秒中的 {chosen} 秒。",
     last="用到 {seconds} 秒",
     whole="整个视频",
+    unseen="此浏览器无法播放该视频，但模型可以使用它。",
 )
