@@ -69,6 +69,20 @@ def test_words_are_found_with_and_without_an_index(
     assert found(store, words=words) == [PROMPTS[number] for number in numbers]
 
 
+@pytest.mark.parametrize("indexed", [True, False])
+def test_words_are_found_in_other_titles_of_models(
+    store: JobStore, settings: Settings, indexed: bool
+) -> None:
+    store._words = Words(store._database, indexed)
+    for prompt in PROMPTS[:2]:
+        make(store, settings, prompt)
+    assert found(store, words="演示模型") == []
+    titles = {"demo": "演示模型", "demo-image": "图生视频演示模型"}
+    assert found(store, words="演示", titles=titles) == [PROMPTS[1], PROMPTS[0]]
+    assert found(store, words="演示 whale", titles=titles) == [PROMPTS[1]]
+    assert found(store, words="图生", titles=titles) == []
+
+
 def test_what_is_replaced_is_found_by_its_new_words(store: JobStore, settings: Settings) -> None:
     job_id = store.submit(request("before"))
     store.replace(job_id, request("after"))

@@ -11,7 +11,7 @@ from tests.jobs.test_store import result_of
 from ui.context import Context
 from ui.making import editing
 from ui.result import opening
-from ui.strings import ENGLISH
+from ui.strings import CHINESE, ENGLISH
 from ui.tabs.history import Doors, search_of
 from wan_core.jobs.job import JobStatus, WorkerState, WorkerStatus
 from wan_core.jobs.past import Search
@@ -138,8 +138,9 @@ def test_a_disk_that_refuses_is_said(doors: Doors, monkeypatch: pytest.MonkeyPat
 
 def test_what_a_browser_searches_for() -> None:
     asked = {"words": "fox", "since": 5, "until": 7.5, "favourites": True, "model": "demo", "tag": "a"}
-    assert search_of(asked) == Search("fox", "demo", 5.0, 7.5, True, "a")
-    assert search_of({"favourites": "yes", "since": True}) == Search()
+    assert search_of(asked, ENGLISH) == Search("fox", "demo", 5.0, 7.5, True, "a")
+    assert search_of({"favourites": "yes", "since": True}, ENGLISH) == Search()
+    assert search_of({"words": "演示"}, CHINESE).titles["demo"] == "演示模型（内置）"
 
 
 def test_an_edited_job_keeps_its_place_and_one_that_has_begun_is_left_alone(context: Context) -> None:

@@ -162,6 +162,12 @@ class Texts:
         known = find_model(model).title if is_known(model) else model
         return self.titles.get(f"model:{model}", known)
 
+    @property
+    def model_titles(self) -> dict[str, str]:
+        """Id of a model -> its title, of those that are called otherwise in this language."""
+        titles = ((name.partition(":"), title) for name, title in self.titles.items())
+        return {model: title for (kind, _, model), title in titles if kind == "model" and model}
+
     def said(self, words: str) -> str:
         """A sentence of the engine in this language, see ``ui.strings.sentences``."""
         return said(words, self.patterns)

@@ -200,7 +200,7 @@ class Doors:
         }
 
     def _past(self, asked: Answer) -> Answer:
-        store, search = self._context.store, search_of(asked.get("search"))
+        store, search = self._context.store, search_of(asked.get("search"), self._context.texts)
         revision = store.revision()
         if asked.get("known") == revision:
             return {"revision": revision}
@@ -247,7 +247,7 @@ class Doors:
         return {"error": self._context.texts.history.no_folder.format(folder=folder)}
 
 
-def search_of(values: Any) -> Search:
+def search_of(values: Any, texts: Texts) -> Search:
     """The search that a browser asks for; what makes no sense is left out."""
     values = values if isinstance(values, dict) else {}
     return Search(
@@ -257,6 +257,7 @@ def search_of(values: Any) -> Search:
         until=_number(values.get("until")),
         favourites=values.get("favourites") is True,
         tag=_text(values, "tag"),
+        titles=texts.model_titles,
     )
 
 

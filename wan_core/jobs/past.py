@@ -6,8 +6,8 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ class Search:
     """What to show of the history; each part left empty means all.
 
     ``words`` are found in the prompt, the model's name, the LoRAs' names and the tags, all of them;
-    ``since`` and ``until`` are Unix seconds.
+    ``since`` and ``until`` are Unix seconds. ``titles`` are what models are called besides, by their ids,
+    for words to be found in.
     """
 
     words: str = ""
@@ -47,6 +48,7 @@ class Search:
     until: float | None = None
     favourites: bool = False
     tag: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 class Past(StoreFile):
@@ -208,7 +210,7 @@ class Past(StoreFile):
 
     def _condition(self, search: Search) -> tuple[str, list[Any]]:
         tag = json.dumps(search.tag, ensure_ascii=False) if search.tag else None
-        found, values = self._words.condition(search.words)
+        found, values = self._words.condition(search.words, search.titles)
         parts: list[tuple[str, Any]] = [
             ("model = ?", search.model or None),
             ("finished >= ?", search.since),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+from collections.abc import Mapping
 
 from wan_core.catalog import find_model, is_known
 from wan_core.jobs.database import SEARCHED, Database
@@ -22,6 +23,7 @@ _PLAIN = f"{SEARCHED}_plain"
 _MAKE_INDEXED = f"CREATE VIRTUAL TABLE IF NOT EXISTS {_INDEXED} USING fts5(text, tokenize = 'trigram')"
 _MAKE_PLAIN = f"CREATE TABLE IF NOT EXISTS {_PLAIN} (text TEXT NOT NULL)"
 _SHORTEST_INDEXED = 3  # SQLite 3.40 finds nothing for two Chinese characters, which are more bytes than that
+_UNION = " UNION SELECT sequence FROM jobs WHERE model = ?"
 _TERM = re.compile(r'"([^"]+)"|(\S+)')
 
 
@@ -60,8 +62,10 @@ class Words:
         """Forget a job."""
         connection.execute(f"DELETE FROM {self._table} WHERE rowid = ?", (sequence,))
 
-    def condition(self, words: str) -> tuple[str, list[str]]:
+    def condition(self, words: str, titles: Mapping[str, str]) -> tuple[str, list[str]]:
         """SQL that holds for jobs with all words in their text or tags, and the values of its marks.
+
+        ``titles`` are what models are called besides, by their ids; words are found in these, too.
 
         A part in double quotes is one term, spaces and all. The sign before the sequence has SQLite walk the
         jobs in the order that is asked for, not in that of the texts, which it would have to sort.
@@ -69,12 +73,13 @@ class Words:
         conditions, values = ["1"], []
         for term in terms_of(words):
             pattern, escape = _pattern(term)
+            called = [model for model, title in titles.items() if term in title.casefold()]
             text = "text" if len(term) >= _SHORTEST_INDEXED else "+text"  # the sign leaves the index out
             conditions.append(
                 f"+jobs.sequence IN (SELECT rowid FROM {self._table} WHERE {text} LIKE ?{escape} UNION "
-                f"SELECT sequence FROM jobs WHERE tags != '[]' AND tags LIKE ?{escape})"
+                f"SELECT sequence FROM jobs WHERE tags != '[]' AND tags LIKE ?{escape}{_UNION * len(called)})"
             )
-            values += [pattern, pattern]
+            values += [pattern, pattern, *called]
         return " AND ".join(conditions), values
 
     def _catch_up(self, connection: sqlite3.Connection) -> None:
