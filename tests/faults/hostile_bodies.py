@@ -130,7 +130,7 @@ def _swap(dice: random.Random, call: Any) -> Any:
 
 
 def _nest(dice: random.Random, call: Any) -> Any:
-    value: Any = dice.choice(_VALUES)
+    value: Any = copy.deepcopy(dice.choice(_VALUES))
     for _ in range(dice.choice((2, 10, 63, 64, 200))):
         value = [value] if dice.random() < 0.5 else {"a": value}
     if places := _places(call):
