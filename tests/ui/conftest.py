@@ -7,18 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.jobs.conftest import wait_for
 from tests.ui.fake import fake_run
 from ui.context import Context
 from ui.serving.server import Access, launch
 from ui.studio import build
 from wan_core.jobs.executors import InlineExecutor
+from wan_core.jobs.queue_file import waiting
+from wan_core.jobs.store import JobStore
 from wan_core.manager.errands import Errands
 from wan_core.manager.kept_settings import KeptSettings
 from wan_core.manager.weights import WeightStore
-from wan_core.schema import Settings
+from wan_core.media.write import write_video
+from wan_core.schema import GenerationRequest, Settings
+
+SECONDS, RATE = 5.0, 12
+"""Length of ``turning_clip`` and its frames a second."""
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS = [
@@ -114,3 +122,32 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def turning_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five seconds that turn from red to blue."""
+    path, count = tmp_path_factory.mktemp("clips") / "clip.mp4", round(SECONDS * RATE)
+    frames = np.zeros((count, 96, 160, 3), np.uint8)
+    shares = np.linspace(0, 1, count)[:, None, None]
+    frames[..., 0], frames[..., 2] = 255 * (1 - shares), 255 * shares
+    write_video([frames], path, RATE, 12, {})
+    return path
+
+
+@pytest.fixture
+def store(studio: Studio) -> Iterator[JobStore]:
+    """The studio's, in which nothing runs meanwhile."""
+    store = studio.context.store
+    store.pause()
+    yield store
+    store.cancel_all()
+    store.pause(False)
+
+
+def queue(page: Page, store: JobStore, prompt: str) -> GenerationRequest:
+    """Generate, and return what waits for it."""
+    page.fill("#form-prompt textarea", prompt)
+    page.click("#form-generate")
+    wait_for(lambda: prompt in [request.prompt for request in waiting(store)])
+    return waiting(store)[-1]

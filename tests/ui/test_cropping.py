@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.conftest import OpenPage, Studio
-from tests.ui.test_timeline import clip, open_clip, queue, store  # noqa: F401 - fixtures
+from tests.ui.conftest import OpenPage, Studio, queue
+from tests.ui.test_timeline import open_clip
 from wan_core.jobs.store import JobStore
 
 SIZE = (300, 200)
@@ -65,10 +65,7 @@ def told(page: Page, key: str = "i2v") -> Locator:
 
 
 def test_a_part_is_drawn_and_queued(
-    studio: Studio,
-    open_page: OpenPage,
-    pictures: list[Path],
-    store: JobStore,  # noqa: F811
+    studio: Studio, open_page: OpenPage, pictures: list[Path], store: JobStore
 ) -> None:
     page = open_page(studio.address)
     figure = open_picture(page, pictures[0])
@@ -115,10 +112,7 @@ def test_keys_move_and_zoom_it(studio: Studio, open_page: OpenPage, pictures: li
 
 
 def test_it_keeps_to_the_shape_of_the_clip_where_that_is_chosen(
-    studio: Studio,
-    open_page: OpenPage,
-    pictures: list[Path],
-    store: JobStore,  # noqa: F811
+    studio: Studio, open_page: OpenPage, pictures: list[Path], store: JobStore
 ) -> None:
     page = open_page(studio.address)
     open_picture(page, pictures[0])
@@ -137,10 +131,7 @@ def test_it_keeps_to_the_shape_of_the_clip_where_that_is_chosen(
 
 
 def test_another_file_is_whole_and_swapped_files_keep_their_parts(
-    studio: Studio,
-    open_page: OpenPage,
-    pictures: list[Path],
-    store: JobStore,  # noqa: F811
+    studio: Studio, open_page: OpenPage, pictures: list[Path], store: JobStore
 ) -> None:
     page = open_page(studio.address)
     page.get_by_role("tab", name="First–Last Frame").click()
@@ -163,13 +154,10 @@ def test_another_file_is_whole_and_swapped_files_keep_their_parts(
 
 
 def test_a_part_of_a_video_comes_back_with_its_settings(
-    studio: Studio,
-    open_page: OpenPage,
-    clip: Path,  # noqa: F811
-    store: JobStore,  # noqa: F811
+    studio: Studio, open_page: OpenPage, turning_clip: Path, store: JobStore
 ) -> None:
     page = open_page(studio.address)
-    open_clip(page, clip)
+    open_clip(page, turning_clip)
     page.locator("#v2v-seen").get_by_role("button", name="Crop").click()
     drag(page, (0.03, 0.05), (0.53, 0.05), "v2v")
     expect(told(page, "v2v")).to_contain_text("cut away")

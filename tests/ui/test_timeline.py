@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -12,18 +11,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.jobs.conftest import wait_for
-from tests.ui.conftest import OpenPage, Studio
+from tests.ui.conftest import RATE, SECONDS, OpenPage, Studio, queue
 from tests.ui.test_form import values
 from tests.ui.test_public_page import public  # noqa: F401 - a fixture
 from ui.making import timeline
 from ui.strings import ENGLISH
 from wan_core.jobs.queue_file import waiting
 from wan_core.jobs.store import JobStore
-from wan_core.media.write import write_image, write_video
-from wan_core.schema import GenerationRequest
+from wan_core.media.write import write_image
 
-SECONDS, RATE = 5.0, 12
 TAKEN = {"video", "video_start", "video_end"}
 COLOUR = """(name) => {
   const canvas = document.querySelector(`#v2v-seen figure.${name} canvas`);
@@ -36,17 +32,6 @@ FILM = """() => {
   const pen = film.getContext('2d');
   return [0.02, 0.5, 0.98].every((x) => pen.getImageData(x * film.width, 9, 1, 1).data[3] === 255);
 }"""
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five seconds that turn from red to blue."""
-    path, count = tmp_path_factory.mktemp("clips") / "clip.mp4", round(SECONDS * RATE)
-    frames = np.zeros((count, 96, 160, 3), np.uint8)
-    shares = np.linspace(0, 1, count)[:, None, None]
-    frames[..., 0], frames[..., 2] = 255 * (1 - shares), 255 * shares
-    write_video([frames], path, RATE, 12, {})
-    return path
 
 
 def open_clip(page: Page, clip: Path) -> None:
@@ -83,27 +68,9 @@ def fields(page: Page) -> tuple[Locator, Locator]:
     return page.locator("#v2v-video_start input"), end
 
 
-@pytest.fixture
-def store(studio: Studio) -> Iterator[JobStore]:
-    """The studio's, in which nothing runs meanwhile."""
-    store = studio.context.store
-    store.pause()
-    yield store
-    store.cancel_all()
-    store.pause(False)
-
-
-def queue(page: Page, store: JobStore, prompt: str) -> GenerationRequest:
-    """Generate, and return what waits for it."""
-    page.fill("#form-prompt textarea", prompt)
-    page.click("#form-generate")
-    wait_for(lambda: prompt in [request.prompt for request in waiting(store)])
-    return waiting(store)[-1]
-
-
-def test_a_part_is_dragged(studio: Studio, open_page: OpenPage, clip: Path) -> None:
+def test_a_part_is_dragged(studio: Studio, open_page: OpenPage, turning_clip: Path) -> None:
     page = open_page(studio.address)
-    open_clip(page, clip)
+    open_clip(page, turning_clip)
     page.wait_for_function(FILM, timeout=30_000)
     line = page.locator("#v2v-seen .timeline")
     height = line.bounding_box()["height"]
@@ -138,9 +105,11 @@ def test_a_part_is_dragged(studio: Studio, open_page: OpenPage, clip: Path) -> N
     expect(to_field).to_have_value("4")
 
 
-def test_a_part_is_typed_and_queued(studio: Studio, store: JobStore, open_page: OpenPage, clip: Path) -> None:
+def test_a_part_is_typed_and_queued(
+    studio: Studio, store: JobStore, open_page: OpenPage, turning_clip: Path
+) -> None:
     page = open_page(studio.address)
-    open_clip(page, clip)
+    open_clip(page, turning_clip)
     from_field, to_field = fields(page)
     from_field.fill("0.5")
     from_field.press("Tab")
@@ -169,10 +138,10 @@ def test_a_part_is_typed_and_queued(studio: Studio, store: JobStore, open_page: 
 
 
 def test_the_whole_part_moves_and_a_finger_drags_on_a_phone(
-    studio: Studio, open_page: OpenPage, clip: Path
+    studio: Studio, open_page: OpenPage, turning_clip: Path
 ) -> None:
     page = open_page(studio.address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    open_clip(page, clip)
+    open_clip(page, turning_clip)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#v2v-seen .timeline").scroll_into_view_if_needed()
     track = page.locator("#v2v-seen .track").bounding_box()
@@ -200,9 +169,9 @@ def test_the_whole_part_moves_and_a_finger_drags_on_a_phone(
     expect(to_field).to_have_value(f"{now(page, 'To'):g}")
 
 
-def test_a_visitors_video_has_its_frames_too(public: Studio, open_page: OpenPage, clip: Path) -> None:  # noqa: F811
+def test_a_visitors_video_has_its_frames_too(public: Studio, open_page: OpenPage, turning_clip: Path) -> None:  # noqa: F811
     page = open_page(public.address)
-    open_clip(page, clip)
+    open_clip(page, turning_clip)
     page.wait_for_function(FILM, timeout=30_000)
 
 
@@ -223,28 +192,39 @@ def test_what_a_browser_says_of_a_part_is_a_part_or_nothing() -> None:
         assert timeline.part_of(Event(start, end)) == held
 
 
-def test_only_a_video_that_is_cut_has_a_time_line(clip: Path, tmp_path: Path) -> None:
+def test_only_a_video_that_is_cut_has_a_time_line(turning_clip: Path, tmp_path: Path) -> None:
     told = timeline.clip_of(
-        {**values("demo"), "video": str(clip), "video_start": 1, "video_end": "2.5"}, TAKEN
+        {**values("demo"), "video": str(turning_clip), "video_start": 1, "video_end": "2.5"}, TAKEN
     )
     assert (told["start"], told["end"], told["rate"], round(told["seconds"], 3)) == (1.0, 2.5, RATE, SECONDS)
     assert told["src"] and told["frames"] == values("demo")["num_frames"]
-    unfinished = timeline.clip_of({"video": str(clip), "video_end": "soon"}, TAKEN)
+    unfinished = timeline.clip_of({"video": str(turning_clip), "video_end": "soon"}, TAKEN)
     assert (unfinished["start"], unfinished["end"]) == (0.0, None)
     write_image(np.zeros((32, 32, 3), np.uint8), tmp_path / "a.png", "png", {})
     (tmp_path / "noise.mp4").write_bytes(bytes(999))
     for path in (str(tmp_path / "a.png"), str(tmp_path / "noise.mp4"), str(tmp_path / "gone.mp4"), None):
         assert timeline.clip_of({"video": path}, TAKEN) is None
-    assert timeline.clip_of({"video": str(clip)}, {"video"}) is None
-    extended = timeline.clip_of({"video": str(clip), "mask_builder": "after", "num_frames": 33}, TAKEN)
+    assert timeline.clip_of({"video": str(turning_clip)}, {"video"}) is None
+    extended = timeline.clip_of(
+        {"video": str(turning_clip), "mask_builder": "after", "num_frames": 33}, TAKEN
+    )
     assert extended["frames"] is None
 
 
 def test_a_video_that_the_browser_cannot_play_is_cut_all_the_same(
-    studio: Studio, store: JobStore, open_page: OpenPage, clip: Path, tmp_path: Path
+    studio: Studio, store: JobStore, open_page: OpenPage, turning_clip: Path, tmp_path: Path
 ) -> None:
     unplayable = tmp_path / "old.mp4"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", clip, "-c:v", "mpeg4", unplayable]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-i",
+        turning_clip,
+        "-c:v",
+        "mpeg4",
+        unplayable,
+    ]
     subprocess.run(command, check=True)
     page = open_page(studio.address)
     open_clip(page, unplayable)
