@@ -29,7 +29,7 @@ _FIGURES_HEAD = "\n## Figures\n\n| What | Promised | Measured | Measured again b
 _SOAK_HEAD = """
 ## The soak
 
-`python benchmarks/soak.py` kills, refuses and loads for 40 minutes; each stage runs alone with `--stages`.
+`python benchmarks/soak.py` kills, refuses and loads for up to an hour; each stage runs alone with `--stages`.
 The last run, whose figures lie in `benchmarks/results/`:
 
 """
