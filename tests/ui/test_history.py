@@ -94,6 +94,7 @@ def test_the_history_is_searched_marked_and_deleted_with_a_way_back(
     page = open_page(studio.address)
     for prompt in ("a red fox", "a blue whale", FAILING_PROMPT):
         generate(page, prompt)
+        wait_for(lambda prompt=prompt: prompt in [job.request.prompt for job in store.list()])
         wait_until_done(page, "failed" if prompt == FAILING_PROMPT else "done")
     open_history(page)
     fox = page.locator("#history .card", has_text="a red fox")
