@@ -25,7 +25,7 @@ const used = (view) => inside(view, chosen(view) ?? WHOLE);
 const tell = () => {
   clearTimeout(later);
   later = null;
-  keepCrops(crops);
+  props.value = { crops };
   trigger("input");
 };
 const choose = (view, box) => {

@@ -7,11 +7,6 @@ const WAITING = 4000, TYPING = 250;
 const showers = [];
 let crops = null;
 
-const keepCrops = (next) => {
-  crops = next;
-  props.value = { crops };
-};
-
 const read = () => {
   const told = props.value || {};
   if (!("views" in told)) { // the form is filled, or this is what was just kept
