@@ -9,6 +9,7 @@ from ui.listening import error_html, note_html
 from wan_core.jobs.job import Machine
 from wan_core.manager.kept_settings import changed
 from wan_core.schema import InvalidRequest
+from wan_core.schema.compiling import graphs_impossible
 from wan_core.schema.schemes import SCHEMES, fp16_accumulation_unsupported
 from wan_core.schema.settings import setting_knobs
 
@@ -37,6 +38,8 @@ def unsupported(name: str, value: Any, machine: Machine | None) -> str | None:
         return fp16_accumulation_unsupported(machine.facts)
     if machine is not None and name == "attention":
         return machine.no_attention.get(value)
+    if machine is not None and (name, value) == ("compile", "graphs"):
+        return graphs_impossible(machine.facts.kind)
     if machine is not None and name == "compile" and value != "off":
         return machine.no_compiling or None
     if machine is None or name != "precision" or value not in SCHEMES:

@@ -238,7 +238,10 @@ def _slow_html(machine: Machine | None, texts: Texts) -> str:
     """What would be faster and failed its trial on this device, each with its reason."""
     values = get_args(Settings.model_fields["attention"].annotation)
     refused = [(ATTENTION_TITLES[value], unsupported("attention", value, machine)) for value in values]
-    refused.append((texts.settings.names["compile"].label, unsupported("compile", "on", machine)))
+    compiling = texts.settings.names["compile"].label
+    refused.append((compiling, unsupported("compile", "on", machine)))
+    graphs = texts.settings.choices["compile"]["graphs"]
+    refused.append((f"{compiling}: {graphs}", unsupported("compile", "graphs", machine)))
     return _greyed_html(refused, [], texts)
 
 

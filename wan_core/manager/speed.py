@@ -14,6 +14,7 @@ from wan_core.manager.devices import choose_dtypes, device_facts
 from wan_core.ops.attention import use_attention
 from wan_core.ops.attention_probe import attention_unsupported
 from wan_core.ops.compiling import compiling_impossible, compiling_unsupported
+from wan_core.ops.graphs import graphs_unsupported
 from wan_core.ops.kernels import KERNELS
 from wan_core.schema import GenerationRequest, Settings
 from wan_core.schema.attention import ATTENTION_TITLES, AttentionName, fastest
@@ -35,9 +36,11 @@ class Speed:
 
     def notes_on(self, request: GenerationRequest, level: Profile) -> tuple[str, ...]:
         """What a request that runs at this level of memory has to be told."""
-        if self.compiles != "off" and any(not use.merge for use in request.loras):
+        if self.compiles in ("off", "graphs"):  # graphs say for themselves why there was none
+            return self.notes
+        if any(not use.merge for use in request.loras):
             return (*self.notes, "Nothing was compiled, as LoRAs are worn; merged ones would allow it.")
-        if self.compiles != "off" and level in ("blocks", "sequential"):
+        if level in ("blocks", "sequential"):
             return (
                 *self.notes,
                 "Blocks that come and go are not compiled; a smaller precision may keep them.",
@@ -56,10 +59,19 @@ def set_speed(settings: Settings, device: torch.device) -> Speed:
     if refusal:
         title = ATTENTION_TITLES[settings.attention]
         notes.append(f"{title} was not used: {refusal} Torch chose the attention instead.")
-    failed = compiling_unsupported(device) if settings.compile != "off" else None
-    if failed:
-        notes.append(f"{failed} Nothing was compiled.")
+    if failed := _compiling_failed(settings.compile, device):
+        notes.append(failed)
     return Speed("off" if failed else settings.compile, tuple(notes))
+
+
+def _compiling_failed(mode: CompileMode, device: torch.device) -> str | None:
+    if mode == "off":
+        return None
+    if mode == "graphs":
+        failed, instead = graphs_unsupported(device), "None was used."
+    else:
+        failed, instead = compiling_unsupported(device), "Nothing was compiled."
+    return failed and f"{failed} {instead}"
 
 
 def attention_refusal(name: AttentionName, settings: Settings, device: torch.device) -> str | None:

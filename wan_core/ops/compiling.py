@@ -66,7 +66,7 @@ def compiled(blocks: Iterable[nn.Module], mode: CompileMode = "on") -> Iterator[
     One that something has hung itself into, such as a LoRA or the streaming of weights, runs as it is: what
     a hook does may change with every call. What torch cannot translate it runs as it is, too.
     """
-    chosen = [block for block in blocks if mode != "off" and not _has_guests(block)]
+    chosen = [block for block in blocks if mode in COMPILE_ARGUMENTS and not has_guests(block)]
     try:
         for block in chosen:
             # torch knows again what it has translated before
@@ -77,5 +77,6 @@ def compiled(blocks: Iterable[nn.Module], mode: CompileMode = "on") -> Iterator[
             block.__dict__.pop("forward", None)
 
 
-def _has_guests(block: nn.Module) -> bool:
-    return any(module._forward_hooks or module._forward_pre_hooks for module in block.modules())
+def has_guests(module: nn.Module) -> bool:
+    """Whether something has hung itself into a module or a part of it."""
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())

@@ -7,9 +7,10 @@ import hashlib
 import logging
 from pathlib import Path
 
+from wan_core.acceleration.graphs import GraphedPasses
 from wan_core.acceleration.levels import FEW_STEPS
 from wan_core.acceleration.magcache import MagCache, Magnitudes
-from wan_core.acceleration.step_cache import StepCache
+from wan_core.acceleration.step_cache import ReusingCache, StepCache
 from wan_core.acceleration.table import Run, make_step_cache
 from wan_core.acceleration.windows import windows_move
 from wan_core.catalog import ModelSpec
@@ -43,7 +44,17 @@ def with_cache(sampling: Sampling, job: ConditioningJob) -> Sampling:
     run = Run(tuple(sampling.scheduler.sigmas), family_of(job.spec), known)
     name = "off" if _windows_move(request) else request.step_cache
     cache = make_step_cache(name, request.step_cache_threshold, run)
+    if job.compiles == "graphs":
+        cache = _graphed(cache, job)
     return dataclasses.replace(sampling, cache=cache, merges=job.merges)
+
+
+def _graphed(cache: StepCache, job: ConditioningJob) -> StepCache:
+    """Graphs where every pass is computed: what decides in the middle of one cannot be recorded."""
+    if isinstance(cache, ReusingCache):
+        job.notes.append("No CUDA graph was used: a step cache is on.")
+        return cache
+    return GraphedPasses()
 
 
 def _windows_move(request: GenerationRequest) -> bool:
@@ -57,7 +68,7 @@ def conclude(cache: StepCache, job: ConditioningJob) -> None:
     job.notes.extend(cache.report)
     if job.request.step_cache != "off" and _windows_move(job.request):
         job.notes.append("No step was skipped: its windows lie elsewhere in every step.")
-    elif not cache.report and job.request.step_cache != "off":
+    elif not isinstance(cache, ReusingCache) and job.request.step_cache != "off":
         job.notes.append(f"No step was skipped: runs of up to {FEW_STEPS} steps need each of theirs.")
     path = _magnitudes(job)
     if isinstance(cache, MagCache) and cache.measured and path:

@@ -114,7 +114,8 @@ class Settings(BaseModel):
             "Compile",
             "Translate the transformer's blocks: steps are faster, the first of a size far slower; for any "
             "size only the first of all, but steps gain less; tuned takes minutes to try what is fastest. "
-            "The picture stays nearly the same.",
+            "The picture stays nearly the same. CUDA graphs translate nothing: they start the work of a step "
+            "in one go, which helps where steps are short, and the picture stays the same.",
         ),
     )
     vae_tiling: Switch = knob_field(
