@@ -179,6 +179,8 @@ class OnCard(Tensor):
             return _on_inner(func, args, kwargs)
         if func is Tensor.tolist:
             return args[0].cpu().tolist()
+        if func is torch._has_compatible_shallow_copy_type:
+            return False  # a module that moves gets new parameters
         with torch._C.DisableTorchFunctionSubclass():
             return func(*args, **kwargs)
 

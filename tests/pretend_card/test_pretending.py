@@ -31,6 +31,15 @@ def test_it_computes_what_the_cpu_computes(card: State) -> None:
     assert torch.equal(found.cpu(), F.linear(x, w).relu().view(-1)[2:9])
 
 
+def test_a_module_moves_there_and_back(card: State) -> None:
+    layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
+    expected = layer(x)
+    layer.to("cuda")
+    assert layer.weight.device.type == "cuda"
+    assert torch.equal(layer(x.cuda()).cpu(), expected)
+    assert torch.equal(layer.to("cpu")(x), expected)
+
+
 @pytest.mark.parametrize(
     "mixing",
     [
