@@ -18,6 +18,7 @@ from wan_core.acceleration.step_cache import Pass, StepCache
 from wan_core.engine import Engine, ignore
 from wan_core.manager.movers import CudaMover
 from wan_core.manager.residency import Residency
+from wan_core.models.dit.conditioning import UNCONDITIONED, DiTConditioning
 from wan_core.models.dit.config import DiTConfig
 from wan_core.models.dit.model import WanDiT
 from wan_core.ops.graphs import graphs_unsupported
@@ -158,3 +159,21 @@ def test_after_a_change_of_weights_it_is_recorded_anew() -> None:
         after = [graphed.velocity(dit, call).cpu() for _ in range(3)]
         assert card.replays == 4 and torch.equal(after[0], after[2])
         assert not torch.equal(after[0], before[0])
+
+
+def test_a_pass_is_not_taken_for_one_whose_tensors_are_gone() -> None:
+    dit, graphed = randomise(WanDiT(KINDS["vace"])).eval(), GraphedPasses()
+    latents, prompt, conditioning = sample(dit.config)
+    with torch.inference_mode(), placed(dit) as card:
+
+        def velocity(given: DiTConditioning) -> Tensor:
+            timestep = torch.tensor([500.0], device=CARD)
+            return graphed.velocity(dit, Pass(latents.to(CARD), timestep, prompt, given)).cpu()
+
+        prompt = prompt.to(CARD)
+        given = {name: value for name, value in vars(conditioning).items() if isinstance(value, Tensor)}
+        steered = velocity(DiTConditioning(**{name: value.to(CARD) for name, value in given.items()}))
+        plain = velocity(UNCONDITIONED)
+        assert card.replays == 0, "the other's context is gone, and this one has none"
+        assert torch.equal(velocity(UNCONDITIONED), plain) and not torch.equal(plain, steered)
+        assert card.replays == 1

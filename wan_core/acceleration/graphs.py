@@ -108,4 +108,6 @@ def _weak(leaf: object) -> object:
 
 
 def _same(known: object, leaf: object) -> bool:
-    return known() is leaf if isinstance(known, weakref.ref) else known == leaf
+    if isinstance(known, weakref.ref):
+        return leaf is not None and known() is leaf  # one that died is like nothing that comes
+    return known == leaf
