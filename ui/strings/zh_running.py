@@ -117,7 +117,7 @@ _FASTER = {
     "It computes in 16 bits only, and the transformer in {} here.": "它只能以 16 位计算，而这里的 Transformer 以 {0} 计算。",
     "It could not be tried, as memory was short; start the studio again to try.": "内存不足，无法试用；请重新启动本程序再试。",
     "It computes wrongly here: it is off by {} of the largest number.": "它在这里算得不对：误差达最大值的 {0}。",
-    "Its trial failed: {}": "试用失败：{0}",
+    "Its trial failed: {}.": "试用失败：{0}。",
     "Compiling is not done on {}.": "{0} 上不能编译。",
     "Compiling needs {}, which this machine lacks.": "编译需要{0}，而本机没有。",
     "a C++ compiler such as g++": "C++ 编译器（例如 g++）",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wan_core.acceleration.step_cache import Pass, StepCache
 from wan_core.ops.compiling import has_guests
+from wan_core.ops.failures import first_line
 from wan_core.ops.graphs import Recording
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class GraphedPasses(StepCache):
             )
         except RuntimeError as problem:
             _log.warning("A pass could not be recorded", exc_info=True)
-            self._obstacle = f"recording failed: {(str(problem).splitlines() or ['?'])[0][:160]}"
+            self._obstacle = f"recording failed: {first_line(problem)}"
             self.renew()
             return False
         kind.held = leaves

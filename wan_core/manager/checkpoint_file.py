@@ -19,6 +19,7 @@ from wan_core.manager.gguf_file import open_gguf
 from wan_core.manager.headers import Format, read_header, sniff
 from wan_core.manager.headers.entry import AGAIN, MAX_TENSORS
 from wan_core.manager.headers.pth import check_zip, unwrap
+from wan_core.ops.failures import first_line
 from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.quantization.stored import Loadable
 from wan_core.schema import WeightsError
@@ -78,7 +79,7 @@ def _open_pth(path: Path, dtypes: Set[torch.dtype]) -> dict[str, Loadable]:
     except _UNPICKLING_ERRORS as error:
         if is_out_of_memory(error):
             raise
-        problem = f"{type(error).__name__}: {_first_line(error)}"
+        problem = f"{type(error).__name__}: {first_line(error)}"
         raise WeightsError(f"{path} is damaged ({problem}); {AGAIN}.") from error
     _check_tensors(path, state, payload, dtypes)
     return {name: tensor.detach() for name, tensor in state.items()}
@@ -113,7 +114,3 @@ def _check_tensors(path: Path, state: object, payload: int, dtypes: Set[torch.dt
         raise WeightsError(
             f"{path} claims {claimed} bytes of tensors but has only {payload}; do not use it, {AGAIN}."
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:160]

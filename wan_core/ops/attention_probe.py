@@ -8,16 +8,11 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from wan_core.ops.failures import FOREIGN_FAILURES, first_line
 from wan_core.ops.kernels import KERNELS, Kernel
 from wan_core.ops.out_of_memory import is_out_of_memory
 from wan_core.ops.sparse import Grid, dense_mask, sparse_attention
 from wan_core.schema.attention import AttentionName
-
-FOREIGN_FAILURES = (
-    AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError,
-    SyntaxError, TypeError, ValueError,
-)  # fmt: skip
-"""How packages that somebody else compiled, for another torch or card, fail."""
 
 _GRID = Grid((8, 5, 8), front=9)  # with 4 tokens behind it as many as there are queries
 _QUERIES, _KEYS, _HEADS, _HEAD_DIM = 333, 77, 3, 128
@@ -47,7 +42,7 @@ def attention_unsupported(name: AttentionName, device: torch.device, dtype: torc
         if is_out_of_memory(problem):
             attention_unsupported.cache_clear()
             return "It could not be tried, as memory was short; start the studio again to try."
-        return f"Its trial failed: {_first_line(problem)}"
+        return f"Its trial failed: {first_line(problem)}."
     if not error <= kernel.tolerance:  # also NaN
         return f"It computes wrongly here: it is off by {error:.1%} of the largest number."
     return None
@@ -80,8 +75,3 @@ def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None)
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _first_line(problem: Exception) -> str:
-    words = str(problem).strip().splitlines() or [type(problem).__name__]
-    return f"{words[0][:160].rstrip('.')}."

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import torch
 
-from wan_core.ops.attention_probe import FOREIGN_FAILURES
+from wan_core.ops.failures import FOREIGN_FAILURES
 from wan_core.ops.kernels import KERNELS, Kernel
 from wan_core.schema.attention import AttentionName
 

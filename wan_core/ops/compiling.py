@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import torch
 from torch import nn
 
-from wan_core.ops.attention_probe import FOREIGN_FAILURES
+from wan_core.ops.failures import FOREIGN_FAILURES, first_line
 from wan_core.schema.compiling import COMPILE_ARGUMENTS, CompileMode
 
 _log = logging.getLogger(__name__)
@@ -44,10 +44,7 @@ def compiling_unsupported(device: torch.device) -> str | None:
             found = torch.compile(_trial)(numbers.to(device)).cpu()
     except FOREIGN_FAILURES as problem:
         _log.info("torch.compile failed its trial", exc_info=True)
-        words = str(problem).strip().splitlines() or [type(problem).__name__]
-        return (
-            f"Compiling failed its trial here, it needs {_NEEDS[device.type]}: {words[0][:160].rstrip('.')}."
-        )
+        return f"Compiling failed its trial here, it needs {_NEEDS[device.type]}: {first_line(problem)}."
     finally:
         torch.compiler.reset()
     if not torch.allclose(found, _trial(numbers), atol=1e-4):

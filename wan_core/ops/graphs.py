@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from wan_core.ops.attention_probe import FOREIGN_FAILURES
+from wan_core.ops.failures import FOREIGN_FAILURES, first_line
 from wan_core.schema.compiling import graphs_impossible
 
 _log = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ def graphs_unsupported(device: torch.device) -> str | None:
             found = torch.stack([first, second]).cpu()
     except FOREIGN_FAILURES as problem:
         _log.info("CUDA graphs failed their trial", exc_info=True)
-        words = str(problem).strip().splitlines() or [type(problem).__name__]
-        return f"CUDA graphs failed their trial here: {words[0][:160].rstrip('.')}."
+        return f"CUDA graphs failed their trial here: {first_line(problem)}."
     if not torch.allclose(found, torch.stack([_trial(numbers), _trial(-numbers)]), atol=1e-5):
         return "CUDA graphs do not work here: what was replayed computes other numbers."
     return None

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wan_core.ops.attention_probe import FOREIGN_FAILURES
+from wan_core.ops.failures import FOREIGN_FAILURES
 
 _RAM_SHARE = 1 / 3
 """Of the free RAM, what reordered copies of weights may take; the rest keep their order, which is slower."""
