@@ -9,31 +9,49 @@ Shape legend: B batch, C channels, T frames, H and W picture height and width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-StreamState = dict[nn.Module, Tensor]
+from wan_core.models.vae.order import from_rows, to_clip, to_frames, to_rows
+from wan_core.models.vae.pairs import convolve_pairs, gains_by_pairs, pair_kernels
 
-_PAIRED_PIXELS = 1024  # of a frame; below, sums of taps cost what they save
+StreamState = dict[nn.Module | nn.Parameter, Tensor]
+"""Module -> the frames that it looks back on; weight -> the kernels that were made of it."""
+
+_CACHED = 2**18  # numbers; in float32 they are 1 MB, which stays near a core
+_KEPT = 2**21  # numbers of kernels; larger ones cost little beside the products that they are used for
 
 
 def _continue(module: nn.Module, x: Tensor, context: int, state: StreamState | None) -> Tensor:
-    """``x`` with up to ``context`` earlier frames before it; remembers the last ones for the next call.
-
-    What is remembered is a copy, as a view would keep the whole chunk in memory; later ones take its place.
-    """
+    """``x`` with up to ``context`` earlier frames before it; remembers the last ones for the next call."""
     if state is None:
         return x
-    kept = state.get(module)
-    if kept is not None:
-        x = torch.cat([kept, x], dim=2)
-    last = x[:, :, -context:]
+    if module in state:
+        x = torch.cat([state[module], x], dim=2)
+    _remember(module, x, context, state)
+    return x
+
+
+def _remember(module: nn.Module, x: Tensor, context: int, state: StreamState) -> None:
+    """Keep a copy of the last frames, as a view would keep the whole chunk; later ones take its place."""
+    kept, last = state.get(module), x[:, :, -context:]
     if kept is not None and kept.shape == last.shape:
         kept.copy_(last)
     else:
         state[module] = last.clone()
-    return x
+
+
+def _kept(weight: nn.Parameter, make: Callable[[Tensor], Tensor], state: StreamState | None) -> Tensor:
+    """The kernels that are made of a weight: for the length of a stream, unless they are large."""
+    if state is not None and weight in state:
+        return state[weight]
+    kernels = make(weight)
+    if state is not None and kernels.numel() <= _KEPT:
+        state[weight] = kernels
+    return kernels
 
 
 class CausalConv3d(nn.Conv3d):
@@ -46,6 +64,8 @@ class CausalConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         """(B, C, T, H, W) -> (B, C', T, H, W)."""
+        if gains_by_pairs(x, self.kernel_size):
+            return self._in_pairs(x, state)
         new = x.shape[2]
         if self.context:
             x = _continue(self, x, self.context, state)
@@ -55,49 +75,47 @@ class CausalConv3d(nn.Conv3d):
             return frame.unsqueeze(2)
         if missing:
             x = F.pad(x, (0, 0, 0, 0, missing, 0))
-        if self._gains_by_pairs(x):
-            return self._in_pairs(x)
         return F.conv3d(x, self.weight, self.bias, padding=(0, *self.margin))
 
-    def _gains_by_pairs(self, x: Tensor) -> bool:
-        """Whether products take most of the time, and sums of frames and taps lose next to nothing."""
-        exact = x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
-        even = x.shape[2] > self.context and x.shape[2] % 2 == 0
-        return exact and even and self.kernel_size == (3, 3, 3) and x[0, 0, 0].numel() >= _PAIRED_PIXELS
-
-    def _in_pairs(self, x: Tensor) -> Tensor:
-        """(B, C, T + 2, H, W) -> (B, C', T, H, W), with four convolutions of frames for each two frames made.
-
-        Of the frames a, b, c, d and the taps f, g, h two frames follow, fa + gb + hc and fb + gc + hd. They
-        are p + q + f(a - c) and p - q + h(d - b), with p = (f + g + h)/2 (b + c), q = (f - g + h)/2 (c - b)
-        (Winograd): the same numbers up to rounding, from four products instead of six.
-        """
-        batch, length = x.shape[0], x.shape[2] - 3
-        a, b, c, d = (to_frames(x[:, :, start : start + length : 2]) for start in range(4))
-        before, now, after = self.weight.unbind(2)
-        outer, inner = (before + after).mul_(0.5), now * 0.5
-        p = F.conv2d(b + c, outer + inner, self.bias, padding=self.margin)
-        q = F.conv2d(c - b, outer.sub_(inner), padding=self.margin)
-        channels, *size = p.shape[1:]
-        made = x.new_empty(batch, length + 1, *size, channels).permute(0, 4, 1, 2, 3)
-        first = F.conv2d(a - c, before, padding=self.margin).add_(p).add_(q)
-        made[:, :, 0::2] = to_clip(first, batch)
-        second = F.conv2d(d - b, after, padding=self.margin).add_(p.sub_(q))
-        made[:, :, 1::2] = to_clip(second, batch)
+    def _in_pairs(self, x: Tensor, state: StreamState | None) -> Tensor:
+        new = x.unbind(2)
+        earlier = state[self].unbind(2) if state is not None and self in state else ()
+        missing = [torch.zeros_like(new[0])] * (self.context - len(earlier))
+        kernels = _kept(self.weight, pair_kernels, state)
+        made = convolve_pairs([*missing, *earlier, *new], kernels, self.bias, self.margin)
+        if state is not None:
+            _remember(self, x, self.context, state)
         return made
 
 
 class ChannelNorm(nn.Module):
-    """x / |x| over channels, times sqrt(C) and a weight; ``spatial_dims`` is 3 for clips, 2 for frames."""
+    """x / |x| over channels, times sqrt(C) and a weight, and where ``silu`` says so SiLU of that.
 
-    def __init__(self, channels: int, spatial_dims: int = 3) -> None:
+    ``spatial_dims`` is 3 for clips, 2 for frames: the shape of the official weight.
+    """
+
+    def __init__(self, channels: int, spatial_dims: int = 3, silu: bool = False) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(channels, *(1,) * spatial_dims))
         self.scale = channels**0.5
+        self.silu = silu
 
     def forward(self, x: Tensor) -> Tensor:
-        length = x.square().sum(dim=1, keepdim=True).clamp_min(1e-24).rsqrt()
-        return x * (length * self.scale) * self.gamma
+        """(B, C, ..., H, W) -> the same shape; on a CPU in pieces, in float32 and rounded once."""
+        rows = to_rows(x)
+        if x.device.type != "cpu" or torch.is_grad_enabled():
+            return from_rows(self._of_rows(rows))
+        out = torch.empty(rows.shape, dtype=x.dtype)
+        few = max(_CACHED // rows.shape[-1], 1)
+        for piece, made in zip(rows.flatten(0, -2).split(few), out.flatten(0, -2).split(few), strict=True):
+            made.copy_(self._of_rows(piece.float()))
+        return from_rows(out)
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min(1e-12)
+        normed = (rows * (self.scale / length)).mul_(self.gamma.flatten())
+        return F.silu(normed, inplace=True) if self.silu else normed
 
 
 class ResidualBlock(nn.Module):
@@ -106,11 +124,11 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            ChannelNorm(in_channels),
-            nn.SiLU(),
+            ChannelNorm(in_channels, silu=True),
+            nn.Identity(),  # the official place of SiLU
             CausalConv3d(in_channels, out_channels, 3),
-            ChannelNorm(out_channels),
-            nn.SiLU(),
+            ChannelNorm(out_channels, silu=True),
+            nn.Identity(),
             nn.Identity(),  # the official place of a dropout that is never used
             CausalConv3d(out_channels, out_channels, 3),
         )
@@ -121,7 +139,7 @@ class ResidualBlock(nn.Module):
         h = self.shortcut(x)
         for part in self.residual:
             x = part(x, state) if isinstance(part, CausalConv3d) else part(x)
-        return x + h
+        return x.add_(h)
 
 
 class FrameAttention(nn.Module):
@@ -174,9 +192,7 @@ class DoublingConv(nn.Conv2d):
         """(n, C, H, W) -> (n, C', 2 H, 2 W)."""
         height, width = frames.shape[2:]
         doubled = frames.new_empty(len(frames), 2 * height, 2 * width, self.out_channels).permute(0, 3, 1, 2)
-        kernels = self._kernels() if state is None or self not in state else state[self]
-        if state is not None:
-            state[self] = kernels  # the same for all frames of a clip
+        kernels = _kept(self.weight, _place_kernels, state)
         for row in (0, 1):
             for column in (0, 1):
                 made = F.conv2d(frames, kernels[row, column], self.bias, padding=1)
@@ -184,10 +200,11 @@ class DoublingConv(nn.Conv2d):
                 doubled[:, :, row::2, column::2] = made[:, :, *place]
         return doubled
 
-    def _kernels(self) -> Tensor:
-        """(row, column, C', C, 2, 2): the kernel of each place in the pair."""
-        taps = self.weight.new_tensor(_TAPS, dtype=torch.float32)
-        return torch.einsum("iak,jbl,ockl->ijocab", taps, taps, self.weight.float()).to(self.weight.dtype)
+
+def _place_kernels(weight: Tensor) -> Tensor:
+    """(C', C, 3, 3) -> (row, column, C', C, 2, 2): the kernel of each place in the pair."""
+    taps = weight.new_tensor(_TAPS, dtype=torch.float32)
+    return torch.einsum("iak,jbl,ockl->ijocab", taps, taps, weight.float()).to(weight.dtype)
 
 
 # [place in the pair][pixel of the small picture][tap]: which taps of a doubled axis read which pixel
@@ -219,16 +236,6 @@ class Upsample(nn.Module):
         first, rest = (x[:, :, :0], x) if started else (x[:, :, :1], x[:, :, 1:])
         if rest.shape[2] == 0:
             return first
-        earlier, later = self.time_conv(rest, state).chunk(2, dim=1)
-        rest = torch.stack([earlier, later], dim=3).flatten(2, 3)
+        earlier_later = self.time_conv(rest, state).unflatten(1, (2, -1)).permute(0, 3, 1, 4, 5, 2)
+        rest = earlier_later.flatten(1, 2).permute(0, 4, 1, 2, 3)
         return rest if started else torch.cat([first, rest], dim=2)
-
-
-def to_frames(x: Tensor) -> Tensor:
-    """(B, C, T, H, W) -> (B*T, C, H, W)."""
-    return x.transpose(1, 2).flatten(0, 1)
-
-
-def to_clip(frames: Tensor, batch: int) -> Tensor:
-    """(B*T, C, H, W) -> (B, C, T, H, W)."""
-    return frames.unflatten(0, (batch, -1)).transpose(1, 2)

@@ -24,18 +24,20 @@ from wan_core.models.vae.blocks import (
     Upsample,
 )
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, TEMPORAL_STRIDE, VAEConfig
+from wan_core.models.vae.order import order_weights
+from wan_core.models.vae.pairs import computes_pairs
 
-_SMALL_PICTURE = 2**16  # pixels; twice the memory of one frame is less than what plans set aside
+_SMALL_PICTURE = 2**19  # pixels; there a second frame takes less than plans set aside for workspaces
 _TIME_STRIDED = (False, True, True)  # which of the three resamplings also change the frame rate
 
 
 class CausalStack(nn.Module):
-    """Parts run in order, all but norms and activations with the stream's state."""
+    """Parts run in order, all but those of a single pixel with the stream's state."""
 
     @staticmethod
     def run(parts: Iterable[nn.Module], x: Tensor, state: StreamState | None) -> Tensor:
         for part in parts:
-            x = part(x) if isinstance(part, ChannelNorm | nn.SiLU) else part(x, state)
+            x = part(x) if isinstance(part, ChannelNorm | nn.Identity) else part(x, state)
         return x
 
     @classmethod
@@ -47,8 +49,7 @@ class CausalStack(nn.Module):
         """
         if state is None:
             return cls.run(parts, x, None)
-        pairs = x.dtype == torch.float32 and x.device.type == "cpu" and x[0, 0, 0].numel() <= _SMALL_PICTURE
-        together = 2 if pairs else 1
+        together = 2 if computes_pairs(x) and x[0, 0, 0].numel() <= _SMALL_PICTURE else 1
         return torch.cat([cls.run(parts, frame, state) for frame in x.split(together, dim=2)], dim=2)
 
 
@@ -70,7 +71,7 @@ class Encoder(CausalStack):
         self.downsamples = nn.Sequential(*stages)
         self.middle = _middle(widths[-1])
         self.head = nn.Sequential(
-            ChannelNorm(widths[-1]), nn.SiLU(), CausalConv3d(widths[-1], config.z_dim * 2, 3)
+            ChannelNorm(widths[-1], silu=True), nn.Identity(), CausalConv3d(widths[-1], config.z_dim * 2, 3)
         )
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
@@ -99,7 +100,9 @@ class Decoder(CausalStack):
             if i < len(_TIME_STRIDED):
                 stages.append(Upsample(after, _TIME_STRIDED[::-1][i]))
         self.upsamples = nn.Sequential(*stages)
-        self.head = nn.Sequential(ChannelNorm(widths[-1]), nn.SiLU(), CausalConv3d(widths[-1], 3, 3))
+        self.head = nn.Sequential(
+            ChannelNorm(widths[-1], silu=True), nn.Identity(), CausalConv3d(widths[-1], 3, 3)
+        )
         timed = [i for i, stage in enumerate(stages) if isinstance(stage, Upsample) and stage.time_conv]
         self.full_rate = timed[-1] + 1  # from here on the clip has its final frame rate
 
@@ -164,6 +167,7 @@ class WanVAE(nn.Module):
 
         Equal to ``encode`` of all frames; memory does not grow with their number.
         """
+        order_weights(self.encoder)
         state: StreamState = {}
         for group in frame_groups(chunks):
             mean, _ = self.moments(group, state)
@@ -179,6 +183,7 @@ class WanVAE(nn.Module):
         Yields (B, 3, n, H, W) with n = 1 for the first latent frame and 4 for each other. Equal to
         ``decode``; memory grows with ``chunk`` only.
         """
+        order_weights(self.decoder)
         state: StreamState = {}
         for part in self.denormalise(latents).split(chunk, dim=2):
             yield self.reconstruct(part, state).clamp(-1, 1)
