@@ -34,7 +34,9 @@ OURS, THEIRS, COMPILED = "ours", PEERS["diffusers"].name, PEERS["diffusers"].com
 PROMPT_TOKENS = 77
 _FILE = "diffusion_pytorch_model.safetensors"
 _GRIDS = {560: (5, 16, 28), 1950: (5, 30, 52)}  # tokens -> latent frames, rows and columns
-_VAE_LATENTS = (1, 16, 5, 16, 16)  # 17 frames of 128x128
+_SMALL_CLIP, _CLIP = (1, 16, 5, 16, 16), (1, 16, 3, 32, 32)
+"""Latents of 17 frames of 128x128, and of 9 of 256x256."""
+
 _PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _ROUNDINGS = {"bf16": 0.05, "fp32": 1e-4}  # apart by more, as a share of the whole, is other work
 
@@ -159,13 +161,13 @@ def _dit_flops(dit: nn.Module, tokens: int) -> float:
 
 
 @contextmanager
-def vae_case(plan: Plan, precision: str) -> Iterator[Case]:
-    """17 frames of 128x128 from their latents."""
+def vae_case(plan: Plan, precision: str, size: tuple[int, ...]) -> Iterator[Case]:
+    """Frames from their latents, whose size is given."""
     from torch.utils.flop_counter import FlopCounterMode
 
     device, dtype = plan.device, _PRECISIONS[precision]
     vae = make_vae(device, dtype)
-    latents = torch.randn(_VAE_LATENTS).to(device, dtype)
+    latents = torch.randn(size).to(device, dtype)
 
     def decode() -> torch.Tensor:
         for frames in vae.decode_stream(latents):
@@ -173,7 +175,7 @@ def vae_case(plan: Plan, precision: str) -> Iterator[Case]:
         return last
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        for _ in type(vae)(vae.config).decode_stream(torch.empty(_VAE_LATENTS)):
+        for _ in type(vae)(vae.config).decode_stream(torch.empty(size)):
             pass
     case = Case({OURS: decode}, counter.get_total_flops(), matrix_rate(device, dtype), weighs=True)
     case.target, case.roundings = {"bf16": 2.0, "fp32": 1.3}[precision], _ROUNDINGS[precision]
@@ -266,7 +268,11 @@ CASES: dict[str, Maker] = {
         for tokens in _GRIDS
     },
     "step-bf16-560": lambda plan: step_case(plan, "bf16", 560),
-    **{f"vae-{precision}": lambda plan, p=precision: vae_case(plan, p) for precision in _PRECISIONS},
+    **{
+        f"vae-{precision}": lambda plan, p=precision: vae_case(plan, p, _SMALL_CLIP)
+        for precision in _PRECISIONS
+    },
+    "vae-bf16-256": lambda plan: vae_case(plan, "bf16", _CLIP),
     **{f"umt5-{precision}": lambda plan, p=precision: text_case(plan, p) for precision in _PRECISIONS},
     "load": load_case,
     **{
