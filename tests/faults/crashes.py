@@ -80,10 +80,10 @@ class SmallStudio:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> float:
-        """Start it; returns the seconds until it says that it is ready."""
+        """Start it; returns the seconds until it says that it is ready. Nobody can order it about before."""
         begin = time.monotonic()
         command = [sys.executable, "-m", "tests.faults.small_studio", self.settings.model_dump_json()]
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=self._environment,
@@ -91,9 +91,11 @@ class SmallStudio:
             stdout=subprocess.PIPE,
             text=True,
         )
-        said = self._process.stdout.readline()
+        said = process.stdout.readline()
         if said != "ready\n":
+            process.kill()
             raise RuntimeError(f"the studio did not start: {said!r}")
+        self._process = process
         return time.monotonic() - begin
 
     def ask(self, what: str, subject: str) -> Any:

@@ -9,7 +9,7 @@ from tests.faults.fuzz_figures import latest_fuzz, mutations_measured, mutations
 from tests.faults.fuzzing import Tally
 from tests.faults.row import EVERY, Row
 from tests.faults.rows import ROWS
-from tests.faults.soak_figures import Report, latest_soak, measured, table
+from tests.faults.soak_figures import Report, latest_soak, measured, minutes, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -30,7 +30,7 @@ _SOAK_HEAD = """
 ## The soak
 
 `python benchmarks/soak.py` kills, refuses and loads for up to an hour; each stage runs alone with `--stages`.
-The last run, whose figures lie in `benchmarks/results/`:
+The last run, whose figures lie in `benchmarks/results/`, took {minutes:.0f} minutes in all:
 
 """
 _FUZZ_HEAD = """
@@ -68,7 +68,7 @@ def page() -> str:
     )
     gaps = "".join(f"- Row {row.number}: {row.gap}\n" for row in ROWS if row.gap)
     parts = [_HEAD, _ROWS_HEAD, rows, _FIGURES_HEAD, figures]
-    parts += [_SOAK_HEAD, table(soak), _PLOT] if soak else []
+    parts += [_SOAK_HEAD.format(minutes=minutes(soak)), table(soak), _PLOT] if soak else []
     parts += [_FUZZ_HEAD, mutations_table(fuzz)] if fuzz else []
     parts.append(_SUPPLY)
     return "".join(parts) + (f"\n## Not proved\n\n{gaps}" if gaps else "")

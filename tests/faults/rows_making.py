@@ -157,7 +157,7 @@ MAKING: tuple[Row, ...] = (
         "The tab is closed or the connection breaks",
         "the job ends all the same and is found again",
         (
-            "tests/ui/test_app.py::test_a_reload_finds_the_job_and_stop_ends_it",
+            "tests/ui/test_app.py::test_a_reload_finds_the_job_with_its_preview_and_stop_ends_it",
             "tests/faults/test_connections.py::test_a_job_whose_asker_is_gone_before_the_answer_is_made",
             "tests/faults/test_connections.py::test_requests_that_break_off_in_the_middle_cost_nothing",
             "tests/faults/test_connections.py::test_closed_streams_of_a_page_leave_the_job_running",

@@ -45,6 +45,11 @@ def measured(soak: Report, figure: str) -> str:
         return ""
 
 
+def minutes(reports: Report) -> float:
+    """How long the stages took together."""
+    return sum(report["stage_seconds"] for report in reports.values()) / 60
+
+
 def lost(report: Report) -> int:
     """Jobs, results and files that are not as they should be."""
     names = ("lost_jobs", "lost_results", "partial_files_seen", "duplicate_results")

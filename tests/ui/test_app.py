@@ -80,7 +80,6 @@ def test_a_prompt_becomes_a_video_that_holds_its_request(app: App, open_page: Op
     page.locator("#form-examples button").first.click()
     expect(page.locator("#form-prompt textarea")).not_to_have_value("")
     page.locator("#form-prompt textarea").press("Control+Enter")
-    page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth > 0", timeout=PATIENCE)
     page.wait_for_function(VIDEO_PLAYS, timeout=PATIENCE)
     job = app.newest()
     assert job.status is JobStatus.DONE
@@ -91,13 +90,14 @@ def test_a_prompt_becomes_a_video_that_holds_its_request(app: App, open_page: Op
     expect(page.locator(".memory")).to_have_text(re.compile(r"^\d.* of \d.*"))
 
 
-def test_a_reload_finds_the_job_and_stop_ends_it(app: App, open_page: OpenPage) -> None:
+def test_a_reload_finds_the_job_with_its_preview_and_stop_ends_it(app: App, open_page: OpenPage) -> None:
     page = open_page(app.address)
     prompt = "a green star bouncing at night"
-    app.store.submit(GenerationRequest(prompt=prompt, num_inference_steps=200))
+    app.store.submit(GenerationRequest(prompt=prompt, num_frames=25, num_inference_steps=200))
     page.reload()
     expect(page.locator("#status .prompt")).to_have_text(prompt)
     expect(page.locator("#status .count")).to_have_text(re.compile(r"\d+ of 200"), timeout=PATIENCE)
+    page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth > 0", timeout=PATIENCE)
     page.locator("#form-stop").click()
     wait_until_done(page, "cancelled")
     job = app.newest()

@@ -367,6 +367,7 @@ def test_a_page_left_open_works_on_after_a_restart(tmp_path: Path, open_page: Op
     choose_model(page, "Wan2.1 T2V 14B")
     page.get_by_label("720p").check()
     expect(page.locator("#form-preflight")).to_contain_text("1280×720 · 5.1 s")
+    page.wait_for_timeout(1500)  # Gradio loads a page anew that loses its studio while a call is on its way
     studio.close()
     studio = open_studio(tmp_path, port=port)
     page.get_by_label("9:16").check()
