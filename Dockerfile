@@ -15,7 +15,10 @@ COPY --chown=studio . .
 RUN install -d -o studio -g studio /home/studio/data /home/studio/hub
 USER studio
 
-ENV WAN_STUDIO_HOME=/home/studio/data \
+# the driver's encoder (nvenc) is mounted for "video" alone; "all" is for hosts whose own runtime is NVIDIA's
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
+    WAN_STUDIO_HOME=/home/studio/data \
     HF_HOME=/home/studio/hub \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -121,6 +121,8 @@ def test_the_container_is_small_unprivileged_and_looked_after() -> None:
     assert command[:2] == ["python", "app.py"] and "--listen" in command
     assert "/health" in dict(told)["HEALTHCHECK"]
     assert set(json.loads(dict(told)["VOLUME"])) == {"/home/studio/data", "/home/studio/hub"}
+    environment = dict(pair.split("=", 1) for pair in dict(told)["ENV"].split())
+    assert set(environment["NVIDIA_DRIVER_CAPABILITIES"].split(",")) == {"compute", "utility", "video"}
     copied = [rest for name, rest in told if name == "COPY"]
     assert copied[0].startswith("requirements.txt") and "--chown=studio" in copied[1]
     assert not any("latest" in rest or "sudo" in rest or "curl" in rest for _, rest in told)
