@@ -17,7 +17,7 @@ from ui import header
 from ui.context import Context
 from ui.listening import QUIET, Handler, reporting
 from ui.making import bench_connect, bench_layout, making_jobs, memory
-from ui.making.bench import Bench
+from ui.making.bench import TELL_JS, Bench
 from ui.recipes import deep_links, recipe_bar
 from ui.result import panel, sending
 from ui.serving.endpoints import add_endpoints
@@ -219,7 +219,7 @@ def _connect_looking(page: Page, blocks: gr.Blocks, more_events: list[Any]) -> N
     deep_links.connect_job(page, blocks.load)
     events = [page.timer.tick, *more_events]
     gr.on(events, page.reporting(page.look), page.state, page.outputs, **QUIET)
-    page.known.change(page.bench.tell, page.bench.inputs, page.bench.told, **QUIET)
+    page.known.change(None, None, None, js=TELL_JS, **QUIET)
 
 
 def _connect_unloading(page: Page) -> None:

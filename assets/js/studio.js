@@ -15,24 +15,48 @@
 
   const seen = (selector) => [...document.querySelectorAll(selector)].find((part) => part.offsetParent);
   const PROMPT = "form-prompt";
+  const numberIn = (choice) => Number(choice.textContent.match(/\d+(?=\s*$)/)[0]);
   const NOTHING = { __type__: "update" };
   let filled = "";
+  let wanted = null; // the tab that a person went to last, which the form may not stand for yet
 
   window.wanStudio = {
+    pulses: {}, // events of the form by name, see `lay_out`: each has one handler, which is asked in turn
+    go(key) {
+      wanted = key;
+      return { __type__: "update", interactive: false }; // Generate, until the form is filled
+    },
+    wanted: () => wanted,
     // Updates by name, applied once. The settings used last arrive a moment after the page: once anything
-    // besides the prompt was chosen, the whole form stays, as its parts depend on each other.
-    fill({ id, kept, updates }) {
+    // besides the prompt was chosen, the whole form stays, as its parts depend on each other. What was asked
+    // for another tab or model than the form now stands for comes too late.
+    fill({ id, kept, about, goes, updates }, active, model) {
       const again = id === filled;
       filled = id;
+      if (goes) wanted = goes;
+      const moved = about.tab && about.tab !== active;
+      const asksAgain = about.model && about.model !== model; // what the other model brings is on its way
       const chosen = kept === "all" && [...changed].some((name) => name !== PROMPT);
-      const stays = (name) => again || chosen || (kept && name === PROMPT && changed.has(name));
+      const late = again || chosen || moved || asksAgain;
+      const stays = (name) => late || (kept && name === PROMPT && changed.has(name));
       const applied = updates.map(([name, update]) => (!update || stays(name) ? NOTHING : update));
-      return [...applied, { __type__: "update", interactive: true }]; // and Generate can be clicked
+      const settled = !asksAgain && (wanted ?? active) === active;
+      return [...applied, settled ? { __type__: "update", interactive: true } : NOTHING]; // Generate
+    },
+    // On a slow line people go to another tab before the form is filled: then it follows once more.
+    settle(active) {
+      if ((wanted ?? active) !== active) { this.pulses.switch(); return; }
+      this.pulses.look();
+      this.pulses.tell();
     },
     // The number that a quality's title ends with: at once, as Generate may be clicked in the same moment.
     stepsOf(quality) {
       const choice = document.querySelector(`#form-quality input[value="${quality}"]`).closest("label");
-      return Number(choice.textContent.match(/\d+(?=\s*$)/)[0]);
+      return numberIn(choice);
+    },
+    qualityOf(steps) {
+      const choices = [...document.querySelectorAll("#form-quality label")];
+      return choices.find((choice) => numberIn(choice) === steps)?.querySelector("input").value ?? null;
     },
     // A queue that was dropped or opened is for the history, whose script may only come with its tab.
     takeQueue(file) {

@@ -321,11 +321,15 @@ def test_a_check_that_ends_while_the_tab_is_drawn_is_looked_at_again(
     assert not looked[id(models_tab.timer)].active
 
 
-def test_what_is_typed_in_another_setting_stays(context: Context, tab: settings.SettingsTab) -> None:
-    shown = tab.show_changed("vae_tile", MODEL, settings.keep(context, "vae_tile", 320))
-    updates = dict(zip(map(id, tab.outputs), shown, strict=True))
-    assert updates[id(tab.controls["vae_tile"])]["value"] == 320
-    assert "Saved" in updates[id(tab.notice)]
+@pytest.mark.parametrize(("asked", "said", "shown"), [(320, "Saved", None), (3, "is refused", 256)])
+def test_what_is_typed_in_another_setting_stays(
+    context: Context, tab: settings.SettingsTab, asked: int, said: str, shown: int | None
+) -> None:
+    """So does its own, which may have been changed again, unless it is refused."""
+    answer = tab.show_changed("vae_tile", asked, MODEL, settings.keep(context, "vae_tile", asked))
+    updates = dict(zip(map(id, tab.outputs), answer, strict=True))
+    assert updates[id(tab.controls["vae_tile"])].get("value") == shown
+    assert said in updates[id(tab.notice)]
     for name, control in tab.controls.items():
         assert name == "vae_tile" or updates[id(control)] == gr.skip()
     assert updates[id(tab.folders.text)] == gr.skip()

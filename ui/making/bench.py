@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import gradio as gr
@@ -28,7 +29,17 @@ from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.schema import GenerationRequest, InvalidRequest
 
-_FILL_JS = "(filling) => window.wanStudio.fill(JSON.parse(filling))"
+_FILL_JS = "(filling, active, model) => window.wanStudio.fill(JSON.parse(filling), active, model)"
+_SETTLE_JS = "(active) => window.wanStudio.settle(active)"
+PULSES = {"switch": "select", "look": "focus", "tell": "submit"}
+"""What the page's own script may set off: the form follows to another tab, ``see``, or ``tell``.
+
+Each under an event that the line above Generate has no use for, as ``gradio.on`` knows no others.
+"""
+TELL_JS = "() => window.wanStudio.pulses.tell()"
+LOOK_JS = "() => window.wanStudio.pulses.look()"
+"""Asks for what ``tell`` says, and for what ``see`` says and then ``tell``, of the form as it stands."""
+_ANYTHING: Mapping[str, str] = MappingProxyType({})
 _PLACED = ("world", "examples", "notice")
 """Parts of the form, besides its controls, that a filling updates."""
 
@@ -49,6 +60,11 @@ class Reading:
     def values(self) -> dict[str, Any]:
         """The values of all controls that meet the eye or are folded in the tab in sight."""
         return {**self.shared, **self.own[self.tab.key]}
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the form stood for, see ``Bench.fill``."""
+        return {"tab": self.tab.key, "model": self.shared["model"]}
 
     @property
     def spec(self) -> ModelSpec:
@@ -93,6 +109,11 @@ class Bench:
         own = {f"{key}-{name}": part for key, tab in self.tabs.items() for name, part in tab.outputs.items()}
         placed = {name: self.parts[name] for name in _PLACED}
         return {**{f"form-{name}": part for name, part in {**self.controls, **placed}.items()}, **own}
+
+    @property
+    def pulses(self) -> dict[str, Any]:
+        """The listeners of ``PULSES``."""
+        return {name: getattr(self.parts["preflight"], event) for name, event in PULSES.items()}
 
     @property
     def told(self) -> list[gr.components.Component]:
@@ -165,25 +186,33 @@ class Bench:
         """``forms``, once the tab in sight is left."""
         return {**(forms or {}), reading.tab.key: dict(reading.shared)}
 
-    def fill(self, updates: Updates, kept: Kept = "") -> str:
+    def fill(
+        self, updates: Updates, *, about: Mapping[str, str] = _ANYTHING, kept: Kept = "", goes: str = ""
+    ) -> str:
         """The text that has the browser apply some updates of ``outputs``, once.
 
-        ``kept`` is what stays if a person has changed it since the page or the tab was opened: nothing,
-        the prompt, or anything (once more than the prompt was chosen, the whole form, as its parts depend
-        on each other).
+        Args:
+            updates: by name.
+            about: the tab, and the model where it matters, that they were made for, see ``Reading.about``:
+                what the form does not stand for any more is not filled in.
+            kept: what stays if a person has changed it since the page or the tab was opened: nothing, the
+                prompt, or anything (once more than the prompt was chosen, the whole form, as its parts depend
+                on each other).
+            goes: the tab that the page goes to with it.
         """
         told = [
             (name, in_browser(updates[name], part, link) if name in updates else None)
             for name, part in self.outputs.items()
         ]
-        return json.dumps({"id": secrets.token_hex(8), "kept": kept, "updates": told})
+        how = {"kept": kept, "about": dict(about), "goes": goes}
+        return json.dumps({"id": secrets.token_hex(8), **how, "updates": told})
 
     def filled_after(self, event: Any) -> None:
         """Apply what ``event`` has put into ``filling`` and let Generate be clicked; then the line tells."""
         filled = [*self.outputs.values(), self.parts["generate"]]
-        shown = event.then(None, self.filling, filled, js=_FILL_JS, **QUIET)
-        told = [*self.told, *self.seen.values()]
-        shown.then(lambda *given: [*self.tell(*given), *self.see(*given)], self.inputs, told, **QUIET)
+        given = [self.filling, self.active, self.controls["model"]]
+        shown = event.then(None, given, filled, js=_FILL_JS, **QUIET)
+        shown.then(None, self.active, None, js=_SETTLE_JS, **QUIET)
 
     @property
     def seen(self) -> dict[str, gr.components.Component]:
@@ -212,18 +241,18 @@ class Bench:
             words = texts.duration_of.format(seconds=units.in_seconds(frames / fps), frames=round(frames))
         return [line, gr.update(label=words)]
 
-    def offer_lengths(self, *arguments: Any) -> str:
-        """The text that moves the ends of the slider of frames, as windows do."""
-        reading = self.read(arguments)
-        try:
-            spec = reading.spec
-        except InvalidRequest:  # a model file that has gone meanwhile
-            return self.fill({})
-        values = reading.values
-        pictures, windows = "t2i" in reading.tab.plan.tasks_of(spec), bool(values.get("windows"))
-        low, high = form.slider_range("num_frames", spec, values["num_frames"], pictures, windows)
-        return self.fill({"form-num_frames": gr.update(minimum=low, maximum=high)})
+    def fill_on(self, listen: Any, choose: Callable[[Reading, ModelSpec], Updates]) -> None:
+        """``choose`` tells what else in the form a choice changes; the last one counts."""
+
+        def chosen(*arguments: Any) -> str:
+            reading = self.read(arguments)
+            try:
+                return self.fill(choose(reading, reading.spec), about=reading.about)
+            except InvalidRequest as error:  # a model file that has gone meanwhile
+                return self.fill({"form-notice": error_html(form.sentence(error, self.context.texts))})
+
+        self.filled_after(listen(chosen, self.inputs, self.filling, trigger_mode="always_last", **QUIET))
 
     def tell_after(self, event: Any) -> None:
         """Renew the pre-flight line once ``event`` has changed the form."""
-        event.then(self.tell, self.inputs, self.told, **QUIET)
+        event.then(None, None, None, js=TELL_JS, **QUIET)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from ui.listening import QUIET, error_html
 from ui.making import choices, form, framing, inputs, loras, prompting, refining
-from ui.making.bench import Bench, Updates
+from ui.making.bench import LOOK_JS, TELL_JS, Bench, Reading, Updates
 from ui.making.examples import inputs_for, request_of
 from ui.tabs.making_tab import MakingTab
-from wan_core.catalog import find_model
+from wan_core.catalog import ModelSpec, find_model
 from wan_core.lora.presets import PRESETS
 from wan_core.media.inputs import InputStore
 from wan_core.schema import GenerationRequest, InvalidRequest, MediaError
@@ -31,6 +30,8 @@ _SEEN_BY = {
 """Controls that decide what the model sees."""
 
 _SLEEP_JS = "() => ({ __type__: 'update', interactive: false })"
+"""For Generate, until the form is filled."""
+_SWITCH_JS = "(filling, ...rest) => [window.wanStudio.wanted(), ...rest]"
 
 
 def connect(bench: Bench) -> None:
@@ -44,11 +45,15 @@ def connect(bench: Bench) -> None:
 
 
 def connect_strip(bench: Bench, places: dict[str, gr.Tab]) -> None:
-    """Going from tab to tab: the form shows what it held there, see ``Bench.forms``."""
+    """Going from tab to tab: the form shows what it held there, see ``Bench.forms``.
 
-    def switch(key: str, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
-        reading, tab = bench.read(arguments), bench.tabs[key]
-        if tab is reading.tab:  # a handler went there and has filled the form
+    One switch at a time, to where the person is by then: who goes on meanwhile is followed once the form is
+    filled, or it would end up as the tab whose answer came last.
+    """
+
+    def switch(key: str | None, forms: dict[str, Any] | None, *arguments: Any) -> list[Any]:
+        reading, tab = bench.read(arguments), bench.tabs.get(key or "")
+        if tab is None or tab is reading.tab:  # a handler went there and has filled the form
             return [gr.skip()] * 4
         values = bench.held(tab, forms or {}, reading)
         try:
@@ -56,58 +61,64 @@ def connect_strip(bench: Bench, places: dict[str, gr.Tab]) -> None:
         except InvalidRequest:  # a model file that has gone meanwhile
             updates = bench.updates(tab, tab.first_model, tab.default_values(tab.first_model))
         filling = bench.fill({**updates, "form-notice": ""}, kept="prompt")
-        return [key, bench.left(forms, reading), filling, ""]
+        return [tab.key, bench.left(forms, reading), filling, ""]
 
     generate = bench.parts["generate"]
     for key, place in places.items():
-        place.select(None, None, generate, js=_SLEEP_JS, **QUIET)
-        outputs = [bench.active, bench.forms, bench.filling, bench.editing]
-        bench.filled_after(place.select(partial(switch, key), [bench.forms, *bench.inputs], outputs, **QUIET))
+        place.select(None, None, generate, js=f"() => window.wanStudio.go({key!r})", **QUIET)
+    events = [*(place.select for place in places.values()), bench.pulses["switch"]]
+    given = [bench.filling, bench.forms, *bench.inputs]  # the first one makes room for where the person is
+    outputs = [bench.active, bench.forms, bench.filling, bench.editing]
+    bench.filled_after(gr.on(events, switch, given, outputs, js=_SWITCH_JS, trigger_mode="once", **QUIET))
 
 
 def _connect_model(bench: Bench) -> None:
-    def choose_model(*arguments: Any) -> str:
-        reading = bench.read(arguments)
-        tab, spec = reading.tab, reading.spec
+    def choose_model(reading: Reading, spec: ModelSpec) -> Updates:
         builder = {name: value for name, value in reading.values.items() if name == "mask_builder"}
-        own = tab.default_values(spec)
+        own = reading.tab.default_values(spec)
         levels = form.values_of(GenerationRequest(model=spec.id))["guidance"]
         guidance = {**refining.without_levels(reading.shared.get("guidance")), **levels}
-        return bench.fill(bench.updates(tab, spec, {**own, **builder, "guidance": guidance}))
+        return bench.updates(reading.tab, spec, {**own, **builder, "guidance": guidance})
 
-    chosen = bench.controls["model"].input(choose_model, bench.inputs, bench.filling, **QUIET)
-    bench.filled_after(chosen)
+    chosen = bench.controls["model"].input
+    chosen(None, None, bench.parts["generate"], js=_SLEEP_JS, **QUIET)
+    bench.fill_on(chosen, choose_model)
 
 
 def _connect_choices(bench: Bench) -> None:
     controls = bench.controls
 
-    def choose_resolution(model: str, resolution: str, aspect: str, shift: float) -> list[Any]:
-        spec = find_model(model)
+    def choose_resolution(reading: Reading, spec: ModelSpec) -> Updates:
+        resolution, aspect, shift = (reading.shared[name] for name in ("resolution", "aspect", "shift"))
         offered = list(choices.sizes_by_choice(spec).get(resolution, {}))
         kept = aspect if aspect in offered else next(iter(offered), None)
-        return [gr.update(choices=offered, value=kept), choices.shift_for(spec, resolution, shift)]
+        shift = choices.shift_for(spec, resolution, shift)
+        return {"form-aspect": gr.update(choices=offered, value=kept), "form-shift": gr.update(value=shift)}
 
-    def name_quality(model: str, steps: int) -> str | None:
-        return choices.quality_of(find_model(model), steps)
+    def offer_lengths(reading: Reading, spec: ModelSpec) -> Updates:
+        """The ends of the slider of frames, which windows move."""
+        values = reading.values
+        pictures, windows = "t2i" in reading.tab.plan.tasks_of(spec), bool(values.get("windows"))
+        low, high = form.slider_range("num_frames", spec, values["num_frames"], pictures, windows)
+        return {"form-num_frames": gr.update(minimum=low, maximum=high)}
 
-    def choose_shape(model: str, matched: bool) -> Any:
-        return gr.update(visible=form.asks_shape(find_model(model), matched))
+    def choose_shape(reading: Reading, spec: ModelSpec) -> Updates:
+        matched = bool(reading.values.get("match_input"))
+        return {"form-aspect": gr.update(visible=form.asks_shape(spec, matched))}
 
-    model, steps, quality = controls["model"], controls["num_inference_steps"], controls["quality"]
-    resolution, aspect, shift = controls["resolution"], controls["aspect"], controls["shift"]
+    steps, quality = controls["num_inference_steps"], controls["quality"]
     chosen = (
-        resolution.input(choose_resolution, [model, resolution, aspect, shift], [aspect, shift], **QUIET),
         quality.input(None, quality, steps, js="(quality) => window.wanStudio.stepsOf(quality)", **QUIET),
         bench.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
     )
     for event in chosen:
         bench.tell_after(event)
-    steps.input(name_quality, [model, steps], quality, **QUIET)
-    bench.filled_after(controls["windows"].input(bench.offer_lengths, bench.inputs, bench.filling, **QUIET))
+    steps.input(None, steps, quality, js="(steps) => window.wanStudio.qualityOf(steps)", **QUIET)
+    bench.fill_on(controls["resolution"].input, choose_resolution)
+    bench.fill_on(controls["windows"].input, offer_lengths)
     for tab in bench.tabs.values():
         if matching := tab.controls.get("match_input"):
-            matching.input(choose_shape, [model, matching], aspect, **QUIET)
+            bench.fill_on(matching.input, choose_shape)
 
 
 def _connect_prompt(bench: Bench) -> None:
@@ -121,7 +132,8 @@ def _connect_prompt(bench: Bench) -> None:
     bench.parts["reset"].click(own_negative, model, bench.controls["negative_prompt"], **QUIET)
 
     def take_example(active: str, model: str, event: gr.EventData) -> str:
-        return bench.fill(_example(bench, bench.tabs[active], model, event))
+        about = {"tab": active, "model": model}
+        return bench.fill(_example(bench, bench.tabs[active], model, event), about=about)
 
     picked = bench.parts["examples"].pick(take_example, [bench.active, model], bench.filling, **QUIET)
     bench.filled_after(picked)
@@ -182,10 +194,9 @@ def _connect_telling(bench: Bench) -> None:
         for name, part in named
         if name in _SEEN_BY and name != "model"
     ]
-    _listen(bench, [*told_by, bench.controls["images"].change], bench.tell, bench.told)
+    for events, script in (([*told_by, bench.controls["images"].change], TELL_JS), (seen_by, LOOK_JS)):
+        gr.on(events, None, None, None, js=script, **QUIET)
+    asked = {"trigger_mode": "always_last", **QUIET}  # one after the other: no answer overtakes a later one
+    bench.pulses["tell"](bench.tell, bench.inputs, bench.told, **asked)
     # told only then: what an upload changes besides is in the form by that time
-    bench.tell_after(_listen(bench, seen_by, bench.see, list(bench.seen.values())))
-
-
-def _listen(bench: Bench, events: list[Any], handler: Any, outputs: list[Any]) -> Any:
-    return gr.on(events, handler, bench.inputs, outputs, trigger_mode="always_last", **QUIET)
+    bench.tell_after(bench.pulses["look"](bench.see, bench.inputs, list(bench.seen.values()), **asked))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from ui.making import choices, enlarging, form, inputs, loras, prompting, refining
-from ui.making.bench import Bench
+from ui.making.bench import PULSES, Bench
 from ui.making.example_chips import PICK_JS, examples_html
 from ui.making.uploads import OneOf
 from wan_core.catalog import MODELS, ModelSpec
 from wan_core.schema import GenerationRequest, knobs
 
 _FIELD = "field"
+_PULSES_JS = f"""
+for (const [name, event] of Object.entries({json.dumps(PULSES)})) {{
+  window.wanStudio.pulses[name] = () => trigger(event);
+}}
+"""
 
 
 def lay_out(bench: Bench, first: str) -> None:
@@ -151,7 +157,9 @@ def _actions(bench: Bench) -> None:
     texts, parts = bench.context.texts, bench.parts
     plain = {"apply_default_css": False}
     with gr.Column(elem_id="form-actions"):
-        parts["preflight"] = gr.HTML(elem_id="form-preflight", elem_classes="preflight", **plain)
+        parts["preflight"] = gr.HTML(
+            js_on_load=_PULSES_JS, elem_id="form-preflight", elem_classes="preflight", **plain
+        )
         with gr.Row(elem_classes="go"):
             for name, words, variant, width in (
                 ("generate", texts.generate, "primary", {"scale": 3}),

@@ -35,7 +35,7 @@ def connect(blocks: gr.Blocks, bench: Bench, strip: gr.Tabs) -> gr.BrowserState:
         known = {**(kept_forms(context.settings) if context.owned else {}), **(kept or {})}
         forms, updates = _recalled(bench, known, link, active)
         shown = link.tab or active
-        filling = bench.fill(updates, kept="" if link.request else "all")
+        filling = bench.fill(updates, kept="" if link.request else "all", goes=link.tab or "")
         return [shown, forms, filling, gr.Tabs(selected=shown) if link.tab else gr.skip()]
 
     context, outputs = bench.context, [bench.active, bench.forms, bench.filling, strip]

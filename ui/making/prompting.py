@@ -21,7 +21,7 @@ from ui.assets import read_scripts
 from ui.context import Context
 from ui.listening import QUIET, error_html, note_html
 from ui.making import form, inputs
-from ui.making.bench import Bench, Updates
+from ui.making.bench import TELL_JS, Bench, Updates
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.jobs.batch import prompt_lines
 from wan_core.models.umt5.tokenizer import PromptTokenizer
@@ -71,7 +71,7 @@ def connect(bench: Bench) -> None:
         return bench.fill({f"form-{name}": update for name, update in updates.items()})
 
     def take_preset(active: str, event: gr.EventData) -> str:
-        return bench.fill(preset_updates(bench, active, str(event.name)))
+        return bench.fill(preset_updates(bench, active, str(event.name)), about={"tab": active})
 
     def save(value: Any, *arguments: Any) -> Any:
         told = doors.guarded(lambda: _save(bench, value, arguments))
@@ -87,7 +87,7 @@ def connect(bench: Bench) -> None:
     bench.filled_after(bar.style(take_style, [prompt, negative, lines], bench.filling, **QUIET))
     bench.filled_after(bar.preset(take_preset, bench.active, bench.filling, **QUIET))
     bar.save(save, [bar, *bench.inputs], bar, **QUIET)
-    bar.counted(bench.tell, bench.inputs, bench.told, **QUIET)
+    bar.counted(None, None, None, js=TELL_JS, **QUIET)
     changes = [prompt.change, negative.change, lines.change, bench.filling.change]
     gr.on(changes, None, None, None, js=_CHANGED_JS, **QUIET)
 

@@ -81,7 +81,7 @@ def connect(page: Page) -> None:
             return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.Tabs(selected=reading.tab.key), words]
         updates = bench.updates(tab, find_model(request.model), values)
         updates["form-notice"] = opened_html(Path(path).name, restored, complaints, context.texts)
-        left, filling = bench.left(forms, reading), bench.fill(updates)
+        left, filling = bench.left(forms, reading), bench.fill(updates, goes=tab.key)
         return [tab.key, left, filling, "", gr.Tabs(selected=tab.key), gr.skip()]
 
     def copy(kind: str, *arguments: Any) -> Any:

@@ -62,7 +62,7 @@ def _connect_reuse(page: Page) -> None:
         if tab is None:
             return [*[gr.skip()] * (len(outputs) - 1), error_html(texts.no_tab.format(task=request.task))]
         updates = bench.restore(tab, request) | ({"form-notice": editing_html(texts)} if editing else {})
-        left, filling = bench.left(forms, bench.read(arguments)), bench.fill(updates)
+        left, filling = bench.left(forms, bench.read(arguments)), bench.fill(updates, goes=tab.key)
         return [tab.key, left, filling, job_id if editing else "", gr.Tabs(selected=tab.key), ""]
 
     outputs = _filled(page)
@@ -101,7 +101,7 @@ def _connect_send(page: Page) -> None:
             held |= {**tab.default_values(spec), "mask_builder": "none", "model": spec.id}
         updates = bench.updates(tab, spec, {**held, **given, **_length(job, given, spec, held["fps"])})
         forms = bench.left(forms, reading)
-        filling = bench.fill({**updates, "form-notice": ""})
+        filling = bench.fill({**updates, "form-notice": ""}, goes=tab.key)
         return [tab.key, forms, filling, "", gr.Tabs(selected=tab.key), ""]
 
     outputs = _filled(page)

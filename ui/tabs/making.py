@@ -10,7 +10,7 @@ import gradio as gr
 from ui.context import Context
 from ui.listening import QUIET
 from ui.making import cropping, form, framing, inputs, timeline
-from ui.making.bench import Bench
+from ui.making.bench import LOOK_JS, Bench
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import TabPlan
@@ -50,7 +50,7 @@ def _connect_building(tab: MakingTab) -> None:
 
     outputs = [*(tab.controls[name] for name in names), tab.parts["sides_help"]]
     builder = tab.controls["mask_builder"]
-    builder.input(choose_builder, builder, outputs, **QUIET)
+    builder.input(choose_builder, builder, outputs, trigger_mode="always_last", **QUIET)
 
 
 def _connect_video(tab: MakingTab, bench: Bench) -> None:
@@ -74,11 +74,11 @@ def _connect_video(tab: MakingTab, bench: Bench) -> None:
         return frame if frame is None else {"background": frame, "layers": [], "composite": None}
 
     video, frames = tab.controls["video"], shared["num_frames"]
-    bench.tell_after(video.upload(take_length, [video, shared["model"], shared["fps"]], frames, **QUIET))
+    told = {"trigger_mode": "always_last", **QUIET}
+    bench.tell_after(video.upload(take_length, [video, shared["model"], shared["fps"]], frames, **told))
     if "video_start" in tab.controls:
         part = [tab.controls["video_start"], tab.controls["video_end"]]
-        told = {"trigger_mode": "always_last", **QUIET}
         cut = tab.controls["crops"].trim(timeline.part_of, None, part, **told)
-        bench.tell_after(cut.then(bench.see, bench.inputs, list(bench.seen.values()), **QUIET))
+        cut.then(None, None, None, js=LOOK_JS, **QUIET)
     if tab.drawing is not None:
         video.change(paint_on, video, tab.drawing, **QUIET)

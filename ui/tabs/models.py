@@ -172,7 +172,8 @@ def connect(tab: ModelsTab, selected: Any, loaded: Any) -> None:
         reporting(remove, tab.outputs, tab.notice, tab.context.texts), None, tab.outputs, **QUIET
     )
     for part in (tab.errands, tab.stock):
-        part.act(reporting(act, tab.outputs, tab.notice, tab.context.texts), None, tab.outputs, **QUIET)
+        acting = reporting(act, tab.outputs, tab.notice, tab.context.texts)
+        part.act(acting, None, tab.outputs, trigger_mode="multiple", **QUIET)
 
 
 def _begin_download(tab: ModelsTab, model: str) -> list[Any]:

@@ -71,12 +71,16 @@ class SettingsTab:
             *self.plan.show(context, model),
         ]
 
-    def show_changed(self, name: str, model: str | None, notice: str) -> list[Any]:
-        """After one setting was changed. The other controls stay: somebody may be typing in one by now."""
-        shown = zip(self.outputs, self.show(model, notice), strict=True)
-        others = [control for other, control in self.controls.items() if other != name]
+    def show_changed(self, name: str, value: Any, model: str | None, notice: str) -> list[Any]:
+        """After a setting was changed to ``value``. The other controls stay: somebody may be typing in one.
+
+        So does its own if it was kept as it was given: by now it may have been changed once more.
+        """
+        shown = list(zip(self.outputs, self.show(model, notice), strict=True))
+        own = next(update["value"] for output, update in shown if output is self.controls[name])
+        others = [control for other, control in self.controls.items() if other != name or own == value]
         typed = [*others, self.folders.text, *([] if notice else [self.notice])]
-        return [gr.skip() if output in typed else value for output, value in shown]
+        return [gr.skip() if output in typed else update for output, update in shown]
 
 
 def build(context: Context) -> SettingsTab:
@@ -113,7 +117,7 @@ def connect(tab: SettingsTab, selected: Any) -> None:
     def change(name: str) -> Any:
         def kept(value: Any, model: str) -> list[Any]:
             notice = keep(context, name, value)
-            return tab.show_changed(name, model, notice)
+            return tab.show_changed(name, value, model, notice)
 
         return kept
 
@@ -124,18 +128,13 @@ def connect(tab: SettingsTab, selected: Any) -> None:
     def remove(model: str, event: gr.EventData) -> list[Any]:
         return tab.show(model, folders.remove(context, str(event.folder)))
 
-    def on(events: Sequence[Any], handler: Any, inputs: Any) -> None:
-        gr.on(
-            list(events),
-            reporting(handler, tab.outputs, tab.notice, tab.context.texts),
-            inputs,
-            tab.outputs,
-            **QUIET,
-        )
+    def on(events: Sequence[Any], handler: Any, inputs: Any, **how: Any) -> None:
+        reported = reporting(handler, tab.outputs, tab.notice, tab.context.texts)
+        gr.on(list(events), reported, inputs, tab.outputs, **how, **QUIET)
 
-    on([selected, model.input], show, model)
+    on([selected, model.input], show, model, trigger_mode="always_last")
     for name, control in tab.controls.items():
-        on(_finished(control), change(name), [control, model])
+        on(_finished(control), change(name), [control, model], trigger_mode="always_last")
     on([tab.folders.add.click, tab.folders.text.submit], add, [tab.folders.text, model])
     reported = reporting(remove, tab.outputs, tab.notice, tab.context.texts)
     tab.folders.list.remove(reported, model, tab.outputs, **QUIET)
