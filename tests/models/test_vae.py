@@ -14,6 +14,7 @@ from wan_core.models.vae.blocks import CausalConv3d, DoublingConv
 from wan_core.models.vae.checkpoint import infer_config
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, VAEConfig
 from wan_core.models.vae.model import WanVAE
+from wan_core.models.vae.stream import StreamState
 
 TINY = VAEConfig(dim=8)
 MANIFEST = Path(__file__).parent.parent / "data" / "manifests" / "vae.json"
@@ -87,16 +88,31 @@ def test_encode_and_decode_agree_with_diffusers(vae, oracle, frames):
     torch.testing.assert_close(vae.decode((expected - mean) / std), expected_frames, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 5])
-def test_decode_stream_equals_whole(vae, chunk):
-    latents = torch.randn(2, 16, 5, 4, 6, generator=torch.Generator().manual_seed(2))
-    parts = list(vae.decode_stream(latents, chunk))
-    assert parts[0].shape[2] == 4 * chunk - 3
-    torch.testing.assert_close(torch.cat(parts, 2), vae.decode(latents), atol=1e-5, rtol=0)
+@pytest.mark.parametrize(("frames", "cells", "computed"), [(1, 24, []), (6, 24, [4, 1]), (4, 600, [1, 1, 1])])
+@torch.inference_mode()
+def test_decode_stream_equals_whole(vae, monkeypatch, frames, cells, computed):
+    """Frames of a small grid go through a CPU together, those of a larger one alone."""
+    latents = torch.randn(1, 16, frames, 4, cells // 4, generator=torch.Generator().manual_seed(2))
+    whole, seen, begin = vae.decode(latents), [], vae.decoder.begin
+    monkeypatch.setattr(vae.decoder, "begin", lambda x, state: (seen.append(x.shape[2]), begin(x, state))[1])
+    parts = list(vae.decode_stream(latents))
+    assert [part.shape[2] for part in parts] == [1, *[4] * (frames - 1)]
+    assert seen == [1, *computed]
+    torch.testing.assert_close(torch.cat(parts, 2), whole, atol=1e-5, rtol=0)
+
+
+def test_with_gradients_a_stream_equals_whole_and_uses_nothing_up(vae):
+    latents = torch.randn(2, 16, 3, 4, 6, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    parts = list(vae.decode_stream(latents))
+    assert [part.shape[2] for part in parts] == [1, 4, 4]
+    streamed, whole = (frames.square().mean() for frames in (torch.cat(parts, 2), vae.decode(latents)))
+    torch.testing.assert_close(
+        *(torch.autograd.grad(loss, latents)[0] for loss in (streamed, whole)), atol=1e-6, rtol=1e-4
+    )
 
 
 def test_a_stream_remembers_no_more_than_it_needs(vae):
-    state = {}
+    state = StreamState()
     latents = torch.randn(1, 16, 3, 4, 6)
     for part in latents.split(1, dim=2):
         vae.reconstruct(part, state)
@@ -195,7 +211,7 @@ def _convolution(frames: int) -> tuple[CausalConv3d, torch.Tensor, torch.Tensor]
 
 
 def _streamed(conv: CausalConv3d, clip: torch.Tensor) -> torch.Tensor:
-    state = {}
+    state = StreamState()
     conv(clip[:, :, :2], state)
     return conv(clip[:, :, 2:], state)
 

@@ -9,20 +9,16 @@ Shape legend: B batch, C channels, T frames, H and W picture height and width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wan_core.models.vae.order import from_rows, to_clip, to_frames, to_rows
 from wan_core.models.vae.pairs import convolve_pairs, gains_by_pairs, pair_kernels
-
-StreamState = dict[nn.Module | nn.Parameter, Tensor]
-"""Module -> the frames that it looks back on; weight -> the kernels that were made of it."""
+from wan_core.models.vae.stream import Room, StreamState, fresh
 
 _CACHED = 2**18  # numbers; in float32 they are 1 MB, which stays near a core
-_KEPT = 2**21  # numbers of kernels; larger ones cost little beside the products that they are used for
+_KEPT = 2**20  # numbers of a weight; kernels of larger ones cost little beside the products they are used for
 
 
 def _continue(module: nn.Module, x: Tensor, context: int, state: StreamState | None) -> Tensor:
@@ -44,14 +40,15 @@ def _remember(module: nn.Module, x: Tensor, context: int, state: StreamState) ->
         state[module] = last.clone()
 
 
-def _kept(weight: nn.Parameter, make: Callable[[Tensor], Tensor], state: StreamState | None) -> Tensor:
-    """The kernels that are made of a weight: for the length of a stream, unless they are large."""
-    if state is not None and weight in state:
-        return state[weight]
-    kernels = make(weight)
-    if state is not None and kernels.numel() <= _KEPT:
-        state[weight] = kernels
-    return kernels
+def _pair_kernels(weight: nn.Parameter, state: StreamState | None) -> Tensor:
+    """Of a convolution in pairs: kept for the length of a stream, unless they are large."""
+    if state is None:
+        return pair_kernels(weight)
+    if weight.numel() > _KEPT:
+        return pair_kernels(weight, state.room)
+    if weight not in state:
+        state[weight] = pair_kernels(weight)
+    return state[weight]
 
 
 class CausalConv3d(nn.Conv3d):
@@ -62,10 +59,10 @@ class CausalConv3d(nn.Conv3d):
         self.context = self.kernel_size[0] - 1
         self.margin = (self.kernel_size[1] // 2, self.kernel_size[2] // 2)
 
-    def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        """(B, C, T, H, W) -> (B, C', T, H, W)."""
+    def forward(self, x: Tensor, state: StreamState | None = None, room: Room = fresh) -> Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H, W); a result on a CPU may lie in ``room``."""
         if gains_by_pairs(x, self.kernel_size):
-            return self._in_pairs(x, state)
+            return self._in_pairs(x, state, room)
         new = x.shape[2]
         if self.context:
             x = _continue(self, x, self.context, state)
@@ -77,12 +74,12 @@ class CausalConv3d(nn.Conv3d):
             x = F.pad(x, (0, 0, 0, 0, missing, 0))
         return F.conv3d(x, self.weight, self.bias, padding=(0, *self.margin))
 
-    def _in_pairs(self, x: Tensor, state: StreamState | None) -> Tensor:
+    def _in_pairs(self, x: Tensor, state: StreamState | None, room: Room) -> Tensor:
         new = x.unbind(2)
         earlier = state[self].unbind(2) if state is not None and self in state else ()
         missing = [torch.zeros_like(new[0])] * (self.context - len(earlier))
-        kernels = _kept(self.weight, pair_kernels, state)
-        made = convolve_pairs([*missing, *earlier, *new], kernels, self.bias, self.margin)
+        kernels = _pair_kernels(self.weight, state)
+        made = convolve_pairs([*missing, *earlier, *new], kernels, self.bias, self.margin, room)
         if state is not None:
             _remember(self, x, self.context, state)
         return made
@@ -100,22 +97,26 @@ class ChannelNorm(nn.Module):
         self.scale = channels**0.5
         self.silu = silu
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, ..., H, W) -> the same shape; on a CPU in pieces, in float32 and rounded once."""
+    def forward(self, x: Tensor, room: Room = fresh) -> Tensor:
+        """(B, C, ..., H, W) -> the same shape; on a CPU in pieces in float32, rounded once, in ``room``."""
         rows = to_rows(x)
         if x.device.type != "cpu" or torch.is_grad_enabled():
-            return from_rows(self._of_rows(rows))
-        out = torch.empty(rows.shape, dtype=x.dtype)
+            return from_rows(self._finish(rows * self._factors(rows)))
+        out = room("normed", rows.shape, x.dtype)
         few = max(_CACHED // rows.shape[-1], 1)
+        wide = room("piece", (few, rows.shape[-1]), torch.float32)
         for piece, made in zip(rows.flatten(0, -2).split(few), out.flatten(0, -2).split(few), strict=True):
-            made.copy_(self._of_rows(piece.float()))
+            part = wide[: len(piece)].copy_(piece)
+            made.copy_(self._finish(part.mul_(self._factors(part))))
         return from_rows(out)
 
-    def _of_rows(self, rows: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
-        length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min(1e-12)
-        normed = (rows * (self.scale / length)).mul_(self.gamma.flatten())
-        return F.silu(normed, inplace=True) if self.silu else normed
+    def _factors(self, rows: Tensor) -> Tensor:
+        """(..., C) -> (..., 1): what makes them sqrt(C) long."""
+        return self.scale / torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min(1e-12)
+
+    def _finish(self, rows: Tensor) -> Tensor:
+        rows = rows.mul_(self.gamma.flatten())
+        return F.silu(rows, inplace=True) if self.silu else rows
 
 
 class ResidualBlock(nn.Module):
@@ -136,10 +137,13 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else CausalConv3d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H, W); in a stream the result may take the place of ``x``."""
+        room = fresh if state is None else state.room
+        first_norm, _, first, second_norm, _, _, second = self.residual
+        made = first(first_norm(x, room), state, room)
+        made = second(second_norm(made, room), state, room)
         h = self.shortcut(x)
-        for part in self.residual:
-            x = part(x, state) if isinstance(part, CausalConv3d) else part(x)
-        return x.add_(h)
+        return made.add_(h) if state is None or torch.is_grad_enabled() else h.add_(made)
 
 
 class FrameAttention(nn.Module):
@@ -192,13 +196,21 @@ class DoublingConv(nn.Conv2d):
         """(n, C, H, W) -> (n, C', 2 H, 2 W)."""
         height, width = frames.shape[2:]
         doubled = frames.new_empty(len(frames), 2 * height, 2 * width, self.out_channels).permute(0, 3, 1, 2)
-        kernels = _kept(self.weight, _place_kernels, state)
+        kernels = self._kernels(state)
         for row in (0, 1):
             for column in (0, 1):
                 made = F.conv2d(frames, kernels[row, column], self.bias, padding=1)
                 place = slice(row, row + height), slice(column, column + width)
                 doubled[:, :, row::2, column::2] = made[:, :, *place]
         return doubled
+
+    def _kernels(self, state: StreamState | None) -> Tensor:
+        """Of the four places: kept for the length of a stream."""
+        if state is None:
+            return _place_kernels(self.weight)
+        if self.weight not in state:
+            state[self.weight] = _place_kernels(self.weight)
+        return state[self.weight]
 
 
 def _place_kernels(weight: Tensor) -> Tensor:

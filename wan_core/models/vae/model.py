@@ -20,14 +20,16 @@ from wan_core.models.vae.blocks import (
     Downsample,
     FrameAttention,
     ResidualBlock,
-    StreamState,
     Upsample,
 )
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, TEMPORAL_STRIDE, VAEConfig
 from wan_core.models.vae.order import order_weights
 from wan_core.models.vae.pairs import computes_pairs
+from wan_core.models.vae.stream import StreamState, fresh
 
 _SMALL_PICTURE = 2**19  # pixels; there a second frame takes less than plans set aside for workspaces
+_FEW_CELLS = 2**10  # of the latent grid; so many are as much work as a weight is worth
+_MOST_TOGETHER = 4  # latent frames, 16 of the clip
 _TIME_STRIDED = (False, True, True)  # which of the three resamplings also change the frame rate
 
 
@@ -37,7 +39,10 @@ class CausalStack(nn.Module):
     @staticmethod
     def run(parts: Iterable[nn.Module], x: Tensor, state: StreamState | None) -> Tensor:
         for part in parts:
-            x = part(x) if isinstance(part, ChannelNorm | nn.Identity) else part(x, state)
+            if isinstance(part, ChannelNorm):
+                x = part(x, fresh if state is None else state.room)
+            elif not isinstance(part, nn.Identity):
+                x = part(x, state)
         return x
 
     @classmethod
@@ -168,7 +173,7 @@ class WanVAE(nn.Module):
         Equal to ``encode`` of all frames; memory does not grow with their number.
         """
         order_weights(self.encoder)
-        state: StreamState = {}
+        state = StreamState()
         for group in frame_groups(chunks):
             mean, _ = self.moments(group, state)
             yield self.normalise(mean)
@@ -177,16 +182,18 @@ class WanVAE(nn.Module):
         """Normalised latents (B, z, t, h, w) -> frames (B, 3, 4t-3, H, W), clamped to [-1, 1]."""
         return self.reconstruct(self.denormalise(latents)).clamp(-1, 1)
 
-    def decode_stream(self, latents: Tensor, chunk: int = 1) -> Iterator[Tensor]:
-        """Normalised latents -> frames in order: ``chunk`` latent frames at a time.
+    def decode_stream(self, latents: Tensor) -> Iterator[Tensor]:
+        """Normalised latents -> frames in order, of one latent frame at a time.
 
         Yields (B, 3, n, H, W) with n = 1 for the first latent frame and 4 for each other. Equal to
-        ``decode``; memory grows with ``chunk`` only.
+        ``decode``; memory does not grow with the length.
         """
         order_weights(self.decoder)
-        state: StreamState = {}
-        for part in self.denormalise(latents).split(chunk, dim=2):
-            yield self.reconstruct(part, state).clamp(-1, 1)
+        state = StreamState()
+        first, rest = (z := self.denormalise(latents))[:, :, :1], z[:, :, 1:]
+        chunks = rest.split(_together(latents), dim=2) if rest.shape[2] else ()
+        for part in (first, *chunks):
+            yield from self.reconstruct(part, state).clamp(-1, 1).split(TEMPORAL_STRIDE, dim=2)
 
     def normalise(self, mean: Tensor) -> Tensor:
         """Unscaled latents -> as the DiT sees them."""
@@ -197,6 +204,12 @@ class WanVAE(nn.Module):
         """Latents as the DiT sees them -> unscaled."""
         centre, spread = _scaling(latents)
         return latents * spread + centre
+
+
+def _together(latents: Tensor) -> int:
+    """How many latent frames of a grid go through a CPU at a time, which shares the handling of weights."""
+    grid = latents[0, 0, 0].numel()
+    return min(max(_FEW_CELLS // grid, 1), _MOST_TOGETHER) if computes_pairs(latents) else 1
 
 
 def _scaling(like: Tensor) -> tuple[Tensor, Tensor]:

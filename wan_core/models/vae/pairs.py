@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wan_core.models.vae.order import from_rows, to_rows
+from wan_core.models.vae.stream import Room, fresh
 from wan_core.ops.failures import FOREIGN_FAILURES
 
 _PIXELS = 1024  # of a frame; below, sums of taps cost what they save
@@ -40,21 +41,24 @@ def gains_by_pairs(x: Tensor, taps: tuple[int, ...]) -> bool:
     return computes_pairs(x) and x.shape[2] % 2 == 0 and taps == (3, 3, 3) and x[0, 0, 0].numel() >= _PIXELS
 
 
-def pair_kernels(weight: Tensor) -> Tensor:
+def pair_kernels(weight: Tensor, room: Room = fresh) -> Tensor:
     """(C', C, 3, 3, 3) -> (4, C', C, 3, 3), channels last: what b + c, c - b, a - c and d - b meet.
 
     Sums of taps are rounded once.
     """
     before, now, after = weight.unbind(2)
-    kernels = weight.new_empty(4, len(weight), 3, 3, weight.shape[1]).movedim(-1, 2)
-    wide = now.to(torch.float32, copy=True, memory_format=torch.channels_last)
-    both = wide.add_(before).add_(after).mul_(0.5)
+    rows = (len(weight), 3, 3, weight.shape[1])
+    kernels = room("kernels", (4, *rows), weight.dtype).movedim(-1, 2)
+    both = from_rows(room("sums", rows, torch.float32)).copy_(now)
+    both.add_(before).add_(after).mul_(0.5)
     for place, kernel in zip(kernels, (both, both - now, before, after), strict=True):
         place.copy_(kernel)
     return kernels
 
 
-def convolve_pairs(frames: Sequence[Tensor], kernels: Tensor, bias: Tensor, margin: Margin) -> Tensor:
+def convolve_pairs(
+    frames: Sequence[Tensor], kernels: Tensor, bias: Tensor, margin: Margin, room: Room = fresh
+) -> Tensor:
     """``conv3d`` up to rounding.
 
     Args:
@@ -62,19 +66,21 @@ def convolve_pairs(frames: Sequence[Tensor], kernels: Tensor, bias: Tensor, marg
         kernels: of ``pair_kernels``.
         bias: (C',).
         margin: as ``conv3d`` takes ``padding`` for the picture.
+        room: for the result, and what is on the way to it.
 
     Returns:
         (B, C', T, H, W), channels last.
     """
     both, turned, before, after = kernels
     batch, _, height, width = frames[0].shape
-    made = bias.new_empty(len(frames) - 2, batch, height, width, len(bias))
+    made = room("made", (len(frames) - 2, batch, height, width, len(bias)), bias.dtype)
+    given = from_rows(room("given", to_rows(frames[0]).shape, bias.dtype))
     for first, second, (a, b, c, d) in zip(made[::2], made[1::2], _fours(frames), strict=True):
-        q = F.conv2d(c - b, turned, padding=margin)
+        q = F.conv2d(torch.sub(c, b, out=given), turned, padding=margin)
         torch.neg(to_rows(q), out=second)
-        p = to_rows(F.conv2d(b + c, both, bias, padding=margin))
-        torch.add(p, to_rows(_added(q, a - c, before, margin)), out=first)
-        _added(from_rows(second), d - b, after, margin)
+        p = to_rows(F.conv2d(torch.add(b, c, out=given), both, bias, padding=margin))
+        torch.add(p, to_rows(_added(q, torch.sub(a, c, out=given), before, margin)), out=first)
+        _added(from_rows(second), torch.sub(d, b, out=given), after, margin)
         second.add_(p)
     return from_rows(made.transpose(0, 1).contiguous())
 

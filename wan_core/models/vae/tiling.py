@@ -25,9 +25,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wan_core.models.vae.blocks import CausalConv3d, Downsample, ResidualBlock, StreamState, Upsample
+from wan_core.models.vae.blocks import CausalConv3d, Downsample, ResidualBlock, Upsample
 from wan_core.models.vae.config import SMALLEST_TILE, SPATIAL_STRIDE, tile_count
 from wan_core.models.vae.model import CausalStack, WanVAE, frame_groups
+from wan_core.models.vae.stream import StreamState
 
 
 class Span(NamedTuple):
@@ -82,7 +83,7 @@ def decode_tiles(vae: WanVAE, latents: Tensor, tile: int) -> Iterator[tuple[Tile
     the latents' device. Put together they equal ``WanVAE.decode``.
     """
     height, width = (side * SPATIAL_STRIDE for side in latents.shape[3:])
-    state: StreamState = {}
+    state = StreamState()
     seen = [
         vae.decoder.begin(_last(vae.conv2(part)), state).cpu()
         for part in vae.denormalise(latents).split(1, dim=2)
@@ -93,9 +94,10 @@ def decode_tiles(vae: WanVAE, latents: Tensor, tile: int) -> Iterator[tuple[Tile
     parts = [*slow, *decoder.upsamples[decoder.full_rate :], *decoder.head]
     for place in split_tiles(height, width, tile):
         (rows, columns), cut = _cut(parts, place, (height, width), grows=True)
-        state = {}
+        state = StreamState()
         for frame in seen:
-            x = _last(frame[..., slice(*rows), slice(*columns)].to(latents.device))
+            piece = frame[..., slice(*rows), slice(*columns)]
+            x = _last(piece.to(latents.device, copy=True))  # blocks may compute in its place
             x = decoder.run_by_frame(cut[len(slow) :], decoder.run(cut[: len(slow)], x, state), state)
             yield place, x.clamp(-1, 1)
 
@@ -121,7 +123,7 @@ def encode_tiles(
     tiles = split_tiles(height, width, tile)
     for done, place in enumerate(tiles):
         (rows, columns), cut = _cut(parts, place, (height, width), grows=False)
-        state: StreamState = {}
+        state = StreamState()
         for number, group in enumerate(groups):
             x = _last(group[..., slice(*rows), slice(*columns)].to(like))
             x = encoder.run(cut[len(fast) :], encoder.run_by_frame(cut[: len(fast)], x, state), state)
@@ -130,7 +132,7 @@ def encode_tiles(
                 seen.append(torch.empty(*x.shape[:3], *grid, dtype=x.dtype))
             seen[number][..., *place.latent_index] = x.cpu()
             tell((done + (number + 1) / len(groups)) / len(tiles))
-    state = {}
+    state = StreamState()
     for features in seen:
         mean, _ = vae.conv1(encoder.finish(_last(features.to(like)), state)).chunk(2, dim=1)
         yield vae.normalise(mean)
