@@ -7,7 +7,7 @@ p + q + f(a - c) and p - q + h(d - b), with p = (f + g + h)/2 (b + c) and q = (f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -18,8 +18,11 @@ from wan_core.models.vae.order import from_rows, to_rows
 from wan_core.models.vae.stream import Room, fresh
 from wan_core.ops.failures import FOREIGN_FAILURES
 
-_PIXELS = 1024  # of a frame; below, sums of taps cost what they save
+_PIXELS = 1024  # of all frames; below, sums of taps cost what they save
 _DTYPES = (torch.float32, torch.bfloat16)
+
+Combine = Callable[..., Tensor]
+"""Two tensors and ``out`` -> what was made of them in its place."""
 
 Margin = tuple[int, int]
 """Zero pixels around a frame: above and below, left and right."""
@@ -38,7 +41,7 @@ def gains_by_pairs(x: Tensor, taps: tuple[int, ...]) -> bool:
 
     It is where they are even and products take most of the time.
     """
-    return computes_pairs(x) and x.shape[2] % 2 == 0 and taps == (3, 3, 3) and x[0, 0, 0].numel() >= _PIXELS
+    return computes_pairs(x) and x.shape[2] % 2 == 0 and taps == (3, 3, 3) and x[0, 0].numel() >= _PIXELS
 
 
 def pair_kernels(weight: Tensor, room: Room = fresh) -> Tensor:
@@ -73,20 +76,26 @@ def convolve_pairs(
     """
     both, turned, before, after = kernels
     batch, _, height, width = frames[0].shape
-    made = room("made", (len(frames) - 2, batch, height, width, len(bias)), bias.dtype)
-    given = from_rows(room("given", to_rows(frames[0]).shape, bias.dtype))
-    for first, second, (a, b, c, d) in zip(made[::2], made[1::2], _fours(frames), strict=True):
-        q = F.conv2d(torch.sub(c, b, out=given), turned, padding=margin)
-        torch.neg(to_rows(q), out=second)
-        p = to_rows(F.conv2d(torch.add(b, c, out=given), both, bias, padding=margin))
-        torch.add(p, to_rows(_added(q, torch.sub(a, c, out=given), before, margin)), out=first)
-        _added(from_rows(second), torch.sub(d, b, out=given), after, margin)
-        second.add_(p)
-    return from_rows(made.transpose(0, 1).contiguous())
+    fours = [frames[first : first + 4] for first in range(0, len(frames) - 2, 2)]
+    given = room("given", (len(fours), *to_rows(frames[0]).shape), bias.dtype)
+    first, second = made = room("made", (2, len(fours) * batch, height, width, len(bias)), bias.dtype)
 
+    def met(combine: Combine, one: int, other: int) -> Tensor:
+        """Of every four a combination of two, as a batch."""
+        for place, four in zip(given, fours, strict=True):
+            combine(to_rows(four[one]), to_rows(four[other]), out=place)
+        return from_rows(given.flatten(0, 1))
 
-def _fours(frames: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
-    return (frames[first : first + 4] for first in range(0, len(frames) - 2, 2))
+    q = F.conv2d(met(torch.sub, 2, 1), turned, padding=margin)
+    torch.neg(to_rows(q), out=second)
+    p = to_rows(F.conv2d(met(torch.add, 1, 2), both, bias, padding=margin))
+    torch.add(p, to_rows(_added(q, met(torch.sub, 0, 2), before, margin)), out=first)
+    _added(from_rows(second), met(torch.sub, 3, 1), after, margin)
+    second.add_(p)
+    clip = made.unflatten(1, (-1, batch)).permute(2, 1, 0, 3, 4, 5)
+    if not clip.is_contiguous():
+        clip = room("clip", clip.shape, clip.dtype).copy_(clip)
+    return from_rows(clip.flatten(1, 2))
 
 
 def _added(sum_: Tensor, x: Tensor, kernel: Tensor, margin: Margin) -> Tensor:
