@@ -100,7 +100,7 @@ def test_3_no_made_up_file_is_opened_or_fetched(studio: Attacked) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bait:
         bait.settimeout(0.3)
         port = bait.getsockname()[1]
-        number, count = studio.listener("i2v-image", "change")
+        number, count = studio.listener("form-preflight", "focus")  # what the model sees of it
         for path in (
             f"http://127.0.0.1:{port}/a.png",
             f"//127.0.0.1:{port}/a.png",
