@@ -19,33 +19,58 @@
   const NOTHING = { __type__: "update" };
   let filled = "";
   let wanted = null; // the tab that a person went to last, which the form may not stand for yet
+  let begun = false; // what is remembered has come, or will not
+  let ready = false, settled = false; // nothing that the form is filled with is on its way
+  let unmeasured = null; // the tab that was given a video meanwhile
 
   window.wanStudio = {
     pulses: {}, // events of the form by name, see `lay_out`: each has one handler, which is asked in turn
+    begin() { begun = true; },
     go(key) {
       wanted = key;
-      return { __type__: "update", interactive: false }; // Generate, until the form is filled
+      return this.sleep();
     },
-    wanted: () => wanted,
+    // Where the form is to follow to: nowhere before it has begun, or what is remembered would be lost on it.
+    wanted: () => (begun ? wanted : null),
+    // Generate waits until the form is filled with what was asked for.
+    sleep() {
+      settled = false;
+      return { __type__: "update", interactive: false };
+    },
+    // The clip is to be as long as the video just given; what fills the form now would set it back.
+    measure(key) {
+      if (settled) this.pulses.measure();
+      else unmeasured = key;
+      return this.sleep();
+    },
     // Updates by name, applied once. The settings used last arrive a moment after the page: once anything
     // besides the prompt was chosen, the whole form stays, as its parts depend on each other. What was asked
-    // for another tab or model than the form now stands for comes too late.
-    fill({ id, kept, about, goes, updates }, active, model) {
+    // for another tab, model or resolution than the form now stands for comes too late.
+    fill({ id, kept, about, goes, updates }, active, model, resolution) {
       const again = id === filled;
       filled = id;
       if (goes) wanted = goes;
       const moved = about.tab && about.tab !== active;
-      const asksAgain = about.model && about.model !== model; // what the other model brings is on its way
+      const isOther = (name, now) => about[name] && about[name] !== now;
+      const asksAgain = isOther("model", model) || isOther("resolution", resolution); // and that is on its way
       const chosen = kept === "all" && [...changed].some((name) => name !== PROMPT);
       const late = again || chosen || moved || asksAgain;
       const stays = (name) => late || (kept && name === PROMPT && changed.has(name));
       const applied = updates.map(([name, update]) => (!update || stays(name) ? NOTHING : update));
-      const settled = !asksAgain && (wanted ?? active) === active;
-      return [...applied, settled ? { __type__: "update", interactive: true } : NOTHING]; // Generate
+      ready = begun && (again || !asksAgain) && (wanted ?? active) === active;
+      const wakes = ready && unmeasured !== active;
+      return [...applied, wakes ? { __type__: "update", interactive: true } : NOTHING]; // Generate
     },
     // On a slow line people go to another tab before the form is filled: then it follows once more.
     settle(active) {
-      if ((wanted ?? active) !== active) { this.pulses.switch(); return; }
+      if (begun && (wanted ?? active) !== active) { this.pulses.switch(); return; }
+      if (!ready) return;
+      if (unmeasured === active) {
+        unmeasured = null;
+        this.pulses.measure();
+        return;
+      }
+      settled = true;
       this.pulses.look();
       this.pulses.tell();
     },

@@ -102,13 +102,15 @@ const draw = () => {
 };
 
 // -- moved by hand ------------------------------------------------------------------------------------------
+const inMilliseconds = (time) => Number(time.toFixed(3));
 const endTold = () => (frameOf(end) >= frames() ? null : end);
 const tell = () => {
   clearTimeout(later);
   later = null;
   if (!clip) return;
   sent = { start, end: endTold(), at: Date.now() };
-  trigger("trim", { start, end: sent.end ?? "" });
+  window.wanStudio.part = [inMilliseconds(start), sent.end === null ? "" : String(inMilliseconds(sent.end))];
+  trigger("trim"); // written into From and To in the browser, as Generate may be clicked in the same moment
 };
 
 // Put a handle, or both, at a frame; one frame at least stays between them.

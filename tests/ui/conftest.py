@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.jobs.conftest import wait_for
 from tests.ui.fake import fake_run
@@ -27,6 +27,8 @@ from wan_core.schema import GenerationRequest, Settings
 
 SECONDS, RATE = 5.0, 12
 """Length of ``turning_clip`` and its frames a second."""
+
+expect.set_options(timeout=20_000)  # a machine may be slow, and busy with another test
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS = [

@@ -175,23 +175,6 @@ def test_a_visitors_video_has_its_frames_too(public: Studio, open_page: OpenPage
     page.wait_for_function(FILM, timeout=30_000)
 
 
-def test_what_a_browser_says_of_a_part_is_a_part_or_nothing() -> None:
-    class Event:
-        def __init__(self, start: object, end: object) -> None:
-            self.start, self.end = start, end
-
-    for start, end, held in (
-        (1.23456, 4, [1.235, "4"]),
-        (0, "", [0.0, ""]),
-        ("x", None, [0.0, ""]),
-        (float("nan"), float("inf"), [0.0, ""]),
-        (-1, 1e9, [0.0, ""]),
-        ([1], {"a": 1}, [0.0, ""]),
-        (2, 10**400, [2.0, ""]),
-    ):
-        assert timeline.part_of(Event(start, end)) == held
-
-
 def test_only_a_video_that_is_cut_has_a_time_line(turning_clip: Path, tmp_path: Path) -> None:
     told = timeline.clip_of(
         {**values("demo"), "video": str(turning_clip), "video_start": 1, "video_end": "2.5"}, TAKEN

@@ -29,12 +29,13 @@ from ui.tabs.making_tab import MakingTab
 from wan_core.catalog import ModelSpec, find_model
 from wan_core.schema import GenerationRequest, InvalidRequest
 
-_FILL_JS = "(filling, active, model) => window.wanStudio.fill(JSON.parse(filling), active, model)"
+_FILL_JS = "(filling, ...stands) => window.wanStudio.fill(JSON.parse(filling), ...stands)"
 _SETTLE_JS = "(active) => window.wanStudio.settle(active)"
-PULSES = {"switch": "select", "look": "focus", "tell": "submit"}
-"""What the page's own script may set off: the form follows to another tab, ``see``, or ``tell``.
+_SLEEP_JS = "() => window.wanStudio.sleep()"
+PULSES = {"switch": "select", "measure": "measure", "look": "focus", "tell": "submit"}
+"""What the page's own script may set off: the form follows to a tab or a video's length, ``see``, ``tell``.
 
-Each under an event that the line above Generate has no use for, as ``gradio.on`` knows no others.
+Each under an event that the line above Generate has no use for; ``gradio.on`` knows only Gradio's own.
 """
 TELL_JS = "() => window.wanStudio.pulses.tell()"
 LOOK_JS = "() => window.wanStudio.pulses.look()"
@@ -193,8 +194,8 @@ class Bench:
 
         Args:
             updates: by name.
-            about: the tab, and the model where it matters, that they were made for, see ``Reading.about``:
-                what the form does not stand for any more is not filled in.
+            about: the tab, and the model and resolution where they matter, that they were made for, see
+                ``Reading.about``: what the form does not stand for any more is not filled in.
             kept: what stays if a person has changed it since the page or the tab was opened: nothing, the
                 prompt, or anything (once more than the prompt was chosen, the whole form, as its parts depend
                 on each other).
@@ -210,7 +211,7 @@ class Bench:
     def filled_after(self, event: Any) -> None:
         """Apply what ``event`` has put into ``filling`` and let Generate be clicked; then the line tells."""
         filled = [*self.outputs.values(), self.parts["generate"]]
-        given = [self.filling, self.active, self.controls["model"]]
+        given = [self.filling, self.active, self.controls["model"], self.controls["resolution"]]
         shown = event.then(None, given, filled, js=_FILL_JS, **QUIET)
         shown.then(None, self.active, None, js=_SETTLE_JS, **QUIET)
 
@@ -241,13 +242,21 @@ class Bench:
             words = texts.duration_of.format(seconds=units.in_seconds(frames / fps), frames=round(frames))
         return [line, gr.update(label=words)]
 
-    def fill_on(self, listen: Any, choose: Callable[[Reading, ModelSpec], Updates]) -> None:
-        """``choose`` tells what else in the form a choice changes; the last one counts."""
+    def asleep_on(self, listen: Any) -> None:
+        """Generate waits from that event on, until what ``filled_after`` hears of is in the form."""
+        listen(None, None, self.parts["generate"], js=_SLEEP_JS, **QUIET)
+
+    def fill_on(self, listen: Any, choose: Callable[[Reading, ModelSpec], Updates], *named: str) -> None:
+        """``choose`` tells what else in the form a choice changes; the last one counts.
+
+        ``named`` is what was chosen besides a tab and a model, see ``fill``.
+        """
 
         def chosen(*arguments: Any) -> str:
             reading = self.read(arguments)
             try:
-                return self.fill(choose(reading, reading.spec), about=reading.about)
+                about = {**reading.about, **{name: reading.shared[name] for name in named}}
+                return self.fill(choose(reading, reading.spec), about=about)
             except InvalidRequest as error:  # a model file that has gone meanwhile
                 return self.fill({"form-notice": error_html(form.sentence(error, self.context.texts))})
 

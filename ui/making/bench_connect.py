@@ -29,8 +29,6 @@ _SEEN_BY = {
 }
 """Controls that decide what the model sees."""
 
-_SLEEP_JS = "() => ({ __type__: 'update', interactive: false })"
-"""For Generate, until the form is filled."""
 _SWITCH_JS = "(filling, ...rest) => [window.wanStudio.wanted(), ...rest]"
 
 
@@ -81,7 +79,7 @@ def _connect_model(bench: Bench) -> None:
         return bench.updates(reading.tab, spec, {**own, **builder, "guidance": guidance})
 
     chosen = bench.controls["model"].input
-    chosen(None, None, bench.parts["generate"], js=_SLEEP_JS, **QUIET)
+    bench.asleep_on(chosen)
     bench.fill_on(chosen, choose_model)
 
 
@@ -106,6 +104,18 @@ def _connect_choices(bench: Bench) -> None:
         matched = bool(reading.values.get("match_input"))
         return {"form-aspect": gr.update(visible=form.asks_shape(spec, matched))}
 
+    def choose_length(reading: Reading, spec: ModelSpec) -> Updates:
+        """A clip is as long as the video given, where the model can make that."""
+        path = reading.values.get("video")
+        try:
+            seconds = framing.facts_of(path).seconds if path else None
+        except MediaError:
+            seconds = None
+        if seconds is None:
+            return {}
+        frames = form.frames_for(seconds, reading.shared["fps"] or spec.defaults.fps, spec)
+        return {"form-num_frames": gr.update(value=frames)}
+
     steps, quality = controls["num_inference_steps"], controls["quality"]
     chosen = (
         quality.input(None, quality, steps, js="(quality) => window.wanStudio.stepsOf(quality)", **QUIET),
@@ -114,11 +124,17 @@ def _connect_choices(bench: Bench) -> None:
     for event in chosen:
         bench.tell_after(event)
     steps.input(None, steps, quality, js="(steps) => window.wanStudio.qualityOf(steps)", **QUIET)
-    bench.fill_on(controls["resolution"].input, choose_resolution)
+    bench.asleep_on(controls["resolution"].input)
+    bench.fill_on(controls["resolution"].input, choose_resolution, "resolution")
     bench.fill_on(controls["windows"].input, offer_lengths)
-    for tab in bench.tabs.values():
+    bench.fill_on(bench.pulses["measure"], choose_length)
+    for key, tab in bench.tabs.items():
         if matching := tab.controls.get("match_input"):
             bench.fill_on(matching.input, choose_shape)
+        if video := tab.controls.get("video"):
+            given = video.upload(None, None, None, js="() => []", **QUIET)  # only then it is in the form
+            measure = f"() => window.wanStudio.measure({key!r})"
+            given.then(None, None, bench.parts["generate"], js=measure, **QUIET)
 
 
 def _connect_prompt(bench: Bench) -> None:
@@ -135,8 +151,9 @@ def _connect_prompt(bench: Bench) -> None:
         about = {"tab": active, "model": model}
         return bench.fill(_example(bench, bench.tabs[active], model, event), about=about)
 
-    picked = bench.parts["examples"].pick(take_example, [bench.active, model], bench.filling, **QUIET)
-    bench.filled_after(picked)
+    pick = bench.parts["examples"].pick
+    bench.asleep_on(pick)
+    bench.filled_after(pick(take_example, [bench.active, model], bench.filling, **QUIET))
 
 
 def _example(bench: Bench, tab: MakingTab, model: str, picked: gr.EventData) -> Updates:
@@ -158,14 +175,16 @@ def _connect_loras(bench: Bench) -> None:
     """A preset sets what belongs to it; a trigger word joins the prompt."""
     controls = bench.controls
 
-    def take_preset(model: str, guidance: Any, event: gr.EventData) -> list[Any]:
+    def take_preset(active: str, model: str, guidance: Any, event: gr.EventData) -> str:
         row = PRESETS.get(str(event.preset))
         if row is None:
-            return [gr.skip()] * len(chosen)
-        quality = choices.quality_of(find_model(model), row.num_inference_steps)
+            return bench.fill({})
+        values = {name: getattr(row, name) for name in loras.PRESET_FIELDS}
+        values["quality"] = choices.quality_of(find_model(model), row.num_inference_steps)
         levels = refining.to_rows(GenerationRequest(sigmas=row.sigmas))
-        refined = {**refining.without_levels(guidance), **levels}
-        return [*(getattr(row, name) for name in loras.PRESET_FIELDS), quality, refined]
+        values["guidance"] = {**refining.without_levels(guidance), **levels}
+        updates = {f"form-{name}": gr.update(value=value) for name, value in values.items()}
+        return bench.fill(updates, about={"tab": active, "model": model})
 
     def take_word(prompt: str, event: gr.EventData) -> str:
         words = [part for part in ((prompt or "").rstrip(" ,"), str(event.word)) if part]
@@ -176,8 +195,9 @@ def _connect_loras(bench: Bench) -> None:
 
     rows = controls["loras"]
     rows.ask(tell_of, None, rows, trigger_mode="multiple", **QUIET)
-    chosen = [controls[name] for name in (*loras.PRESET_FIELDS, "quality", "guidance")]
-    bench.tell_after(rows.preset(take_preset, [controls["model"], controls["guidance"]], chosen, **QUIET))
+    given = [bench.active, controls["model"], controls["guidance"]]
+    bench.asleep_on(rows.preset)
+    bench.filled_after(rows.preset(take_preset, given, bench.filling, **QUIET))
     rows.word(take_word, controls["prompt"], controls["prompt"], **QUIET)
 
 

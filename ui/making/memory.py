@@ -40,7 +40,8 @@ def connect(blocks: gr.Blocks, bench: Bench, strip: gr.Tabs) -> gr.BrowserState:
 
     context, outputs = bench.context, [bench.active, bench.forms, bench.filling, strip]
     given = [saved, bench.active, bench.filling]  # the last one makes room for the address
-    bench.filled_after(blocks.load(recall, given, outputs, js=SEARCH_JS, **QUIET))
+    recalled = blocks.load(recall, given, outputs, js=SEARCH_JS, **QUIET)
+    bench.filled_after(recalled.then(None, None, None, js="() => window.wanStudio.begin()", **QUIET))
     return saved
 
 

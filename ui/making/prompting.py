@@ -84,6 +84,8 @@ def connect(bench: Bench) -> None:
         trigger_mode="multiple",
         **QUIET,
     )
+    bench.asleep_on(bar.style)
+    bench.asleep_on(bar.preset)
     bench.filled_after(bar.style(take_style, [prompt, negative, lines], bench.filling, **QUIET))
     bench.filled_after(bar.preset(take_preset, bench.active, bench.filling, **QUIET))
     bar.save(save, [bar, *bench.inputs], bar, **QUIET)

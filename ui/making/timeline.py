@@ -10,8 +10,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from ui.links import link
 from ui.making.form import Values
 from ui.making.framing import facts_of
@@ -47,12 +45,6 @@ def clip_of(values: Values, taken: set[str]) -> dict[str, Any] | None:
         "frames": None if values.get("mask_builder") in _ADDING else values.get("num_frames"),
         "fps": values.get("fps"),
     }
-
-
-def part_of(event: gr.EventData) -> list[Any]:
-    """What the fields From and To hold for a part that was dragged; the browser may send anything."""
-    start, end = (seconds_of(getattr(event, name, None)) for name in ("start", "end"))
-    return [start or 0.0, "" if end is None else f"{end:.3f}".rstrip("0").rstrip(".")]
 
 
 def seconds_of(value: Any) -> float | None:

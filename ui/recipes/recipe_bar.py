@@ -97,6 +97,7 @@ def connect(page: Page) -> None:
         return gr.update(told={**written(kind, request, context), "at": time.time()})
 
     outputs = [bench.active, bench.forms, bench.filling, bench.editing, page.strip, bench.notice]
+    bench.asleep_on(bar.take)
     taken = bar.take(pick_path, None, asked, **QUIET).then(
         reporting(take, outputs, bench.notice, context.texts),
         [asked, bench.forms, *bench.inputs],

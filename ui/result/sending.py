@@ -71,6 +71,7 @@ def _connect_reuse(page: Page) -> None:
         (right.view.reuse, right.asked, reuse),
         (page.history.cards.edit, bench.editing, edit),
     ):
+        bench.asleep_on(listener)
         picked = listener(pick, None, kept, **QUIET)
         event = picked.then(
             reporting(handler, outputs, right.notice, texts), [kept, *given], outputs, **QUIET
@@ -105,6 +106,7 @@ def _connect_send(page: Page) -> None:
         return [tab.key, forms, filling, "", gr.Tabs(selected=tab.key), ""]
 
     outputs = _filled(page)
+    bench.asleep_on(right.view.send)
     picked = right.view.send(pick, None, right.asked, **QUIET)
     given = [right.asked, bench.forms, *bench.inputs]
     event = picked.then(reporting(send, outputs, right.notice, texts), given, outputs, **QUIET)

@@ -9,12 +9,11 @@ import gradio as gr
 
 from ui.context import Context
 from ui.listening import QUIET
-from ui.making import cropping, form, framing, inputs, timeline
+from ui.making import cropping, inputs
 from ui.making.bench import LOOK_JS, Bench
 from ui.tabs.layout import lay_out
 from ui.tabs.making_tab import MakingTab
 from ui.tabs.plans import TabPlan
-from wan_core.catalog import find_model
 from wan_core.media.read import read_first_frame
 from wan_core.schema import MediaError
 
@@ -54,18 +53,6 @@ def _connect_building(tab: MakingTab) -> None:
 
 
 def _connect_video(tab: MakingTab, bench: Bench) -> None:
-    shared = bench.controls
-
-    def take_length(path: str | None, model: str, fps: float) -> Any:
-        if not path:
-            return gr.skip()
-        try:
-            seconds = framing.facts_of(path).seconds
-        except MediaError:
-            return gr.skip()
-        spec = find_model(model)
-        return form.frames_for(seconds, fps or spec.defaults.fps, spec)
-
     def paint_on(path: str | None) -> Any:
         try:
             frame = read_first_frame(Path(path)) if path else None
@@ -73,12 +60,10 @@ def _connect_video(tab: MakingTab, bench: Bench) -> None:
             frame = None
         return frame if frame is None else {"background": frame, "layers": [], "composite": None}
 
-    video, frames = tab.controls["video"], shared["num_frames"]
-    told = {"trigger_mode": "always_last", **QUIET}
-    bench.tell_after(video.upload(take_length, [video, shared["model"], shared["fps"]], frames, **told))
+    video = tab.controls["video"]
     if "video_start" in tab.controls:
         part = [tab.controls["video_start"], tab.controls["video_end"]]
-        cut = tab.controls["crops"].trim(timeline.part_of, None, part, **told)
+        cut = tab.controls["crops"].trim(None, None, part, js="() => window.wanStudio.part", **QUIET)
         cut.then(None, None, None, js=LOOK_JS, **QUIET)
     if tab.drawing is not None:
         video.change(paint_on, video, tab.drawing, **QUIET)
