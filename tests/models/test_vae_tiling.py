@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -16,6 +18,12 @@ def vae() -> WanVAE:
     return randomised(WanVAE(VAEConfig(dim=4)))
 
 
+@pytest.fixture(scope="module")
+def exact(vae: WanVAE) -> WanVAE:
+    """The same in float64, where roundings hide nothing."""
+    return deepcopy(vae).double()
+
+
 def noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
@@ -23,7 +31,7 @@ def noise(*shape: int) -> torch.Tensor:
 def decode(vae: WanVAE, latents: torch.Tensor, tile: int) -> torch.Tensor:
     """The whole clip from its tiles; a frame or pixel that no tile brings stays NaN."""
     batch, _, frames, height, width = latents.shape
-    clip = torch.full((batch, 3, frames * 4 - 3, height * 8, width * 8), torch.nan)
+    clip = latents.new_full((batch, 3, frames * 4 - 3, height * 8, width * 8), torch.nan)
     done: dict[Tile, int] = {}
     for place, piece in decode_tiles(vae, latents, tile):
         start = done.get(place, 0)
@@ -71,27 +79,36 @@ def test_a_tile_that_is_mostly_margin_is_refused(vae: WanVAE, tile: int) -> None
 
 
 @pytest.mark.parametrize(("grid", "tile"), [((11, 18), 64), ((20, 13), 96), ((9, 33), 64), ((3, 4), 64)])
-def test_decoding_in_tiles_is_decoding(vae: WanVAE, grid: tuple[int, int], tile: int) -> None:
+def test_decoding_in_tiles_is_decoding(vae: WanVAE, exact: WanVAE, grid: tuple[int, int], tile: int) -> None:
     latents = noise(1, 16, 2, *grid)
     with torch.no_grad():
-        whole = vae.decode(latents)
-        tiled = decode(vae, latents, tile)
+        whole = exact.decode(latents.double())
+        tiled, in_float32 = decode(exact, latents.double(), tile), decode(vae, latents, tile)
     assert whole.std() > 0.1
-    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(tiled, whole, atol=1e-12, rtol=0)
+    torch.testing.assert_close(in_float32.double(), whole, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("grid", "tile"), [((11, 18), 64), ((20, 7), 96), ((8, 8), 64)])
 @pytest.mark.parametrize("cuts", [(4, 4, 1), (9,)])
 def test_encoding_in_tiles_is_encoding(
-    vae: WanVAE, grid: tuple[int, int], tile: int, cuts: tuple[int, ...]
+    vae: WanVAE, exact: WanVAE, grid: tuple[int, int], tile: int, cuts: tuple[int, ...]
 ) -> None:
     frames = noise(1, 3, 9, grid[0] * 8, grid[1] * 8).clamp(-1, 1)
     told: list[float] = []
+
+    def encode(vae: WanVAE, frames: torch.Tensor) -> torch.Tensor:
+        tiled = list(encode_tiles(vae, frames.split(cuts, dim=2), tile, frames[:0], told.append))
+        assert [part.shape[2] for part in tiled] == [1, 1, 1]
+        return torch.cat(tiled, dim=2)
+
     with torch.no_grad():
-        whole = vae.encode(frames)
-        tiled = list(encode_tiles(vae, frames.split(cuts, dim=2), tile, noise(1), told.append))
-    assert [part.shape[2] for part in tiled] == [1, 1, 1]
-    torch.testing.assert_close(torch.cat(tiled, dim=2), whole, atol=1e-5, rtol=1e-5)
+        whole = exact.encode(frames.double())
+        tiled = encode(exact, frames.double())
+        told.clear()
+        in_float32 = encode(vae, frames)
+    torch.testing.assert_close(tiled, whole, atol=1e-12, rtol=0)
+    torch.testing.assert_close(in_float32.double(), whole, atol=1e-5, rtol=1e-5)
     assert told == sorted(told)
     assert told[-1] == 1
 

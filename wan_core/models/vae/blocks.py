@@ -98,13 +98,13 @@ class ChannelNorm(nn.Module):
         self.silu = silu
 
     def forward(self, x: Tensor, room: Room = fresh) -> Tensor:
-        """(B, C, ..., H, W) -> the same shape; on a CPU in pieces in float32, rounded once, in ``room``."""
+        """(B, C, ..., H, W) -> the same shape; on a CPU in pieces, in float32 at least, in ``room``."""
         rows = to_rows(x)
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return from_rows(self._finish(rows * self._factors(rows)))
         out = room("normed", rows.shape, x.dtype)
         few = max(_CACHED // rows.shape[-1], 1)
-        wide = room("piece", (few, rows.shape[-1]), torch.float32)
+        wide = room("piece", (few, rows.shape[-1]), torch.promote_types(x.dtype, torch.float32))
         for piece, made in zip(rows.flatten(0, -2).split(few), out.flatten(0, -2).split(few), strict=True):
             part = wide[: len(piece)].copy_(piece)
             made.copy_(self._finish(part.mul_(self._factors(part))))
