@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from wan_core.bench import agreement, cases, cli, models, report, rivals, rivals_diffsynth
@@ -138,6 +138,26 @@ def test_the_studios_vae_decodes_the_same() -> None:
         ours = torch.cat(list(vae.decode_stream(latents)), dim=2)
         assert agreement.difference(ours, rivals_diffsynth.decoding(vae)(latents)) < 1e-5
         assert agreement.difference(ours, rivals.decoding(vae)(latents)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "compiled"), [("vae-fp32", ["WanDecoder3d"]), ("umt5-fp32", ["UMT5EncoderModel"])]
+)
+def test_the_rivals_vae_and_text_encoder_are_also_compiled_and_ours_are_not(
+    name: str, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[nn.Module] = []
+    for module in (cases, models):
+        monkeypatch.setattr(module, "UMT5", TINY_TEXT)
+    monkeypatch.setattr(cases, "_SMALL_CLIP", (1, 16, 2, 4, 4))
+    monkeypatch.setattr(cases, "compiling_unsupported", lambda device: None)
+    monkeypatch.setattr(nn.Module, "compile", lambda module, **options: told.append(module))
+    monkeypatch.setattr(torch, "compile", lambda module: told.append(module) or module)
+    with cases.CASES[name](Plan(CPU, (PEERS["diffusers"],), compiled=True)) as case:
+        agreement.run_once(case, CPU)
+        assert list(case.runs) == [OURS, "diffusers", "diffusers, compiled"]
+        assert max(case.differences.values()) < 1e-5
+    assert [type(module).__name__ for module in told] == compiled
 
 
 @needs_studio

@@ -16,7 +16,7 @@ from torch import nn
 from wan_core.bench.growth import growth_runs
 from wan_core.bench.models import UMT5, make_dit, make_text_encoder, make_vae
 from wan_core.bench.peers import DOES_NOT_RUN, PEERS, Peer
-from wan_core.bench.rivals import DiTCall, read_pages
+from wan_core.bench.rivals import read_pages
 from wan_core.bench.timing import Run, matrix_rate
 from wan_core.manager.attention_choice import exact_attention
 from wan_core.manager.loading import load_transformer
@@ -103,12 +103,13 @@ def dit_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     case.rate, case.target = matrix_rate(device, dtype), {"bf16": 1.25, "fp32": 1.1}[precision]
     case.roundings = _ROUNDINGS[precision]
     padded = F.pad(prompt, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS))
-    _join_dits(case, dit, plan, lambda call: lambda: call(latents.to(dtype), timestep, padded))
-    try:
-        with prepared(dit):
-            yield case
-    finally:
-        torch.compiler.reset()
+
+    def call_as(peer: Peer, compiled: bool) -> Run:
+        call = peer.dit(dit, compiled)
+        return lambda: call(latents.to(dtype), timestep, padded)
+
+    with _joined(case, plan, call_as), prepared(dit):
+        yield case
 
 
 @contextmanager
@@ -130,26 +131,28 @@ def step_case(plan: Plan, precision: str, tokens: int) -> Iterator[Case]:
     case.roundings = _ROUNDINGS[precision]
     padded = F.pad(prompts, (0, 0, 0, TEXT_LEN - PROMPT_TOKENS)).split(1)
 
-    def both_passes(call: DiTCall) -> Run:
+    def both_passes_as(peer: Peer, compiled: bool) -> Run:
+        call = peer.dit(dit, compiled)
         return lambda: torch.cat([call(latents.to(dtype), timestep, prompt) for prompt in padded])
 
-    _join_dits(case, dit, plan, both_passes)
-    try:
-        with prepared(dit):
-            yield case
-    finally:
-        torch.compiler.reset()
+    with _joined(case, plan, both_passes_as), prepared(dit):
+        yield case
 
 
-def _join_dits(case: Case, dit: nn.Module, plan: Plan, run: Callable[[DiTCall], Run]) -> None:
-    """Let peers take part with their transformers, also compiled; ``case`` is told why one does not."""
+@contextmanager
+def _joined(case: Case, plan: Plan, run_as: Callable[[Peer, bool], Run]) -> Iterator[None]:
+    """Peers take part as they are and compiled, as ``run_as`` is told; ``case`` hears why one does not."""
     refusal = compiling_unsupported(plan.device) if plan.against and plan.compiled else None
     if refusal:
         case.notes.append(refusal)
     for peer in plan.against:
-        case.join(peer.name, lambda peer=peer: run(peer.dit(dit, False)))
+        case.join(peer.name, lambda peer=peer: run_as(peer, False))
         if plan.compiled and not refusal:
-            case.join(peer.compiled, lambda peer=peer: run(peer.dit(dit, True)))
+            case.join(peer.compiled, lambda peer=peer: run_as(peer, True))
+    try:
+        yield
+    finally:
+        torch.compiler.reset()
 
 
 def _dit_flops(dit: nn.Module, tokens: int) -> float:
@@ -180,13 +183,12 @@ def vae_case(plan: Plan, precision: str, size: tuple[int, ...]) -> Iterator[Case
     case = Case({OURS: decode}, counter.get_total_flops(), matrix_rate(device, dtype), weighs=True)
     case.target, case.roundings = {"bf16": 2.0, "fp32": 1.3}[precision], _ROUNDINGS[precision]
 
-    def decode_as(peer: Peer) -> Run:
-        call = peer.decode(vae)
+    def decode_as(peer: Peer, compiled: bool) -> Run:
+        call = peer.decode(vae, compiled)
         return lambda: call(latents)[:, :, -TEMPORAL_STRIDE:]
 
-    for peer in plan.against:
-        case.join(peer.name, lambda peer=peer: decode_as(peer))
-    yield case
+    with _joined(case, plan, decode_as):
+        yield case
 
 
 @contextmanager
@@ -201,13 +203,12 @@ def text_case(plan: Plan, precision: str) -> Iterator[Case]:
     missing = (0, TEXT_LEN - PROMPT_TOKENS)
     padded, padded_mask = F.pad(ids, missing), F.pad(mask, missing)
 
-    def read_as(peer: Peer) -> Run:
-        call = peer.text(encoder)
+    def read_as(peer: Peer, compiled: bool) -> Run:
+        call = peer.text(encoder, compiled)
         return lambda: call(padded, padded_mask)[:, :PROMPT_TOKENS]
 
-    for peer in plan.against:
-        case.join(peer.name, lambda peer=peer: read_as(peer))
-    yield case
+    with _joined(case, plan, read_as):
+        yield case
 
 
 @contextmanager

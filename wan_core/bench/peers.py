@@ -27,8 +27,8 @@ class Peer:
         packages: Python packages that it is imported from.
         install: the command that brings it, and no other torch.
         dit: transformer, whether compiled -> a call of it.
-        decode: VAE -> decoding.
-        text: umT5 -> a call of it.
+        decode: VAE, whether compiled -> decoding.
+        text: umT5, whether compiled -> a call of it.
         save: transformer, folder -> what loads it from a file.
     """
 
@@ -36,13 +36,13 @@ class Peer:
     packages: tuple[str, ...]
     install: str
     dit: Callable[[WanDiT, bool], rivals.DiTCall]
-    decode: Callable[[WanVAE], Callable[[Tensor], Tensor]]
-    text: Callable[[nn.Module], rivals.TextCall]
+    decode: Callable[[WanVAE, bool], Callable[[Tensor], Tensor]]
+    text: Callable[[nn.Module, bool], rivals.TextCall]
     save: Callable[[WanDiT, Path], Callable[[], object]]
 
     @property
     def compiled(self) -> str:
-        """What it is called in figures where its blocks are compiled."""
+        """What it is called in figures where its models are compiled."""
         return f"{self.name}, compiled"
 
     @property

@@ -74,15 +74,21 @@ def rival_vae(vae: WanVAE) -> nn.Module:
     return _filled(rival, vae, dialect.renamer(list(rival.state_dict())), lambda name: dtype)
 
 
-def decoding(vae: WanVAE) -> Callable[[Tensor], Tensor]:
-    """diffusers' VAE: latents as the transformer makes them -> frames. Its pipeline undoes their scaling."""
+def decoding(vae: WanVAE, compiled: bool = False) -> Callable[[Tensor], Tensor]:
+    """diffusers' VAE: latents as the transformer makes them -> frames. Its pipeline undoes their scaling.
+
+    ``compiled``: its decoder, which it calls for each latent frame.
+    """
     rival = rival_vae(vae)
+    if compiled:
+        rival.decoder.compile()
     return lambda latents: rival.decode(vae.denormalise(latents)).sample
 
 
-def text_call(encoder: nn.Module) -> TextCall:
+def text_call(encoder: nn.Module, compiled: bool = False) -> TextCall:
     """The text encoder is transformers' on both sides; diffusers has it read all 512 tokens."""
-    return lambda ids, mask: encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    rival = torch.compile(encoder) if compiled else encoder
+    return lambda ids, mask: rival(input_ids=ids, attention_mask=mask).last_hidden_state
 
 
 def _filled(

@@ -115,16 +115,18 @@ def _sizes(config: DiTConfig) -> dict[str, object]:
     }
 
 
-def decoding(vae: WanVAE) -> Callable[[Tensor], Tensor]:
-    """Its VAE: latents as the transformer makes them -> frames."""
+def decoding(vae: WanVAE, compiled: bool = False) -> Callable[[Tensor], Tensor]:
+    """Its VAE: latents as the transformer makes them -> frames; ``compiled``: its decoder."""
     studio, weight = _studio(), vae.conv2.weight
     state = {f"model.{name}": tensor for name, tensor in vae.state_dict().items()}
     rival = studio.load_model(studio.vae, None, None, weight.dtype, weight.device, state_dict=state)
+    if compiled:
+        rival.model.decoder.compile(dynamic=True)
     return lambda latents: rival.decode(latents, weight.device)
 
 
-def text_call(encoder: nn.Module) -> TextCall:
-    """Its text encoder."""
+def text_call(encoder: nn.Module, compiled: bool = False) -> TextCall:
+    """Its text encoder, compiled as its pipeline does it."""
     studio, state = _studio(), to_official_keys(encoder.state_dict())
     config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
     sizes = {
@@ -139,6 +141,8 @@ def text_call(encoder: nn.Module) -> TextCall:
     table = state["token_embedding.weight"]
     rival = studio.load_model(studio.text_encoder, None, sizes, table.dtype, table.device, state_dict=state)
     rival.requires_grad_(False)
+    if compiled:
+        rival.compile(dynamic=True)
     return lambda ids, mask: rival(ids, mask)
 
 
