@@ -1,19 +1,25 @@
-"""Writes the table of the bench into ``docs/performance.md``, from what the bench has kept.
+"""Writes the tables of the bench into ``docs/performance.md``, from what it has kept of each machine.
 
-``python -m benchmarks.bench_table`` after the bench has run; the text around the table is a person's.
+``python -m benchmarks.bench_table`` after the bench has run; the text around the tables is a person's, and so
+are the marks that say which machine's goes where.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import saved
+from benchmarks.report import RESULTS
 from wan_core.bench.cases import OURS
 from wan_core.bench.peers import PEERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- bench: written by benchmarks.bench_table -->\n", "<!-- /bench -->\n"
+_PLACE = re.compile(
+    r"(<!-- (bench-[a-z0-9-]+): written by benchmarks\.bench_table -->\n).*?(<!-- /bench -->\n)", re.S
+)
+"""From a mark with the name of a file of results to its end."""
 
 _WORDS = {
     "dit-bf16-560": "transformer, bf16, 560 tokens",
@@ -84,20 +90,27 @@ def _remarks(rows: dict[str, Any]) -> str:
     return "".join(f"\n{line}\n" for line in lines)
 
 
-def written(page: str, rows: str) -> str:
-    """``page`` with ``rows`` between its two marks.
+def written(page: str, results: Path = RESULTS) -> str:
+    """``page`` with a table between each two marks.
 
     Raises:
-        ValueError: a mark is not there.
+        ValueError: it has no marks.
+        OSError: there are no results of that name.
     """
-    before, after = page.index(BEGIN) + len(BEGIN), page.index(END)
-    return page[:before] + rows + page[after:]
+
+    def renewed(place: re.Match[str]) -> str:
+        kept = json.loads((results / f"{place[2]}.json").read_text(encoding="utf-8"))
+        return place[1] + table(kept["cases"]) + place[3]
+
+    page, count = _PLACE.subn(renewed, page)
+    if not count:
+        raise ValueError("The page has no mark <!-- bench-<device>: written by benchmarks.bench_table -->.")
+    return page
 
 
 def main() -> None:
-    """Replace the table by that of this machine."""
-    rows = table(saved("bench")["cases"])
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    """Renew the tables."""
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

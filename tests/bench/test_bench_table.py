@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from benchmarks.bench_table import BEGIN, END, PAGE, table, written
+from benchmarks.bench_table import PAGE, table, written
+from benchmarks.report import RESULTS
 from wan_core.bench.cases import CASES, COMPILED, OURS, THEIRS
 
 STUDIO = "diffsynth"
@@ -53,16 +57,26 @@ def test_two_peers_have_their_columns_and_what_is_said_of_them() -> None:
     ]
 
 
-def test_nothing_but_the_table_is_replaced() -> None:
-    page = f"before\n{BEGIN}old\n{END}after\n"
-    assert written(page, "new\n") == f"before\n{BEGIN}new\n{END}after\n"
-    with pytest.raises(ValueError, match="not found"):
-        written("nothing", "new")
+def test_nothing_but_the_tables_is_replaced_each_by_its_machine_s(tmp_path: Path) -> None:
+    begin, end = "<!-- bench-{}: written by benchmarks.bench_table -->\n", "<!-- /bench -->\n"
+    cases = {"one-core": {"dit-bf16-560": case(1.3)}, "a2": {"vae-bf16": case(2.5)}}
+    page = shown = "before\n"
+    for device, kept in cases.items():
+        (tmp_path / f"bench-{device}.json").write_text(json.dumps({"cases": kept}), encoding="utf-8")
+        page += f"{begin.format(device)}old\n{end}between\n"
+        shown += f"{begin.format(device)}{table(kept)}{end}between\n"
+    assert written(page, tmp_path) == shown
+    assert written(shown, tmp_path) == shown
+    with pytest.raises(ValueError, match="no mark"):
+        written("nothing", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"bench-a3\.json"):
+        written(f"{begin.format('a3')}{end}", tmp_path)
 
 
-def test_the_page_has_its_place_and_names_cases_that_there_are() -> None:
+def test_the_page_shows_what_is_kept_and_names_cases_that_there_are() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page.count(BEGIN) == page.count(END) == 1
+    assert written(page) == page
+    assert all(f"<!-- {kept.stem}:" in page for kept in RESULTS.glob("bench-*.json"))
     commands = [line for line in page.splitlines() if line.startswith("python -m wan_core bench")]
     named = {name for line in commands for name in line.partition("--only ")[2].split()}
     assert len(named) > 10 and named <= CASES.keys()
