@@ -9,19 +9,18 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import OpenPage, Studio
-from tests.ui.slow_line import OVERTAKING, SAME, SLOW_JS, asked, settle, slowed
+from tests.ui.slow_line import OVERTAKING, SLOW_JS, asked, settle, slowed
 from tests.ui.test_timeline import drag, fields, now, open_clip
 from wan_core.media.write import write_video
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("delays", [SAME, OVERTAKING], ids=["same", "overtaking"])
 def test_the_length_is_that_of_a_video_given_before_the_form_is_filled(
-    studio: Studio, open_page: OpenPage, delays: list[int], tmp_path: Path
+    studio: Studio, open_page: OpenPage, tmp_path: Path
 ) -> None:
     write_video([np.zeros((15, 64, 64, 3), np.uint8)], clip := tmp_path / "short.mp4", 12, 12, {})
-    page = slowed(open_page(studio.address), delays)
+    page = slowed(open_page(studio.address), OVERTAKING)
     length = page.locator("#form-num_frames input[type=number]")
     before = length.input_value()
     page.get_by_role("tab", name="Video to Video").click()
@@ -60,9 +59,8 @@ def test_a_time_that_is_none_is_told(studio: Studio, open_page: OpenPage, turnin
     expect(page.locator("#form-preflight .alert")).to_contain_text("To: 'soon' is refused.")
 
 
-@pytest.mark.parametrize("delays", [[300, 1200, 100], [1200, 300, 100]], ids=["first", "last"])
 def test_what_is_remembered_comes_back_where_a_person_went_meanwhile(
-    studio: Studio, open_page: OpenPage, delays: list[int], turning_clip: Path
+    studio: Studio, open_page: OpenPage, turning_clip: Path
 ) -> None:
     page = open_page(studio.address)
     open_clip(page, turning_clip)
@@ -72,7 +70,7 @@ def test_what_is_remembered_comes_back_where_a_person_went_meanwhile(
     before = asked(studio, page)
     assert (before.strength, before.video_start) == (0.4, 1.5)
 
-    page.context.add_init_script(f"({SLOW_JS})({delays})")
+    page.context.add_init_script(f"({SLOW_JS})([1200, 300, 100])")
     page.reload()
     page.get_by_role("tab", name="Video to Video").click()
     settle(page)

@@ -36,6 +36,7 @@ def connect(bench: Bench) -> None:
     """Listen to people only (``input``): while a handler fills many controls, they contradict each other."""
     _connect_model(bench)
     _connect_choices(bench)
+    _connect_lengths(bench)
     _connect_prompt(bench)
     _connect_loras(bench)
     prompting.connect(bench)
@@ -93,16 +94,34 @@ def _connect_choices(bench: Bench) -> None:
         shift = choices.shift_for(spec, resolution, shift)
         return {"form-aspect": gr.update(choices=offered, value=kept), "form-shift": gr.update(value=shift)}
 
+    def choose_shape(reading: Reading, spec: ModelSpec) -> Updates:
+        matched = bool(reading.values.get("match_input"))
+        return {"form-aspect": gr.update(visible=form.asks_shape(spec, matched))}
+
+    steps, quality = controls["num_inference_steps"], controls["quality"]
+    chosen = (
+        quality.input(None, quality, steps, js="(quality) => window.wanStudio.stepsOf(quality)", **QUIET),
+        bench.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
+    )
+    for event in chosen:
+        bench.tell_after(event)
+    steps.input(None, steps, quality, js="(steps) => window.wanStudio.qualityOf(steps)", **QUIET)
+    bench.asleep_on(controls["resolution"].input)
+    bench.fill_on(controls["resolution"].input, choose_resolution, "resolution")
+    for tab in bench.tabs.values():
+        if matching := tab.controls.get("match_input"):
+            bench.fill_on(matching.input, choose_shape)
+
+
+def _connect_lengths(bench: Bench) -> None:
+    """How long a clip can be follows from windows, how long it is from a video that is given."""
+
     def offer_lengths(reading: Reading, spec: ModelSpec) -> Updates:
         """The ends of the slider of frames, which windows move."""
         values = reading.values
         pictures, windows = "t2i" in reading.tab.plan.tasks_of(spec), bool(values.get("windows"))
         low, high = form.slider_range("num_frames", spec, values["num_frames"], pictures, windows)
         return {"form-num_frames": gr.update(minimum=low, maximum=high)}
-
-    def choose_shape(reading: Reading, spec: ModelSpec) -> Updates:
-        matched = bool(reading.values.get("match_input"))
-        return {"form-aspect": gr.update(visible=form.asks_shape(spec, matched))}
 
     def choose_length(reading: Reading, spec: ModelSpec) -> Updates:
         """A clip is as long as the video given, where the model can make that."""
@@ -116,21 +135,9 @@ def _connect_choices(bench: Bench) -> None:
         frames = form.frames_for(seconds, reading.shared["fps"] or spec.defaults.fps, spec)
         return {"form-num_frames": gr.update(value=frames)}
 
-    steps, quality = controls["num_inference_steps"], controls["quality"]
-    chosen = (
-        quality.input(None, quality, steps, js="(quality) => window.wanStudio.stepsOf(quality)", **QUIET),
-        bench.parts["dice"].click(None, None, controls["seed"], js="() => -1", **QUIET),
-    )
-    for event in chosen:
-        bench.tell_after(event)
-    steps.input(None, steps, quality, js="(steps) => window.wanStudio.qualityOf(steps)", **QUIET)
-    bench.asleep_on(controls["resolution"].input)
-    bench.fill_on(controls["resolution"].input, choose_resolution, "resolution")
-    bench.fill_on(controls["windows"].input, offer_lengths)
+    bench.fill_on(bench.controls["windows"].input, offer_lengths)
     bench.fill_on(bench.pulses["measure"], choose_length)
     for key, tab in bench.tabs.items():
-        if matching := tab.controls.get("match_input"):
-            bench.fill_on(matching.input, choose_shape)
         if video := tab.controls.get("video"):
             given = video.upload(None, None, None, js="() => []", **QUIET)  # only then it is in the form
             measure = f"() => window.wanStudio.measure({key!r})"
