@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import OpenPage, Studio
 from tests.ui.slow_line import OVERTAKING, SLOW_JS, asked, settle, slowed
@@ -14,6 +14,13 @@ from tests.ui.test_timeline import drag, fields, now, open_clip
 from wan_core.media.write import write_video
 
 pytestmark = pytest.mark.browser
+
+
+def slowed_with_clip(page: Page, clip: Path, delays: list[int]) -> Page:
+    """A page whose form is filled and has a video in it, before answers come late."""
+    open_clip(page, clip)
+    settle(page)
+    return slowed(page, delays)
 
 
 def test_the_length_is_that_of_a_video_given_before_the_form_is_filled(
@@ -34,10 +41,7 @@ def test_the_length_is_that_of_a_video_given_before_the_form_is_filled(
 def test_a_part_is_asked_for_as_soon_as_it_is_drawn(
     studio: Studio, open_page: OpenPage, turning_clip: Path
 ) -> None:
-    page = open_page(studio.address)
-    open_clip(page, turning_clip)
-    settle(page)
-    slowed(page, [60_000])
+    page = slowed_with_clip(open_page(studio.address), turning_clip, [60_000])
     drag(page, "From", 2.0)
     drag(page, "To", -1.0)
     start, end = fields(page)
@@ -46,10 +50,7 @@ def test_a_part_is_asked_for_as_soon_as_it_is_drawn(
 
 
 def test_a_time_that_is_none_is_told(studio: Studio, open_page: OpenPage, turning_clip: Path) -> None:
-    page = open_page(studio.address)
-    open_clip(page, turning_clip)
-    settle(page)
-    slowed(page, [800, 100, 400])
+    page = slowed_with_clip(open_page(studio.address), turning_clip, [800, 100, 400])
     page.locator("#v2v-strength input[type=number]").fill("0.4")
     start, end = fields(page)
     start.fill("0.5")
