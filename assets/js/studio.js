@@ -45,8 +45,8 @@
     },
     // Updates by name, applied once. The settings used last arrive a moment after the page: once anything
     // besides the prompt was chosen, the whole form stays, as its parts depend on each other. What was asked
-    // for another tab, model or resolution than the form now stands for comes too late.
-    fill({ id, kept, about, goes, updates }, active, model, resolution) {
+    // for another tab, model, resolution or shift than the form now stands for comes too late.
+    fill({ id, kept, about, goes, updates }, active, model, resolution, shift) {
       const again = id === filled;
       filled = id;
       if (goes) wanted = goes;
@@ -54,7 +54,7 @@
       const isOther = (name, now) => about[name] && about[name] !== now;
       const asksAgain = isOther("model", model) || isOther("resolution", resolution); // and that is on its way
       const chosen = kept === "all" && [...changed].some((name) => name !== PROMPT);
-      const late = again || chosen || moved || asksAgain;
+      const late = again || chosen || moved || asksAgain || isOther("shift", shift);
       const stays = (name) => late || (kept && name === PROMPT && changed.has(name));
       const applied = updates.map(([name, update]) => (!update || stays(name) ? NOTHING : update));
       ready = begun && (again || !asksAgain) && (wanted ?? active) === active;

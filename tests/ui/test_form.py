@@ -17,7 +17,7 @@ from ui.strings import ENGLISH
 from ui.studio import build_bench
 from ui.tabs import making
 from ui.tabs.plans import TABS, TabPlan, plan_of
-from wan_core.catalog import MODELS, find_model, resolve, validate
+from wan_core.catalog import MODELS, ModelSpec, find_model, resolve, validate
 from wan_core.catalog.local import with_files
 from wan_core.media.inputs import InputStore
 from wan_core.pipelines.settling import settle
@@ -171,6 +171,13 @@ def test_sizes_are_offered_as_resolution_and_aspect() -> None:
     assert [table["720p"][name] for name in ("3:4", "9:16")] == [(832, 1088), (720, 1280)]
     assert list(choices.sizes_by_choice(WAN_SMALL)) == ["480p"]
     assert choices.sizes_by_choice(DEMO) == {"64×64": {"1:1": (64, 64)}}
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=list(MODELS))
+def test_every_resolution_of_a_model_comes_in_the_same_shapes(spec: ModelSpec) -> None:
+    """So a shape chosen stays when the resolution changes, and the form need not ask for it anew."""
+    shapes = [list(sizes) for sizes in choices.sizes_by_choice(spec).values()]
+    assert all(names == shapes[0] for names in shapes)
 
 
 def test_what_a_model_lacks_becomes_its_own_size() -> None:

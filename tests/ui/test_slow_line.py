@@ -72,6 +72,27 @@ def test_the_resolution_chosen_last_has_its_shapes_and_shift(studio: Studio, ope
         expect(shift).to_have_value(its)
 
 
+def test_what_is_chosen_while_a_resolution_is_on_its_way_stays(studio: Studio, open_page: OpenPage) -> None:
+    page = open_page(studio.address)
+    choose_model(page, "Wan2.1 T2V 14B")
+    settle(page)
+    slowed(page, SAME)
+    page.get_by_label("720p").check()
+    page.get_by_label("9:16").check()
+    settle(page)
+    expect(page.locator("#form-preflight")).to_contain_text("720×1280")
+
+    page.get_by_role("tab", name="Image to Video").click()
+    settle(page)
+    choose_model(page, "Wan2.1 I2V 14B 720P")
+    settle(page)
+    page.locator("#form-sampling_fold > button").click()
+    page.get_by_label("480p").check()
+    page.locator("#form-shift input[type=number]").fill("7")
+    settle(page)
+    expect(page.locator("#form-shift input[type=number]")).to_have_value("7")
+
+
 def test_generate_waits_until_a_choice_has_brought_what_belongs_to_it(
     studio: Studio, open_page: OpenPage
 ) -> None:

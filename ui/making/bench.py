@@ -194,8 +194,8 @@ class Bench:
 
         Args:
             updates: by name.
-            about: the tab, and the model and resolution where they matter, that they were made for, see
-                ``Reading.about``: what the form does not stand for any more is not filled in.
+            about: the tab, and the model, resolution and shift where they matter, that they were made for,
+                see ``Reading.about``: what the form does not stand for any more is not filled in.
             kept: what stays if a person has changed it since the page or the tab was opened: nothing, the
                 prompt, or anything (once more than the prompt was chosen, the whole form, as its parts depend
                 on each other).
@@ -211,7 +211,7 @@ class Bench:
     def filled_after(self, event: Any) -> None:
         """Apply what ``event`` has put into ``filling`` and let Generate be clicked; then the line tells."""
         filled = [*self.outputs.values(), self.parts["generate"]]
-        given = [self.filling, self.active, self.controls["model"], self.controls["resolution"]]
+        given = [self.filling, self.active, *(self.controls[name] for name in ("model", "resolution", "shift"))]
         shown = event.then(None, given, filled, js=_FILL_JS, **QUIET)
         shown.then(None, self.active, None, js=_SETTLE_JS, **QUIET)
 

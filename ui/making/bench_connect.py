@@ -88,11 +88,8 @@ def _connect_choices(bench: Bench) -> None:
     controls = bench.controls
 
     def choose_resolution(reading: Reading, spec: ModelSpec) -> Updates:
-        resolution, aspect, shift = (reading.shared[name] for name in ("resolution", "aspect", "shift"))
-        offered = list(choices.sizes_by_choice(spec).get(resolution, {}))
-        kept = aspect if aspect in offered else next(iter(offered), None)
-        shift = choices.shift_for(spec, resolution, shift)
-        return {"form-aspect": gr.update(choices=offered, value=kept), "form-shift": gr.update(value=shift)}
+        shift = choices.shift_for(spec, reading.shared["resolution"], reading.shared["shift"])
+        return {"form-shift": gr.update(value=shift)}
 
     def choose_shape(reading: Reading, spec: ModelSpec) -> Updates:
         matched = bool(reading.values.get("match_input"))
@@ -107,7 +104,7 @@ def _connect_choices(bench: Bench) -> None:
         bench.tell_after(event)
     steps.input(None, steps, quality, js="(steps) => window.wanStudio.qualityOf(steps)", **QUIET)
     bench.asleep_on(controls["resolution"].input)
-    bench.fill_on(controls["resolution"].input, choose_resolution, "resolution")
+    bench.fill_on(controls["resolution"].input, choose_resolution, "resolution", "shift")
     for tab in bench.tabs.values():
         if matching := tab.controls.get("match_input"):
             bench.fill_on(matching.input, choose_shape)
