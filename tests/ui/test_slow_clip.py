@@ -71,7 +71,7 @@ def test_what_is_remembered_comes_back_where_a_person_went_meanwhile(
     before = asked(studio, page)
     assert (before.strength, before.video_start) == (0.4, 1.5)
 
-    page.context.add_init_script(f"({SLOW_JS})([1200, 300, 100])")
+    page.add_init_script(f"({SLOW_JS})([1200, 300, 100])")
     page.reload()
     page.get_by_role("tab", name="Video to Video").click()
     settle(page)

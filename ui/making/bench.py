@@ -211,8 +211,8 @@ class Bench:
     def filled_after(self, event: Any) -> None:
         """Apply what ``event`` has put into ``filling`` and let Generate be clicked; then the line tells."""
         filled = [*self.outputs.values(), self.parts["generate"]]
-        given = [self.filling, self.active, *(self.controls[name] for name in ("model", "resolution", "shift"))]
-        shown = event.then(None, given, filled, js=_FILL_JS, **QUIET)
+        stands = (self.controls[name] for name in ("model", "resolution", "shift"))
+        shown = event.then(None, [self.filling, self.active, *stands], filled, js=_FILL_JS, **QUIET)
         shown.then(None, self.active, None, js=_SETTLE_JS, **QUIET)
 
     @property
