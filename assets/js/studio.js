@@ -71,8 +71,7 @@
         return;
       }
       settled = true;
-      this.pulses.look();
-      this.pulses.tell();
+      this.pulses.look(); // which then tells
     },
     // The number that a quality's title ends with: at once, as Generate may be clicked in the same moment.
     stepsOf(quality) {
