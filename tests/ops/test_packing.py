@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from wan_core.ops import packing
+from wan_core.ops.onednn import works_with
 from wan_core.ops.packing import packed
 
-if not packing._works_with(torch.float32):
+if not works_with(torch.float32):
     pytest.skip("this torch has no oneDNN", allow_module_level=True)
 
 
@@ -55,7 +56,7 @@ def test_the_trial_lets_16_bits_pass_where_the_processor_has_them(dtype: torch.d
 def test_products_in_float32_are_nearer_to_the_exact_ones(
     dtype: torch.dtype, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "_gains_by_float32", lambda dtype: dtype != torch.float32)
+    monkeypatch.setattr(packing, "gains_by_float32", lambda dtype: dtype != torch.float32)
     block = feed_forward().to(dtype)
     x = torch.randn(1, rows, 48).to(dtype)
     exact = block.double()(x.double())
@@ -71,37 +72,12 @@ def test_products_in_float32_are_nearer_to_the_exact_ones(
 
 @torch.inference_mode()
 def test_where_memory_is_short_nothing_is_widened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_gains_by_float32", lambda dtype: dtype != torch.float32)
+    monkeypatch.setattr(packing, "gains_by_float32", lambda dtype: dtype != torch.float32)
     layers = [module for module in feed_forward().bfloat16() if isinstance(module, nn.Linear)]
     needed = 2 * 48 * 96 * 4
     assert packing._widened(layers, needed) == set(layers)
     assert packing._widened(layers, needed - 1) == set()
     assert packing._widened([layer.float() for layer in layers], needed) == set()
-
-
-@pytest.mark.parametrize(
-    ("narrow", "wide", "gains"), [(2.0, 1.0, True), (1.2, 1.0, False), (1.0, 2.0, False)]
-)
-def test_float32_is_taken_where_it_is_much_faster(
-    narrow: float, wide: float, gains: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-
-    def linear(weight: Tensor, bias: None, gelu: bool, x: Tensor) -> None:
-        clock[0] += wide if weight.dtype == torch.float32 else narrow
-
-    monkeypatch.setattr(packing, "_linear", linear)
-    monkeypatch.setattr(packing, "_works_with", lambda dtype: True)
-    monkeypatch.setattr(packing.time, "perf_counter", lambda: clock[0])
-    assert packing._gains_by_float32.__wrapped__(torch.bfloat16) is gains
-    assert packing._gains_by_float32.__wrapped__(torch.float32) is False
-
-
-def test_float32_is_taken_where_16_bits_do_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_works_with", lambda dtype: dtype == torch.float32)
-    assert packing._gains_by_float32.__wrapped__(torch.bfloat16) is True
-    monkeypatch.setattr(packing, "_works_with", lambda dtype: False)
-    assert packing._gains_by_float32.__wrapped__(torch.bfloat16) is False
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wan_core.models.vae.order import from_rows, to_clip, to_frames, to_rows
 from wan_core.models.vae.pairs import convolve_pairs, gains_by_pairs, pair_kernels
+from wan_core.models.vae.products import convolve, product_dtype
 from wan_core.models.vae.stream import Room, StreamState, fresh
 
 _CACHED = 2**18  # numbers; in float32 they are 1 MB, which stays near a core
@@ -40,14 +41,14 @@ def _remember(module: nn.Module, x: Tensor, context: int, state: StreamState) ->
         state[module] = last.clone()
 
 
-def _pair_kernels(weight: nn.Parameter, state: StreamState | None) -> Tensor:
+def _pair_kernels(weight: nn.Parameter, dtype: torch.dtype, state: StreamState | None) -> Tensor:
     """Of a convolution in pairs: kept for the length of a stream, unless they are large."""
     if state is None:
-        return pair_kernels(weight)
+        return pair_kernels(weight, dtype)
     if weight.numel() > _KEPT:
-        return pair_kernels(weight, state.room)
+        return pair_kernels(weight, dtype, state.room)
     if weight not in state:
-        state[weight] = pair_kernels(weight)
+        state[weight] = pair_kernels(weight, dtype)
     return state[weight]
 
 
@@ -68,17 +69,17 @@ class CausalConv3d(nn.Conv3d):
             x = _continue(self, x, self.context, state)
         missing = self.context - (x.shape[2] - new)
         if x.shape[2] == 1 and missing == self.context:  # a first frame alone meets only the last tap
-            frame = F.conv2d(x[:, :, 0], self.weight[:, :, -1], self.bias, padding=self.margin)
-            return frame.unsqueeze(2)
+            last = self.weight[:, :, -1]
+            return convolve(F.conv2d, x[:, :, 0], last, self.bias, padding=self.margin).unsqueeze(2)
         if missing:
             x = F.pad(x, (0, 0, 0, 0, missing, 0))
-        return F.conv3d(x, self.weight, self.bias, padding=(0, *self.margin))
+        return convolve(F.conv3d, x, self.weight, self.bias, padding=(0, *self.margin))
 
     def _in_pairs(self, x: Tensor, state: StreamState | None, room: Room) -> Tensor:
         new = x.unbind(2)
         earlier = state[self].unbind(2) if state is not None and self in state else ()
         missing = [torch.zeros_like(new[0])] * (self.context - len(earlier))
-        kernels = _pair_kernels(self.weight, state)
+        kernels = _pair_kernels(self.weight, product_dtype(x), state)
         made = convolve_pairs([*missing, *earlier, *new], kernels, self.bias, self.margin, room)
         if state is not None:
             _remember(self, x, self.context, state)
@@ -158,11 +159,15 @@ class FrameAttention(nn.Module):
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         del state  # looks at one frame at a time
         frames = to_frames(x)
-        qkv = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2)
+        qkv = _of_pixels(self.to_qkv, self.norm(frames)).flatten(2).transpose(1, 2)
         q, k, v = qkv.unsqueeze(1).contiguous().chunk(3, dim=-1)
         mixed = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2)
-        mixed = self.proj(mixed.unflatten(2, frames.shape[2:]))
+        mixed = _of_pixels(self.proj, mixed.unflatten(2, frames.shape[2:]))
         return x + to_clip(mixed, x.shape[0])
+
+
+def _of_pixels(layer: nn.Conv2d, frames: Tensor) -> Tensor:
+    return convolve(F.conv2d, frames, layer.weight, layer.bias)
 
 
 class Downsample(nn.Module):
@@ -174,14 +179,16 @@ class Downsample(nn.Module):
         self.time_conv = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1)) if time else None
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        x = to_clip(self.resample(to_frames(x)), x.shape[0])
+        pad, halve = self.resample
+        frames = convolve(F.conv2d, pad(to_frames(x)), halve.weight, halve.bias, stride=2)
+        x = to_clip(frames, x.shape[0])
         if self.time_conv is None:
             return x
         first = None if state is not None and self in state else x[:, :, :1]
         x = _continue(self, x, 1, state)
         if x.shape[2] == 1:
             return x
-        x = self.time_conv(x)
+        x = convolve(F.conv3d, x, self.time_conv.weight, self.time_conv.bias, stride=(2, 1, 1))
         return x if first is None else torch.cat([first, x], dim=2)
 
 
@@ -196,27 +203,28 @@ class DoublingConv(nn.Conv2d):
         """(n, C, H, W) -> (n, C', 2 H, 2 W)."""
         height, width = frames.shape[2:]
         doubled = frames.new_empty(len(frames), 2 * height, 2 * width, self.out_channels).permute(0, 3, 1, 2)
-        kernels = self._kernels(state)
+        frames = frames.to(product_dtype(frames))
+        kernels, bias = self._kernels(frames.dtype, state), self.bias.to(frames.dtype)
         for row in (0, 1):
             for column in (0, 1):
-                made = F.conv2d(frames, kernels[row, column], self.bias, padding=1)
+                made = F.conv2d(frames, kernels[row, column], bias, padding=1)
                 place = slice(row, row + height), slice(column, column + width)
                 doubled[:, :, row::2, column::2] = made[:, :, *place]
         return doubled
 
-    def _kernels(self, state: StreamState | None) -> Tensor:
+    def _kernels(self, dtype: torch.dtype, state: StreamState | None) -> Tensor:
         """Of the four places: kept for the length of a stream."""
         if state is None:
-            return _place_kernels(self.weight)
+            return _place_kernels(self.weight, dtype)
         if self.weight not in state:
-            state[self.weight] = _place_kernels(self.weight)
+            state[self.weight] = _place_kernels(self.weight, dtype)
         return state[self.weight]
 
 
-def _place_kernels(weight: Tensor) -> Tensor:
+def _place_kernels(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """(C', C, 3, 3) -> (row, column, C', C, 2, 2): the kernel of each place in the pair."""
     taps = weight.new_tensor(_TAPS, dtype=torch.float32)
-    return torch.einsum("iak,jbl,ockl->ijocab", taps, taps, weight.float()).to(weight.dtype)
+    return torch.einsum("iak,jbl,ockl->ijocab", taps, taps, weight.float()).to(dtype)
 
 
 # [place in the pair][pixel of the small picture][tap]: which taps of a doubled axis read which pixel

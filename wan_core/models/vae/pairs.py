@@ -7,7 +7,7 @@ p + q + f(a - c) and p - q + h(d - b), with p = (f + g + h)/2 (b + c) and q = (f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -20,9 +20,6 @@ from wan_core.ops.failures import FOREIGN_FAILURES
 
 _PIXELS = 1024  # of all frames; below, sums of taps cost what they save
 _DTYPES = (torch.float32, torch.bfloat16)
-
-Combine = Callable[..., Tensor]
-"""Two tensors and ``out`` -> what was made of them in its place."""
 
 Margin = tuple[int, int]
 """Zero pixels around a frame: above and below, left and right."""
@@ -44,14 +41,14 @@ def gains_by_pairs(x: Tensor, taps: tuple[int, ...]) -> bool:
     return computes_pairs(x) and x.shape[2] % 2 == 0 and taps == (3, 3, 3) and x[0, 0].numel() >= _PIXELS
 
 
-def pair_kernels(weight: Tensor, room: Room = fresh) -> Tensor:
+def pair_kernels(weight: Tensor, dtype: torch.dtype, room: Room = fresh) -> Tensor:
     """(C', C, 3, 3, 3) -> (4, C', C, 3, 3), channels last: what b + c, c - b, a - c and d - b meet.
 
-    Sums of taps are rounded once.
+    Sums of taps are rounded once, to ``dtype``.
     """
     before, now, after = weight.unbind(2)
     rows = (len(weight), 3, 3, weight.shape[1])
-    kernels = room("kernels", (4, *rows), weight.dtype).movedim(-1, 2)
+    kernels = room("kernels", (4, *rows), dtype).movedim(-1, 2)
     both = from_rows(room("sums", rows, torch.float32)).copy_(now)
     both.add_(before).add_(after).mul_(0.5)
     for place, kernel in zip(kernels, (both, both - now, before, after), strict=True):
@@ -66,35 +63,36 @@ def convolve_pairs(
 
     Args:
         frames: T + 2 of them, T even, each (B, C, H, W), channels last.
-        kernels: of ``pair_kernels``.
+        kernels: of ``pair_kernels``, in the precision of the frames, or wider.
         bias: (C',).
         margin: as ``conv3d`` takes ``padding`` for the picture.
         room: for the result, and what is on the way to it.
 
     Returns:
-        (B, C', T, H, W), channels last.
+        (B, C', T, H, W), channels last, in the precision of the frames.
     """
     both, turned, before, after = kernels
     batch, _, height, width = frames[0].shape
+    bias = bias.to(kernels.dtype)
     fours = [frames[first : first + 4] for first in range(0, len(frames) - 2, 2)]
     given = room("given", (len(fours), *to_rows(frames[0]).shape), bias.dtype)
     first, second = made = room("made", (2, len(fours) * batch, height, width, len(bias)), bias.dtype)
 
-    def met(combine: Combine, one: int, other: int) -> Tensor:
-        """Of every four a combination of two, as a batch."""
+    def met(one: int, sign: int, other: int) -> Tensor:
+        """Of every four the sum or difference of two, as a batch."""
         for place, four in zip(given, fours, strict=True):
-            combine(to_rows(four[one]), to_rows(four[other]), out=place)
+            torch.add(to_rows(four[one]).to(bias.dtype), to_rows(four[other]), alpha=sign, out=place)
         return from_rows(given.flatten(0, 1))
 
-    q = F.conv2d(met(torch.sub, 2, 1), turned, padding=margin)
+    q = F.conv2d(met(2, -1, 1), turned, padding=margin)
     torch.neg(to_rows(q), out=second)
-    p = to_rows(F.conv2d(met(torch.add, 1, 2), both, bias, padding=margin))
-    torch.add(p, to_rows(_added(q, met(torch.sub, 0, 2), before, margin)), out=first)
-    _added(from_rows(second), met(torch.sub, 3, 1), after, margin)
+    p = to_rows(F.conv2d(met(1, 1, 2), both, bias, padding=margin))
+    torch.add(p, to_rows(_added(q, met(0, -1, 2), before, margin)), out=first)
+    _added(from_rows(second), met(3, -1, 1), after, margin)
     second.add_(p)
     clip = made.unflatten(1, (-1, batch)).permute(2, 1, 0, 3, 4, 5)
-    if not clip.is_contiguous():
-        clip = room("clip", clip.shape, clip.dtype).copy_(clip)
+    if not clip.is_contiguous() or clip.dtype != frames[0].dtype:
+        clip = room("clip", clip.shape, frames[0].dtype).copy_(clip)
     return from_rows(clip.flatten(1, 2))
 
 

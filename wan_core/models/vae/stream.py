@@ -26,6 +26,7 @@ class StreamState(dict[nn.Module | nn.Parameter, Tensor]):
         """A ``Room``; what it was given for the same use before is overwritten."""
         size, room = math.prod(shape), self._rooms.pop((use, dtype), None)
         if room is None or room.numel() < size:
+            room = None  # or both would be held for a moment
             room = torch.empty(size, dtype=dtype)
         self._rooms[use, dtype] = room
         return room[:size].view(*shape)
