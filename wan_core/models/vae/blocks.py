@@ -19,7 +19,7 @@ from wan_core.models.vae.products import convolve, product_dtype
 from wan_core.models.vae.stream import Room, StreamState, fresh
 
 _CACHED = 2**18  # numbers; in float32 they are 1 MB, which stays near a core
-_KEPT = 2**20  # numbers of a weight; kernels of larger ones cost little beside the products they are used for
+_KEPT = 2**21  # bytes of a weight; kernels of larger ones cost little beside the products they are used for
 
 
 def _continue(module: nn.Module, x: Tensor, context: int, state: StreamState | None) -> Tensor:
@@ -45,7 +45,7 @@ def _pair_kernels(weight: nn.Parameter, dtype: torch.dtype, state: StreamState |
     """Of a convolution in pairs: kept for the length of a stream, unless they are large."""
     if state is None:
         return pair_kernels(weight, dtype)
-    if weight.numel() > _KEPT:
+    if weight.numel() * dtype.itemsize > _KEPT:
         return pair_kernels(weight, dtype, state.room)
     if weight not in state:
         state[weight] = pair_kernels(weight, dtype)

@@ -25,6 +25,7 @@ from wan_core.models.vae.blocks import (
 from wan_core.models.vae.config import LATENTS_MEAN, LATENTS_STD, TEMPORAL_STRIDE, VAEConfig
 from wan_core.models.vae.order import order_weights
 from wan_core.models.vae.pairs import computes_pairs
+from wan_core.models.vae.products import product_dtype
 from wan_core.models.vae.stream import StreamState, fresh
 
 _SMALL_PICTURE = 2**19  # pixels; there a second frame takes less than plans set aside for workspaces
@@ -208,8 +209,9 @@ class WanVAE(nn.Module):
 
 def _together(latents: Tensor) -> int:
     """How many latent frames of a grid go through a CPU at a time, which shares the handling of weights."""
-    grid = latents[0, 0, 0].numel()
-    return min(max(_FEW_CELLS // grid, 1), _MOST_TOGETHER) if computes_pairs(latents) else 1
+    grid, widened = latents[0, 0, 0].numel(), product_dtype(latents) != latents.dtype
+    most = _MOST_TOGETHER // 2 if widened else _MOST_TOGETHER  # products in float32 need more room
+    return min(max(_FEW_CELLS // grid, 1), most) if computes_pairs(latents) else 1
 
 
 def _scaling(like: Tensor) -> tuple[Tensor, Tensor]:
